@@ -1,0 +1,119 @@
+// Package vault is the port to who is who: the only store that can name a
+// person. It holds shoppers' keys, their consents, quarantined rows (which may
+// name somebody) and the secrets by which others sign and mask.
+//
+// On the road of a receipt, know/identity asks it whose card that was; no other
+// wing sees it.
+package vault
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"endcap/retail/consent"
+	"endcap/retail/event"
+	"endcap/retail/shopper"
+)
+
+// ErrNotFound is returned where there is no such thing.
+var ErrNotFound = errors.New("not in the vault")
+
+// ErrTwoShoppers is returned when the keys given together already belong to
+// different shoppers. Nothing is changed: merging is a decision of its own.
+var ErrTwoShoppers = errors.New("the keys belong to different shoppers")
+
+// Mint draws the id of a shopper never seen before, from a key of hers.
+type Mint func(first shopper.Key) shopper.ID
+
+// Vault is the port, in five parts. All methods are safe for concurrent use
+// and durable when they return.
+type Vault interface {
+	Identities
+	Consents
+	Quarantine
+	Secrets
+	Forgetting
+}
+
+// Identities maps keys to shoppers.
+type Identities interface {
+	// Resolve returns the shopper of each set of keys. Where none of a set is
+	// known it mints one; unknown keys beside a known one are added to that
+	// shopper. A set that joins two shoppers gives the zero ID at its place.
+	Resolve(ctx context.Context, sets [][]shopper.Key, mint Mint) ([]shopper.ID, error)
+	// Lookup is Resolve without minting or adding; zero where unknown.
+	Lookup(ctx context.Context, keys []shopper.Key) ([]shopper.ID, error)
+	// Keys returns all keys of a shopper.
+	Keys(ctx context.Context, who shopper.ID) ([]shopper.Key, error)
+	// Ordinals returns a dense number for each shopper, minting new ones from 0
+	// upwards; for bitmaps.
+	Ordinals(ctx context.Context, who []shopper.ID) ([]uint32, error)
+}
+
+// Said is what a shopper agreed to, and how.
+type Said struct {
+	Shopper shopper.ID
+	Allowed consent.Set
+	Wording string
+	Source  string
+	At      time.Time
+	EventID string // the source's id; saying the same id again changes nothing
+}
+
+// Consents keeps every consent ever given, append-only.
+type Consents interface {
+	// Say records consents. The newest At counts; of equal instants the later call.
+	Say(ctx context.Context, said []Said) error
+	// Allowed returns what each shopper allows now; None where she said nothing.
+	Allowed(ctx context.Context, who []shopper.ID) ([]consent.Set, error)
+	// Sayings returns all a shopper ever said, oldest first.
+	Sayings(ctx context.Context, who shopper.ID) ([]Said, error)
+}
+
+// Refused is one row that could not be taken in.
+type Refused struct {
+	ID     uint64 // set by the store
+	Kind   event.Kind
+	Source string // file or caller
+	Line   int64  // in the file, from 1; 0 where it came by API
+	Reason string // a stable word, e.g. "conflict"
+	Say    string // the whole story: field, what is wrong, how to fix it
+	Raw    []byte // the row as it came, or its first RawMax bytes
+	Stored []byte // for a conflict: the fact that is stored, as JSON
+	At     time.Time
+}
+
+// RawMax is how much of a refused row is kept; RefusedDays for how long.
+const (
+	RawMax      = 64 << 10
+	RefusedDays = 30
+)
+
+// Quarantine keeps refused rows until they are replayed or too old.
+type Quarantine interface {
+	// Refuse stores rows. A row with the same Source, Line, Reason and Raw as a
+	// stored one is not stored twice.
+	Refuse(ctx context.Context, rows []Refused) error
+	// Refusals returns up to limit rows with ids above after, in order.
+	Refusals(ctx context.Context, after uint64, limit int) ([]Refused, error)
+	// Release removes rows that were taken in after all.
+	Release(ctx context.Context, ids []uint64) error
+	// Expire removes rows older than an instant and says how many.
+	Expire(ctx context.Context, before time.Time) (int, error)
+}
+
+// Secrets keeps the installation's own keys.
+type Secrets interface {
+	// Secret returns the named secret, making it from fresh() on first use.
+	Secret(ctx context.Context, name string, fresh func() ([]byte, error)) ([]byte, error)
+}
+
+// Forgetting removes a person.
+type Forgetting interface {
+	// Forget deletes a shopper's keys and consents and leaves a tombstone of
+	// her id, so that Resolve never gives that id again.
+	Forget(ctx context.Context, who shopper.ID) error
+	// Forgotten reports whether a tombstone stands for a shopper.
+	Forgotten(ctx context.Context, who shopper.ID) (bool, error)
+}

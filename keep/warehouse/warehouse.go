@@ -1,0 +1,115 @@
+// Package warehouse is the port to columnar history: the tables of
+// retail/event, filled by know/history, asked in one subset of SQL that every
+// engine answers alike (docs/sql.md).
+//
+// Every question names a purpose and sees only the shoppers who allow it now;
+// Accounting sees all rows, for totals.
+//
+// On the road of a receipt, lines become history here, and prove counts them.
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"endcap/retail"
+	"endcap/retail/event"
+	"endcap/retail/shopper"
+)
+
+// Purpose is under which right a question is asked: the name of a
+// consent.Purpose, or Accounting.
+type Purpose string
+
+// Accounting is for totals of the business, which need nobody's consent.
+const Accounting Purpose = "accounting"
+
+// Column is one column of a batch. Exactly one of the slices is used, by the
+// column's event.ColumnType: Texts for Text, Ints for Int, Amount (micros),
+// Timestamp (microseconds since 1970, UTC) and Date (days since 1970), Bools,
+// Blobs. Nulls marks absent values; nil means none.
+type Column struct {
+	Ints  []int64
+	Texts []string
+	Bools []bool
+	Blobs [][]byte
+	Nulls []bool
+}
+
+// Rows is a batch for one table, its columns in the table's order.
+type Rows struct {
+	Table   string // an event.Table name
+	Len     int
+	Columns []Column
+}
+
+// Query is one question of the product. Name is stable, for logs and metrics.
+// SQL names tables of retail/event unqualified, and values as $1, $2, ….
+type Query struct {
+	Name    string
+	Purpose Purpose
+	SQL     string
+	Args    []any // int64, string, bool, retail.Micros, retail.Day, time.Time, shopper.ID
+}
+
+// Result is an answer, column by column in the order of the SELECT list.
+type Result struct {
+	Names   []string
+	Types   []event.ColumnType
+	Columns []Column
+	Len     int
+}
+
+// Analysis is one question of an analyst: any read-only SQL, cut off after
+// Limit rows or Deadline.
+type Analysis struct {
+	Purpose  Purpose
+	SQL      string
+	Limit    int
+	Deadline time.Duration
+}
+
+// Table is an analyst's answer, every value as text; Null marks absent ones.
+type Table struct {
+	Names []string
+	Types []string
+	Rows  [][]string
+	Null  [][]bool
+	Cut   bool // there were more rows than Limit
+}
+
+// ErrQuery is returned for SQL that the warehouse refuses, with the reason.
+var ErrQuery = errors.New("the warehouse refuses the query")
+
+// Warehouse is the port. All methods are safe for concurrent use; there is one
+// writer.
+type Warehouse interface {
+	Writer
+	// Query answers a question of the product.
+	Query(ctx context.Context, q Query) (*Result, error)
+	// Analyse answers an analyst.
+	Analyse(ctx context.Context, a Analysis) (*Table, error)
+	// Through is the arrival time of the newest fact that questions see.
+	Through(ctx context.Context) (time.Time, error)
+}
+
+// Writer is the part of the port that know/history uses.
+type Writer interface {
+	// Append adds rows and saves a follower's cursor in one durable step. A
+	// cursor not ahead of the saved one changes nothing and is no error.
+	Append(ctx context.Context, partition int, next event.Cursor, through time.Time, rows []Rows) error
+	// Cursor is the last cursor appended, empty for none.
+	Cursor(ctx context.Context, partition int) (event.Cursor, error)
+	// Seal moves the rows of business days before a day into immutable files
+	// and returns the days sealed. Late rows of a sealed day stay in the hot
+	// tail until the next Seal. Questions see the same rows before and after.
+	Seal(ctx context.Context, before retail.Day) ([]retail.Day, error)
+	// Reset drops everything that is not sealed, with all cursors set back to
+	// where sealing stood, so that the stream brings the rest again.
+	Reset(ctx context.Context) error
+	// Forget sets a shopper's columns to NULL everywhere, sealed files too.
+	Forget(ctx context.Context, who []shopper.ID) error
+	// Check proves that sealed files are whole and agree with their manifest.
+	Check(ctx context.Context) error
+}

@@ -1,0 +1,52 @@
+// Package visit holds what is known of one visit while it lasts: where the
+// shopper is, what she looks at, what she searches, and what may be proposed to
+// her. The wings speak of a visit in these words.
+//
+// On the road of a receipt, a visit asks for a decision: proposals from know,
+// sponsored products from sell.
+package visit
+
+import (
+	"time"
+
+	"endcap/retail"
+	"endcap/retail/catalog"
+)
+
+// Visit is the context of one request. It names nobody.
+type Visit struct {
+	At       time.Time
+	Day      retail.Day // business day of At
+	Channel  catalog.Channel
+	Store    catalog.StoreID     // the store she shops at or orders from; may be empty
+	Query    string              // what she searched, as typed; may be empty
+	Category catalog.Category    // the category page she is on; may be empty
+	Product  catalog.ProductID   // the product page she is on; may be empty
+	Basket   []catalog.ProductID // what lies in her basket already
+	Bot      bool                // the caller or its headers say that no person visits
+}
+
+// Limits of a visit.
+const (
+	QueryMax  = 200 // bytes
+	BasketMax = 500 // products
+)
+
+// Reason says why a product is proposed. Words cross the wire and never change.
+type Reason string
+
+// The reasons.
+const (
+	BoughtOften    Reason = "bought_often"     // she buys it again and again
+	PopularStore   Reason = "popular_store"    // many buy it at this store
+	PopularInRange Reason = "popular_category" // many buy it in the category she looks at
+	Popular        Reason = "popular"          // many buy it
+	Matches        Reason = "matches_search"   // it fits what she searched
+)
+
+// Proposal is one product proposed, unpaid.
+type Proposal struct {
+	Product catalog.ProductID
+	Reason  Reason
+	Count   int // for BoughtOften: on how many of her receipts
+}
