@@ -1,0 +1,267 @@
+// Package access knows who calls: principals, their API keys and what each may
+// do. A key is shown once when it is made; the registry holds only its hash.
+// An advertiser's key sees that advertiser's own things, and for everything
+// else gets the same answer as for things that do not exist.
+//
+// On the road of a receipt, every door asks here before it opens.
+package access
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base32"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"endcap/keep/ledger"
+	"endcap/keep/registry"
+	"endcap/retail"
+	"endcap/retail/media"
+)
+
+// Scope is one thing a key may do. Words are stored and cross the wire.
+type Scope string
+
+// The scopes.
+const (
+	Decide   Scope = "decide"   // ask for decisions, send events
+	Receipts Scope = "receipts" // send receipts
+	Feeds    Scope = "feeds"    // send catalogue, stores, prices, stock, shoppers, consents
+	Trade    Scope = "trade"    // advertisers, campaigns, line items, audiences, wallets
+	Reports  Scope = "reports"  // read reports
+	Analyse  Scope = "analyse"  // ask history, size audiences exactly, explain decisions
+	Admin    Scope = "admin"    // keys, imports, quarantine, clock
+)
+
+// Scopes lists every scope.
+func Scopes() []Scope { return []Scope{Decide, Receipts, Feeds, Trade, Reports, Analyse, Admin} }
+
+// Principal is an authenticated caller.
+type Principal struct {
+	Key        string // the key's id; "operator" for the socket
+	Name       string
+	Scopes     []Scope
+	Advertiser media.AdvertiserID // set for an advertiser's key: it sees nothing of others
+	Rate       int                // requests a second; 0 means the server's default
+}
+
+// Operator is whoever can open the data directory's socket: the machine's own
+// owner, who may do everything.
+func Operator() Principal { return Principal{Key: "operator", Name: "operator", Scopes: Scopes()} }
+
+// May reports whether p holds a scope.
+func (p *Principal) May(s Scope) bool { return slices.Contains(p.Scopes, s) }
+
+// Sees reports whether p may know of an advertiser's things: the retailer's own
+// keys see all, an advertiser's key only its own.
+func (p *Principal) Sees(a media.AdvertiserID) bool { return p.Advertiser == "" || p.Advertiser == a }
+
+// Retailer reports whether p belongs to the retailer rather than an advertiser.
+func (p *Principal) Retailer() bool { return p.Advertiser == "" }
+
+// Spec asks for a new key.
+type Spec struct {
+	Name       string             `json:"name" doc:"who will use it"`
+	Scopes     []Scope            `json:"scopes" minItems:"1" doc:"what it may do: decide, receipts, feeds, trade, reports, analyse, admin"`
+	Advertiser media.AdvertiserID `json:"advertiser,omitempty" doc:"bind the key to one advertiser"`
+	Rate       int                `json:"rate,omitempty" minimum:"0" doc:"requests a second; 0 for the server's default"`
+}
+
+// doc is what the registry holds of a key.
+type doc struct {
+	Spec
+	Hash string `json:"hash"` // SHA-256 of the secret, hex
+}
+
+// Known is a key without its secret.
+type Known struct {
+	ID      string    `json:"id"`
+	Version uint64    `json:"version"`
+	Created time.Time `json:"created"`
+	Spec
+}
+
+// ErrUnknown is returned for credentials that open nothing.
+var ErrUnknown = errors.New("unknown or revoked API key")
+
+// cacheLife is how long an authenticated key is trusted without asking the
+// registry again; a revoked key dies within it.
+const cacheLife = 10 * time.Second
+
+// cacheMax bounds the cache; it is emptied when full.
+const cacheMax = 10_000
+
+// Keeper makes, checks and revokes keys. It is safe for concurrent use.
+type Keeper struct {
+	rows   registry.Registry
+	book   ledger.Ledger
+	now    retail.Clock // the wall clock, also on a replay server: it only ages the cache
+	random io.Reader
+
+	mu    sync.Mutex
+	cache map[[sha256.Size]byte]cached
+}
+
+type cached struct {
+	who   Principal
+	until time.Time
+}
+
+// New makes a Keeper.
+func New(rows registry.Registry, book ledger.Ledger, now retail.Clock) *Keeper {
+	return &Keeper{rows: rows, book: book, now: now, random: rand.Reader, cache: make(map[[sha256.Size]byte]cached)}
+}
+
+// prefix marks Endcap's keys, so that a leaked one can be recognised.
+const prefix = "ec"
+
+var encoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// Create makes a key and returns its secret text, which is not kept.
+func (k *Keeper) Create(ctx context.Context, by string, spec Spec) (Known, string, error) {
+	if err := checkSpec(&spec); err != nil {
+		return Known{}, "", err
+	}
+	var raw [25 + 10]byte
+	if _, err := io.ReadFull(k.random, raw[:]); err != nil {
+		return Known{}, "", fmt.Errorf("draw a key: %w", err)
+	}
+	id, secret := encoding.EncodeToString(raw[:10]), encoding.EncodeToString(raw[10:])
+	sum := sha256.Sum256([]byte(secret))
+	body, err := json.Marshal(doc{spec, hex.EncodeToString(sum[:])})
+	if err != nil {
+		return Known{}, "", fmt.Errorf("write key: %w", err)
+	}
+	row := registry.Row{Kind: registry.Key, ID: id, Version: 1, Doc: body, By: by, At: k.now()}
+	if err := k.commit(ctx, "key/"+id+"/1", row); err != nil {
+		return Known{}, "", err
+	}
+	return Known{ID: id, Version: 1, Created: row.At, Spec: spec}, prefix + "_" + id + "_" + secret, nil
+}
+
+func checkSpec(s *Spec) error {
+	bad := func(field, say string) error {
+		return &retail.Error{Kind: retail.Invalid, Field: field, Say: say}
+	}
+	switch {
+	case s.Name == "" || len(s.Name) > 200:
+		return bad("name", "a key's name has 1 to 200 bytes")
+	case len(s.Scopes) == 0:
+		return bad("scopes", "a key needs a scope")
+	}
+	for _, scope := range s.Scopes {
+		if !slices.Contains(Scopes(), scope) {
+			return bad("scopes", fmt.Sprintf("there is no scope %.20q", string(scope)))
+		}
+		if s.Advertiser != "" && scope != Trade && scope != Reports {
+			return bad("scopes", fmt.Sprintf("an advertiser's key cannot hold %q: only trade and reports", string(scope)))
+		}
+	}
+	if s.Advertiser != "" {
+		if err := media.CheckID(string(s.Advertiser)); err != nil {
+			return bad("advertiser", err.Error())
+		}
+	}
+	return nil
+}
+
+func (k *Keeper) commit(ctx context.Context, key string, row registry.Row) error {
+	answers, err := k.book.Commit(ctx, ledger.Deed{Key: key, Rows: []registry.Row{row}, At: row.At})
+	if err != nil {
+		return fmt.Errorf("store key: %w", err)
+	}
+	if err := answers[0].Err; err != nil {
+		return fmt.Errorf("store key: %w", err)
+	}
+	return nil
+}
+
+// Authenticate names the holder of a key's secret text.
+func (k *Keeper) Authenticate(ctx context.Context, text string) (Principal, error) {
+	sum := sha256.Sum256([]byte(text))
+	now := k.now()
+	k.mu.Lock()
+	hit, ok := k.cache[sum]
+	k.mu.Unlock()
+	if ok && now.Before(hit.until) {
+		return hit.who, nil
+	}
+	who, err := k.check(ctx, text)
+	if err != nil {
+		return Principal{}, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.cache) >= cacheMax {
+		clear(k.cache)
+	}
+	k.cache[sum] = cached{who, now.Add(cacheLife)}
+	return who, nil
+}
+
+func (k *Keeper) check(ctx context.Context, text string) (Principal, error) {
+	parts := strings.Split(text, "_")
+	if len(parts) != 3 || parts[0] != prefix {
+		return Principal{}, ErrUnknown
+	}
+	row, err := k.rows.Get(ctx, registry.Key, parts[1])
+	if errors.Is(err, registry.ErrNotFound) {
+		return Principal{}, ErrUnknown
+	} else if err != nil {
+		return Principal{}, fmt.Errorf("read key: %w", err)
+	}
+	var d doc
+	if err := json.Unmarshal(row.Doc, &d); err != nil {
+		return Principal{}, fmt.Errorf("read key %s: %w", row.ID, err)
+	}
+	sum := sha256.Sum256([]byte(parts[2]))
+	if subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(d.Hash)) != 1 {
+		return Principal{}, ErrUnknown
+	}
+	return Principal{row.ID, d.Name, d.Scopes, d.Advertiser, d.Rate}, nil
+}
+
+// List returns up to limit keys by id, after one.
+func (k *Keeper) List(ctx context.Context, after string, limit int) ([]Known, error) {
+	rows, err := k.rows.List(ctx, registry.Key, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list keys: %w", err)
+	}
+	out := make([]Known, 0, len(rows))
+	for _, row := range rows {
+		var d doc
+		if err := json.Unmarshal(row.Doc, &d); err != nil {
+			return nil, fmt.Errorf("read key %s: %w", row.ID, err)
+		}
+		out = append(out, Known{row.ID, row.Version, row.At, d.Spec})
+	}
+	return out, nil
+}
+
+// Revoke ends a key within cacheLife; at once for this Keeper.
+func (k *Keeper) Revoke(ctx context.Context, by, id string) error {
+	row, err := k.rows.Get(ctx, registry.Key, id)
+	if errors.Is(err, registry.ErrNotFound) {
+		return &retail.Error{Kind: retail.NotFound, Say: "no such key"}
+	} else if err != nil {
+		return fmt.Errorf("read key: %w", err)
+	}
+	row.Version++
+	row.Removed, row.By, row.At = true, by, k.now()
+	if err := k.commit(ctx, fmt.Sprintf("key/%s/%d", id, row.Version), row); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.cache)
+	return nil
+}
