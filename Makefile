@@ -1,0 +1,90 @@
+# Endcap: every command of the house. `make` alone lists them.
+#
+# Nothing here needs root. Tools are built once, at the versions pinned in
+# tools/go.mod, into .cache/tools.
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS   += --no-print-directory
+
+T       ?= 1m
+TIMEOUT ?= 20m
+DATASET ?= complete-journey
+DATA    ?=
+KEEP    ?= 1
+
+export CGO_ENABLED := 1
+
+lint := .cache/tools/golangci-lint
+vuln := .cache/tools/govulncheck
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build data ## load a year of real receipts, replay four weeks live, print the report (DATASET= DATA=dir KEEP=0)
+	@DATASET='$(DATASET)' DATA='$(DATA)' KEEP='$(KEEP)' scripts/demo.sh
+
+.PHONY: test
+test: data ## run every test with the race detector, on the whole of the data (TIMEOUT=20m)
+	go test -race -shuffle=on -timeout $(TIMEOUT) ./...
+
+.PHONY: build
+build: ## build bin/endcap
+	go build -trimpath -o bin/endcap ./cmd/endcap
+
+.PHONY: check
+check: check-format check-vet check-lint check-laws ## everything about the code that needs no data: format, vet, lint, floors, source
+
+.PHONY: check-format
+check-format: $(lint)
+	$(lint) fmt --diff
+
+.PHONY: check-vet
+check-vet:
+	go vet ./...
+
+.PHONY: check-lint
+check-lint: $(lint)
+	$(lint) config verify
+	$(lint) run
+
+.PHONY: check-laws
+check-laws:
+	go test .
+
+.PHONY: fix
+fix: $(lint) ## format the code and tidy the modules
+	$(lint) fmt
+	go mod tidy
+	cd tools && go mod tidy
+
+.PHONY: vuln
+vuln: $(vuln) ## look for known vulnerabilities in what is linked (asks vuln.go.dev)
+	$(vuln) ./...
+
+.PHONY: fuzz
+fuzz: ## fuzz every decoder and language in turn, each for T (T=1m)
+	scripts/fuzz.sh '$(T)'
+
+.PHONY: data
+data: ## fetch The Complete Journey into data/ and check its sha256
+	@scripts/data.sh
+
+.PHONY: tools
+tools: $(lint) $(vuln) ## build the pinned tools
+
+$(lint): tools/go.mod tools/go.sum
+	@mkdir -p $(@D)
+	cd tools && CGO_ENABLED=0 go build -trimpath -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(vuln): tools/go.mod tools/go.sum
+	@mkdir -p $(@D)
+	cd tools && CGO_ENABLED=0 go build -trimpath -o ../$@ golang.org/x/vuln/cmd/govulncheck
+
+.PHONY: clean
+clean: ## remove what was built; data and tools stay
+	rm -rf bin
