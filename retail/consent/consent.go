@@ -79,8 +79,10 @@ func Of(ps ...Purpose) Set {
 // Allows reports whether s holds p.
 func (s Set) Allows(p Purpose) bool { return p < purposeCount && s&(1<<p) != 0 }
 
-// With is s with p added; Without is s with p removed.
-func (s Set) With(p Purpose) Set    { return s | Of(p) }
+// With is s with p added.
+func (s Set) With(p Purpose) Set { return s | Of(p) }
+
+// Without is s with p removed.
 func (s Set) Without(p Purpose) Set { return s &^ Of(p) }
 
 // String lists the purposes, comma-separated, or "none".

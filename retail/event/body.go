@@ -150,20 +150,50 @@ type Tallied struct{ Tallies []Tally }
 // Forgotten asks every fold to drop what it knows of the fact's Shopper.
 type Forgotten struct{}
 
-// The kinds of the bodies.
-func (Receipt) Kind() Kind      { return KindReceipt }
-func (Product) Kind() Kind      { return KindProduct }
-func (Store) Kind() Kind        { return KindStore }
-func (Price) Kind() Kind        { return KindPrice }
-func (Stock) Kind() Kind        { return KindStock }
-func (Consent) Kind() Kind      { return KindConsent }
-func (Decided) Kind() Kind      { return KindDecided }
-func (Shown) Kind() Kind        { return KindShown }
-func (Clicked) Kind() Kind      { return KindClicked }
-func (Basketed) Kind() Kind     { return KindBasketed }
-func (Purchased) Kind() Kind    { return KindPurchased }
-func (Billed) Kind() Kind       { return KindBilled }
+// Kind is KindReceipt.
+func (Receipt) Kind() Kind { return KindReceipt }
+
+// Kind is KindProduct.
+func (Product) Kind() Kind { return KindProduct }
+
+// Kind is KindStore.
+func (Store) Kind() Kind { return KindStore }
+
+// Kind is KindPrice.
+func (Price) Kind() Kind { return KindPrice }
+
+// Kind is KindStock.
+func (Stock) Kind() Kind { return KindStock }
+
+// Kind is KindConsent.
+func (Consent) Kind() Kind { return KindConsent }
+
+// Kind is KindDecided.
+func (Decided) Kind() Kind { return KindDecided }
+
+// Kind is KindShown.
+func (Shown) Kind() Kind { return KindShown }
+
+// Kind is KindClicked.
+func (Clicked) Kind() Kind { return KindClicked }
+
+// Kind is KindBasketed.
+func (Basketed) Kind() Kind { return KindBasketed }
+
+// Kind is KindPurchased.
+func (Purchased) Kind() Kind { return KindPurchased }
+
+// Kind is KindBilled.
+func (Billed) Kind() Kind { return KindBilled }
+
+// Kind is KindTermsChanged.
 func (TermsChanged) Kind() Kind { return KindTermsChanged }
-func (DayTurned) Kind() Kind    { return KindDayTurned }
-func (Tallied) Kind() Kind      { return KindTallied }
-func (Forgotten) Kind() Kind    { return KindForgotten }
+
+// Kind is KindDayTurned.
+func (DayTurned) Kind() Kind { return KindDayTurned }
+
+// Kind is KindTallied.
+func (Tallied) Kind() Kind { return KindTallied }
+
+// Kind is KindForgotten.
+func (Forgotten) Kind() Kind { return KindForgotten }

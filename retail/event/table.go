@@ -1,5 +1,7 @@
 package event
 
+import "slices"
+
 // Tables of history. know/history fills them from facts and shows them as views
 // of the same names, one set of views per purpose; everybody else names them
 // through these constants. The column lists are the contract: docs/data.md is
@@ -70,6 +72,11 @@ func columns(more ...Column) []Column { return append(append([]Column(nil), comm
 
 // Tables lists every table of history with its columns.
 func Tables() []Table {
+	return slices.Concat(saleTables(), shelfTables(), mediaTables(), termsTables())
+}
+
+// saleTables hold what was bought.
+func saleTables() []Table {
 	return []Table{
 		{Name: TableReceipts, Of: KindReceipt, Latest: []string{"receipt"}, Say: "one row per receipt or online order", Columns: columns(
 			Column{Name: "receipt", Type: Text, Say: "the retailer's id"},
@@ -86,9 +93,23 @@ func Tables() []Table {
 			Column{Name: "retail_discount", Type: Amount}, Column{Name: "coupon_discount", Type: Amount}, Column{Name: "coupon_match", Type: Amount},
 			Column{Name: "currency", Type: Text}, Column{Name: "marks", Type: Int},
 		)},
+	}
+}
+
+// shelfTables hold what is sold where, and what shoppers allow.
+func shelfTables() []Table {
+	return []Table{
 		{Name: TableProducts, Of: KindProduct, Latest: []string{"product"}, Say: "the catalogue as it stands", Columns: []Column{
-			{Name: "at", Type: Timestamp}, {Name: "product", Type: Text}, {Name: "gtin", Type: Text}, {Name: "name", Type: Text}, {Name: "brand", Type: Text},
-			{Name: "department", Type: Text}, {Name: "category", Type: Text}, {Name: "type", Type: Text}, {Name: "size", Type: Text}, {Name: "own_label", Type: Bool},
+			{Name: "at", Type: Timestamp},
+			{Name: "product", Type: Text},
+			{Name: "gtin", Type: Text},
+			{Name: "name", Type: Text},
+			{Name: "brand", Type: Text},
+			{Name: "department", Type: Text},
+			{Name: "category", Type: Text},
+			{Name: "type", Type: Text},
+			{Name: "size", Type: Text},
+			{Name: "own_label", Type: Bool},
 		}},
 		{Name: TableStores, Of: KindStore, Latest: []string{"store"}, Say: "the stores, listed or derived from receipts", Columns: []Column{
 			{Name: "at", Type: Timestamp}, {Name: "store", Type: Text}, {Name: "name", Type: Text}, {Name: "channel", Type: Text}, {Name: "zone", Type: Text},
@@ -102,6 +123,12 @@ func Tables() []Table {
 		{Name: TableConsents, Of: KindConsent, Latest: []string{"shopper"}, Say: "what each shopper allows now", Columns: columns(
 			Column{Name: "allowed", Type: Int, Say: "bit set of purposes"}, Column{Name: "wording", Type: Text},
 		)},
+	}
+}
+
+// mediaTables hold what was decided, seen and charged.
+func mediaTables() []Table {
+	return []Table{
 		{Name: TableDecisions, Of: KindDecided, Say: "one row per answered visit; record is kept 35 days", Columns: columns(
 			Column{Name: "decision", Type: Text}, Column{Name: "channel", Type: Text}, Column{Name: "store", Type: Text}, Column{Name: "record", Type: Blob},
 		)},
@@ -117,13 +144,27 @@ func Tables() []Table {
 			Column{Name: "price", Type: Amount}, Column{Name: "currency", Type: Text}, Column{Name: "arm", Type: Text}, Column{Name: "receipt", Type: Text},
 		)},
 		{Name: TableCharges, Of: KindBilled, Say: "one row per click answered by billing", Columns: []Column{
-			{Name: "day", Type: Date, Say: "flight day charged"}, {Name: "at", Type: Timestamp}, {Name: "click", Type: Text}, {Name: "decision", Type: Text}, {Name: "slot", Type: Int},
-			{Name: "advertiser", Type: Text}, {Name: "campaign", Type: Text}, {Name: "line_item", Type: Text}, {Name: "amount", Type: Amount}, {Name: "currency", Type: Text},
+			{Name: "day", Type: Date, Say: "flight day charged"},
+			{Name: "at", Type: Timestamp},
+			{Name: "click", Type: Text},
+			{Name: "decision", Type: Text},
+			{Name: "slot", Type: Int},
+			{Name: "advertiser", Type: Text},
+			{Name: "campaign", Type: Text},
+			{Name: "line_item", Type: Text},
+			{Name: "amount", Type: Amount},
+			{Name: "currency", Type: Text},
 			{Name: "reason", Type: Text, Say: "empty where charged, else why it was free"},
 		}},
 		{Name: TableRefusals, Of: KindTallied, Say: "why line items did not win, counted", Columns: []Column{
 			{Name: "day", Type: Date}, {Name: "at", Type: Timestamp}, {Name: "line_item", Type: Text}, {Name: "reason", Type: Text}, {Name: "count", Type: Int},
 		}},
+	}
+}
+
+// termsTables hold what people set up.
+func termsTables() []Table {
+	return []Table{
 		terms(TableAdverts, "advertiser", Column{Name: "currency", Type: Text}),
 		terms(TableCampaigns, "campaign", Column{Name: "advertiser", Type: Text}, Column{Name: "flight_from", Type: Date}, Column{Name: "flight_to", Type: Date, Say: "the day after the last"},
 			Column{Name: "control_ppm", Type: Int, Say: "share held out, parts per million"}, Column{Name: "window_days", Type: Int}),
@@ -137,8 +178,12 @@ func Tables() []Table {
 // terms is a table of every version of one kind of terms, with its validity.
 func terms(name, id string, more ...Column) Table {
 	cols := []Column{
-		{Name: "at", Type: Timestamp, Say: "valid from"}, {Name: id, Type: Text}, {Name: "version", Type: Int},
-		{Name: "removed", Type: Bool}, {Name: "by", Type: Text, Say: "who changed it"}, {Name: "name", Type: Text},
+		{Name: "at", Type: Timestamp, Say: "valid from"},
+		{Name: id, Type: Text},
+		{Name: "version", Type: Int},
+		{Name: "removed", Type: Bool},
+		{Name: "by", Type: Text, Say: "who changed it"},
+		{Name: "name", Type: Text},
 	}
 	return Table{Name: name, Of: KindTermsChanged, Columns: append(append(cols, more...), Column{Name: "doc", Type: Text, Say: "the whole terms as JSON"}), Say: "every version of each " + id}
 }
