@@ -66,7 +66,10 @@ type Window struct{ From, To time.Time }
 func (w Window) Contains(t time.Time) bool { return !t.Before(w.From) && t.Before(w.To) }
 
 // Days is the half-open span of business days [From, To).
-type Days struct{ From, To Day }
+type Days struct {
+	From Day `json:"from"`
+	To   Day `json:"to"` // the day after the last
+}
 
 // Contains reports whether d lies in w.
 func (w Days) Contains(d Day) bool { return d >= w.From && d < w.To }

@@ -58,7 +58,7 @@ func Pack(buf []byte, f *Fact) (Packed, error) {
 	p.Sum = sumOf(b[shopperOffset:shopperOffset+8], b[said-start:])
 	p.Unit = f.Shopper.Reveal()
 	if p.Unit == 0 {
-		p.Unit = binary.BigEndian.Uint64(p.Key[:])
+		p.Unit = unitOf(f.Body, p.Key)
 	}
 	return p, nil
 }

@@ -80,22 +80,22 @@ func (d *DecisionID) UnmarshalText(b []byte) error {
 
 // Advertiser pays, from one prepaid wallet in one currency.
 type Advertiser struct {
-	ID       AdvertiserID
-	Name     string
-	Currency retail.Currency
+	ID       AdvertiserID    `json:"id"`
+	Name     string          `json:"name"`
+	Currency retail.Currency `json:"currency"`
 }
 
 // Campaign is what an advertiser wants to reach, with the experiment that
 // proves it. Its Halo is the range of products whose sales it may claim beside
 // the advertised ones, usually the advertiser's brand.
 type Campaign struct {
-	ID         CampaignID
-	Advertiser AdvertiserID
-	Name       string
-	Flight     retail.Days
-	Halo       catalog.Set
-	ControlPPM int // share of shoppers held out, parts per million
-	WindowDays int // how long after a touch a sale may be attributed
+	ID         CampaignID   `json:"id"`
+	Advertiser AdvertiserID `json:"advertiser"`
+	Name       string       `json:"name"`
+	Flight     retail.Days  `json:"flight"`
+	Halo       catalog.Set  `json:"halo"`
+	ControlPPM int          `json:"control_ppm"` // share of shoppers held out, parts per million
+	WindowDays int          `json:"window_days"` // how long after a touch a sale may be attributed
 }
 
 // Limits of a campaign's terms.
@@ -107,30 +107,30 @@ const (
 // LineItem is one bookable part of a campaign: which products to show, where,
 // to whom, at which price, how much and how often.
 type LineItem struct {
-	ID          LineItemID
-	Campaign    CampaignID
-	Advertiser  AdvertiserID
-	Name        string
-	Products    []catalog.ProductID // the advertised products, at least one
-	Placements  []PlacementID       // where it may run; empty means every placement
-	Keywords    []string            // searches it targets
-	Categories  []catalog.Category  // category pages it targets; with no keyword and no category it may run everywhere
-	Audience    audience.ID         // who may see it; empty means everybody
-	Bid         retail.Micros       // the most it pays for a click, whole minor units
-	BudgetDaily retail.Micros
-	BudgetTotal retail.Micros
-	CapPerDay   int // most times one shopper may be shown it in a day; 0 means no cap
-	Flight      retail.Days
-	Paused      bool
+	ID          LineItemID          `json:"id"`
+	Campaign    CampaignID          `json:"campaign"`
+	Advertiser  AdvertiserID        `json:"advertiser"`
+	Name        string              `json:"name"`
+	Products    []catalog.ProductID `json:"products"`             // the advertised products, at least one
+	Placements  []PlacementID       `json:"placements,omitempty"` // where it may run; empty means every placement
+	Keywords    []string            `json:"keywords,omitempty"`   // searches it targets
+	Categories  []catalog.Category  `json:"categories,omitempty"` // category pages it targets; with no keyword and no category it may run everywhere
+	Audience    audience.ID         `json:"audience,omitempty"`   // who may see it; empty means everybody
+	Bid         retail.Micros       `json:"bid_micros"`           // the most it pays for a click, whole minor units
+	BudgetDaily retail.Micros       `json:"budget_daily_micros"`
+	BudgetTotal retail.Micros       `json:"budget_total_micros"`
+	CapPerDay   int                 `json:"cap_per_day"` // most times one shopper may be shown it in a day; 0 means no cap
+	Flight      retail.Days         `json:"flight"`
+	Paused      bool                `json:"paused"`
 }
 
 // Placement is a named place on a page, a screen or a mail, with slots.
 type Placement struct {
-	ID       PlacementID
-	Name     string
-	SlotsMax int
-	Floor    retail.Micros // the least a click costs here, whole minor units
-	Currency retail.Currency
+	ID       PlacementID     `json:"id"`
+	Name     string          `json:"name"`
+	SlotsMax int             `json:"slots_max"`
+	Floor    retail.Micros   `json:"floor_micros"` // the least a click costs here, whole minor units
+	Currency retail.Currency `json:"currency"`
 }
 
 // Charge says what a token is billed for. Numbers are stored.
