@@ -75,4 +75,4 @@ type Days struct {
 func (w Days) Contains(d Day) bool { return d >= w.From && d < w.To }
 
 // Len counts the days of w; an inverted span has none.
-func (w Days) Len() int { return max(0, int(w.To-w.From)) }
+func (w Days) Len() int { return max(0, int(w.To)-int(w.From)) }

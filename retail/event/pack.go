@@ -91,7 +91,7 @@ func KindOf(b []byte) Kind {
 // newer layout or version, and anything damaged, give ErrFact.
 func Unpack(b []byte) (Fact, error) {
 	kind := KindOf(b)
-	if kind == 0 {
+	if kind == 0 || len(b) > FactMax {
 		return Fact{}, fmt.Errorf("%w: unknown layout or kind", ErrFact)
 	}
 	versions := decoders[kind]
@@ -108,7 +108,7 @@ func Unpack(b []byte) (Fact, error) {
 	f.At = r.time()
 	f.Day = r.day()
 	f.Body = versions[b[2]-1](&r)
-	if r.bad || r.s != "" {
+	if r.bad || r.s != "" || f.ID == "" || len(f.ID) > IDMax {
 		return Fact{}, fmt.Errorf("%w: damaged %v", ErrFact, kind)
 	}
 	return f, nil

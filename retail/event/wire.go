@@ -99,7 +99,11 @@ func (r *reader) time() time.Time {
 	if v == 0 {
 		return time.Time{}
 	}
-	return time.UnixMicro(v).UTC()
+	t := time.UnixMicro(v).UTC()
+	if t.IsZero() {
+		r.bad = true // is written as 0
+	}
+	return t
 }
 
 func (r *reader) bool() bool {

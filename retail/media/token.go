@@ -67,6 +67,7 @@ func NewKeyring(signer Key, accepted ...Key) Keyring {
 const (
 	tokenVersion = 1
 	macSize      = 16
+	tokenMin     = 2 + 16 + 3 + 8 + 3 + 6 + macSize // of a token whose numbers and texts are as short as can be
 	maskLabel    = "endcap token shopper v1"
 )
 
@@ -92,13 +93,14 @@ func (r Keyring) Seal(t *Token) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// Open verifies and reads what Seal wrote; anything else gives ErrToken.
+// Open verifies and reads what Seal wrote; anything else gives ErrToken, line
+// breaks that base64 would overlook included: a token has one text.
 func (r Keyring) Open(text string) (Token, error) {
 	if len(text) > TokenTextMax {
 		return Token{}, fmt.Errorf("%w: longer than %d characters", ErrToken, TokenTextMax)
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(b) < 2+16+3+8+3+6+macSize || b[0] != tokenVersion {
+	if err != nil || len(b) < tokenMin || b[0] != tokenVersion || base64.RawURLEncoding.EncodedLen(len(b)) != len(text) {
 		return Token{}, fmt.Errorf("%w: malformed", ErrToken)
 	}
 	key := r.find(b[1])
