@@ -1,0 +1,260 @@
+// Package feed is the door for back offices: what is sold, where, at which
+// price and in which number, who the shoppers are and what they allow. Every
+// route takes a batch, answers each row, and can be called again with the same
+// rows without effect.
+//
+// On the road of a receipt, feeds tell what its lines mean.
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"endcap/gate/access"
+	"endcap/gate/api"
+	"endcap/know/ingest"
+	"endcap/retail"
+	"endcap/retail/catalog"
+	"endcap/retail/consent"
+)
+
+// Desk is what the door hands rows to; know/ingest fits it.
+type Desk interface {
+	Products(ctx context.Context, rows []ingest.Row[catalog.Product], from ingest.From) (ingest.Result, error)
+	Stores(ctx context.Context, rows []ingest.Row[catalog.Store], from ingest.From) (ingest.Result, error)
+	Prices(ctx context.Context, rows []ingest.Row[catalog.Price], from ingest.From) (ingest.Result, error)
+	Stock(ctx context.Context, rows []ingest.Row[catalog.Stock], from ingest.From) (ingest.Result, error)
+	Shoppers(ctx context.Context, rows []ingest.Shopper, from ingest.From) (ingest.Result, error)
+	Consents(ctx context.Context, rows []ingest.Consent, from ingest.From) (ingest.Result, error)
+}
+
+// BatchMax is how many rows one request may bring.
+const BatchMax = 5_000
+
+// The rows on the wire.
+type (
+	// Product is one row of the catalogue.
+	Product struct {
+		ID         string `json:"id" maxLength:"64" doc:"the retailer's product id"`
+		GTIN       string `json:"gtin,omitempty" doc:"8, 12, 13 or 14 digits with their check digit"`
+		Name       string `json:"name,omitempty"`
+		Brand      string `json:"brand,omitempty" doc:"what stands on the pack"`
+		Department string `json:"department,omitempty"`
+		Category   string `json:"category,omitempty"`
+		Type       string `json:"type,omitempty"`
+		Size       string `json:"size,omitempty"`
+		OwnLabel   bool   `json:"own_label,omitempty" doc:"the retailer's own brand"`
+	}
+	// Store is one row of the store list.
+	Store struct {
+		ID      string `json:"id" maxLength:"64"`
+		Name    string `json:"name,omitempty"`
+		Channel string `json:"channel,omitempty" enum:"in_store,online"`
+		Zone    string `json:"zone,omitempty" doc:"IANA time zone; the house's where absent"`
+	}
+	// Price is what a product costs.
+	Price struct {
+		Product string    `json:"product" maxLength:"64"`
+		Store   string    `json:"store,omitempty" doc:"absent for every store without a price of its own"`
+		Price   api.Money `json:"price"`
+		At      string    `json:"at,omitempty" format:"date-time" doc:"from when on; now where absent"`
+	}
+	// Stock is how many of a product there are.
+	Stock struct {
+		Product string `json:"product" maxLength:"64"`
+		Store   string `json:"store,omitempty" doc:"absent for the online shop and every store without a count of its own"`
+		Count   int64  `json:"count"`
+		At      string `json:"at,omitempty" format:"date-time"`
+	}
+	// Shopper ties keys of one person together.
+	Shopper struct {
+		Keys api.Shopper `json:"keys" doc:"all keys known of one person"`
+	}
+	// Consent is what a shopper allows from an instant on.
+	Consent struct {
+		ID      string      `json:"id" maxLength:"200" doc:"the source's id of this consent"`
+		Shopper api.Shopper `json:"shopper"`
+		Allowed []string    `json:"allowed" doc:"personal_offers, personal_ads, measurement, offsite_matching, pooling; empty for none"`
+		Wording string      `json:"wording,omitempty" doc:"which text she was shown"`
+		At      string      `json:"at" format:"date-time"`
+	}
+)
+
+// The bodies.
+type (
+	// Products is the body of PUT /v1/products, and so on.
+	Products struct {
+		Products []api.Each[Product] `json:"products" minItems:"1" maxItems:"5000"`
+	}
+	Stores struct {
+		Stores []api.Each[Store] `json:"stores" minItems:"1" maxItems:"5000"`
+	}
+	Prices struct {
+		Prices []api.Each[Price] `json:"prices" minItems:"1" maxItems:"5000"`
+	}
+	StockCounts struct {
+		Stock []api.Each[Stock] `json:"stock" minItems:"1" maxItems:"5000"`
+	}
+	Shoppers struct {
+		Shoppers []api.Each[Shopper] `json:"shoppers" minItems:"1" maxItems:"5000"`
+	}
+	Consents struct {
+		Consents []api.Each[Consent] `json:"consents" minItems:"1" maxItems:"5000"`
+	}
+)
+
+// Answer says what became of each row.
+type Answer struct {
+	Results []Result `json:"results"`
+}
+
+// Result is what became of one row.
+type Result struct {
+	Outcome string `json:"outcome" enum:"new,repeat,corrected,quarantined"`
+	Reason  string `json:"reason,omitempty"`
+	Field   string `json:"field,omitempty"`
+	Say     string `json:"say,omitempty"`
+}
+
+// Mount adds the door to a server.
+func Mount(s *api.Server, desk Desk) {
+	mount(s, "products", "Put products.", func(in *Products) []api.Each[Product] { return in.Products }, readProduct, desk.Products)
+	mount(s, "stores", "Put stores.", func(in *Stores) []api.Each[Store] { return in.Stores }, readStore, desk.Stores)
+	mount(s, "prices", "Put prices.", func(in *Prices) []api.Each[Price] { return in.Prices }, readPrice, desk.Prices)
+	mount(s, "stock", "Put counts of stock.", func(in *StockCounts) []api.Each[Stock] { return in.Stock }, readStock, desk.Stock)
+	mount(s, "shoppers", "Put shoppers with their keys.", func(in *Shoppers) []api.Each[Shopper] { return in.Shoppers }, readShopper, desk.Shoppers)
+	mount(s, "consents", "Put what shoppers allow.", func(in *Consents) []api.Each[Consent] { return in.Consents }, readConsent, desk.Consents)
+}
+
+// mount adds PUT /v1/NAME: each row is read on its own and handed to put.
+func mount[Body, Wire, Row any](s *api.Server, name, summary string, rows func(*Body) []api.Each[Wire],
+	read func(*Wire, error, []byte) Row, put func(context.Context, []Row, ingest.From) (ingest.Result, error),
+) {
+	api.RegisterHot(s, huma.Operation{
+		OperationID: "put-" + name, Method: http.MethodPut, Path: "/v1/" + name, Tags: []string{"feeds"}, Summary: summary, Security: api.Needs(access.Feeds),
+		Description: "Each row is answered on its own and is on disk when the answer comes; a row that says what stands already is a repeat.",
+	}, func(r *http.Request, who *access.Principal, in *Body) (*Answer, error) {
+		raw := rows(in)
+		if len(raw) == 0 || len(raw) > BatchMax {
+			return nil, &retail.Error{Kind: retail.Invalid, Field: name, Say: fmt.Sprintf("a request brings 1 to %d rows", BatchMax), Cure: "split the batch"}
+		}
+		items := make([]Row, len(raw))
+		for i, b := range raw {
+			var w Wire
+			items[i] = read(&w, api.Decode(b, &w), b)
+		}
+		res, err := put(r.Context(), items, ingest.From{Door: "api", Name: who.Name})
+		if err != nil {
+			return nil, err
+		}
+		return answerOf(&res), nil
+	})
+}
+
+func answerOf(res *ingest.Result) *Answer {
+	out := &Answer{Results: make([]Result, len(res.Answers))}
+	for i := range res.Answers {
+		a := &res.Answers[i]
+		out.Results[i].Outcome = string(a.Outcome)
+		if f := a.Fault; f != nil {
+			out.Results[i] = Result{string(a.Outcome), string(f.Reason), f.Field, f.String()}
+		}
+	}
+	return out
+}
+
+// faultOf makes a fault of a reading error; nil of none.
+func faultOf(err error) *ingest.Fault {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*retail.Error](err); ok {
+		return &ingest.Fault{Reason: ingest.BadValue, Field: e.Field, Say: e.Say, Cure: e.Cure}
+	}
+	return &ingest.Fault{Reason: ingest.Unparsed, Say: err.Error()}
+}
+
+func readProduct(w *Product, err error, raw []byte) ingest.Row[catalog.Product] {
+	row := ingest.Row[catalog.Product]{Raw: raw}
+	if err == nil && w.GTIN != "" {
+		if row.Of.GTIN, err = catalog.ParseGTIN(w.GTIN); err != nil {
+			err = &retail.Error{Kind: retail.Invalid, Field: "gtin", Say: err.Error(), Cure: "send the number on the pack, with its check digit"}
+		}
+	}
+	row.Of.ID, row.Of.Name, row.Of.Brand = catalog.ProductID(w.ID), w.Name, catalog.Brand(w.Brand)
+	row.Of.Department, row.Of.Category, row.Of.Type = catalog.Department(w.Department), catalog.Category(w.Category), catalog.Type(w.Type)
+	row.Of.Size, row.Of.OwnLabel, row.Fault = w.Size, w.OwnLabel, faultOf(err)
+	return row
+}
+
+func readStore(w *Store, err error, raw []byte) ingest.Row[catalog.Store] {
+	row := ingest.Row[catalog.Store]{Raw: raw, Of: catalog.Store{ID: catalog.StoreID(w.ID), Name: w.Name, Zone: w.Zone}}
+	if err == nil {
+		row.Of.Channel, err = api.ChannelOf("channel", w.Channel)
+	}
+	row.Fault = faultOf(err)
+	return row
+}
+
+func readPrice(w *Price, err error, raw []byte) ingest.Row[catalog.Price] {
+	row := ingest.Row[catalog.Price]{Raw: raw, Of: catalog.Price{Product: catalog.ProductID(w.Product), Store: catalog.StoreID(w.Store)}}
+	if err == nil {
+		row.Of.Amount.Currency = w.Price.Currency
+		row.Of.Amount.Amount, err = api.Amount("price.amount", w.Price.Amount)
+	}
+	if err == nil {
+		row.At, err = optional("at", w.At)
+	}
+	row.Fault = faultOf(err)
+	return row
+}
+
+func readStock(w *Stock, err error, raw []byte) ingest.Row[catalog.Stock] {
+	row := ingest.Row[catalog.Stock]{Raw: raw, Of: catalog.Stock{Product: catalog.ProductID(w.Product), Store: catalog.StoreID(w.Store), Count: w.Count}}
+	if err == nil {
+		row.At, err = optional("at", w.At)
+	}
+	row.Fault = faultOf(err)
+	return row
+}
+
+func readShopper(w *Shopper, err error, raw []byte) ingest.Shopper {
+	row := ingest.Shopper{Raw: raw}
+	if err == nil {
+		row.Keys, err = w.Keys.Keys("keys")
+	}
+	row.Fault = faultOf(err)
+	return row
+}
+
+func readConsent(w *Consent, err error, raw []byte) ingest.Consent {
+	row := ingest.Consent{ID: w.ID, Wording: w.Wording, Raw: raw}
+	if err == nil {
+		row.At, err = api.Instant("at", w.At)
+	}
+	for i := 0; err == nil && i < len(w.Allowed); i++ {
+		var p consent.Purpose
+		if p, err = consent.ParsePurpose(w.Allowed[i]); err != nil {
+			err = &retail.Error{Kind: retail.Invalid, Field: fmt.Sprintf("allowed[%d]", i), Say: err.Error()}
+		}
+		row.Allowed = row.Allowed.With(p)
+	}
+	if err == nil {
+		row.Keys, err = w.Shopper.Keys("shopper")
+	}
+	row.Fault = faultOf(err)
+	return row
+}
+
+// optional reads a time that may be absent.
+func optional(field, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	return api.Instant(field, text)
+}

@@ -1,0 +1,343 @@
+package mapping
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"endcap/retail"
+)
+
+// Limits of a mapping file.
+const (
+	FileMax  = 1 << 20 // bytes
+	depthMax = 8
+	wordsMax = 10_000
+	nameMax  = 40
+)
+
+// file is a mapping as JSON.
+type file struct {
+	Name     string             `json:"name"`
+	About    string             `json:"about"`
+	Zone     string             `json:"zone"`
+	Currency retail.Currency    `json:"currency"`
+	Feeds    map[Kind]*feedFile `json:"feeds"`
+}
+
+type feedFile struct {
+	Delimiter string               `json:"delimiter"`
+	Decimal   string               `json:"decimal"`
+	Header    []string             `json:"header"`
+	Sorted    *bool                `json:"sorted"`
+	Columns   map[string]fieldFile `json:"columns"`
+}
+
+type fieldFile struct {
+	Column   string            `json:"column"`
+	Constant string            `json:"constant"`
+	Optional bool              `json:"optional"`
+	Sign     string            `json:"sign"`
+	As       string            `json:"as"`
+	Prefix   string            `json:"prefix"`
+	Words    map[string]string `json:"words"`
+	Format   string            `json:"format"`
+	Zone     string            `json:"zone"`
+}
+
+// UnmarshalJSON reads a column's name, or an object with more to say.
+func (f *fieldFile) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, &f.Column)
+	}
+	type plain fieldFile
+	return decodeStrict(b, (*plain)(f))
+}
+
+// Parse reads a mapping file. Every mistake is a retail.Error that names the
+// place and the cure; unknown and repeated fields are mistakes.
+func Parse(b []byte) (*Mapping, error) {
+	if len(b) > FileMax {
+		return nil, wrong("", fmt.Sprintf("a mapping has at most %d bytes, this has %d", FileMax, len(b)), "")
+	}
+	if err := unique(b); err != nil {
+		return nil, err
+	}
+	var in file
+	if err := decodeStrict(b, &in); err != nil {
+		return nil, wrong("", "not a mapping: "+strings.TrimPrefix(err.Error(), "json: "), "see docs/data-mapping.md")
+	}
+	return in.mapping()
+}
+
+func decodeStrict(b []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return err //nolint:wrapcheck // the decoder's words are shown as they are
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the closing brace")
+	}
+	return nil
+}
+
+func wrong(field, say, cure string) error {
+	return &retail.Error{Kind: retail.Invalid, Field: field, Say: say, Cure: cure}
+}
+
+func (in *file) mapping() (*Mapping, error) {
+	m := &Mapping{Name: in.Name, About: in.About, Currency: in.Currency, feeds: map[Kind]*Feed{}}
+	if in.Name == "" || len(in.Name) > nameMax || strings.Trim(in.Name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
+		return nil, wrong("name", fmt.Sprintf("%.50q is not a name", in.Name), "use 1 to 40 of a-z, 0-9, '-', '_', '.'")
+	}
+	if err := in.Currency.Check(); err != nil {
+		return nil, wrong("currency", err.Error(), "")
+	}
+	var err error
+	if m.Zone, err = zone("zone", in.Zone); err != nil {
+		return nil, err
+	}
+	if len(in.Feeds) == 0 {
+		return nil, wrong("feeds", "there are none", "name at least one of "+join(Kinds()))
+	}
+	for k, ff := range in.Feeds {
+		at := "feeds." + string(k)
+		if required, optional := kindFields(k); required == nil && optional == nil {
+			return nil, wrong(at, "no such kind of file", "use one of "+join(Kinds()))
+		}
+		if ff == nil {
+			return nil, wrong(at, "it is null", "give it columns")
+		}
+		if m.feeds[k], err = ff.feed(m, k, at); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func zone(at, name string) (*time.Location, error) {
+	if name == "" || name == "Local" {
+		return nil, wrong(at, "a zone is missing", `name an IANA zone such as "Europe/Paris" or "UTC"`)
+	}
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, wrong(at, fmt.Sprintf("unknown zone %.40q", name), `name an IANA zone such as "Europe/Paris" or "UTC"`)
+	}
+	return loc, nil
+}
+
+func (ff *feedFile) feed(m *Mapping, k Kind, at string) (*Feed, error) {
+	f := &Feed{Kind: k, Mapping: m, Delimiter: ',', Decimal: '.', Header: ff.Header, Sorted: ff.Sorted == nil || *ff.Sorted}
+	if ff.Delimiter != "" {
+		if len(ff.Delimiter) != 1 || strings.ContainsAny(ff.Delimiter, "\"\r\n\x00") || ff.Delimiter[0] >= 0x80 {
+			return nil, wrong(at+".delimiter", fmt.Sprintf("%.20q cannot separate columns", ff.Delimiter), "use one ASCII character")
+		}
+		f.Delimiter = ff.Delimiter[0]
+	}
+	switch ff.Decimal {
+	case "", ".":
+	case ",":
+		f.Decimal = ','
+	default:
+		return nil, wrong(at+".decimal", fmt.Sprintf("%.20q is no decimal mark", ff.Decimal), `use "." or ","`)
+	}
+	required, optional := kindFields(k)
+	for word, in := range ff.Columns {
+		place := at + ".columns." + word
+		n, ok := find(word, required, optional)
+		if !ok {
+			return nil, wrong(place, fmt.Sprintf("%s have no such field", string(k)), "use "+join(wordsOf(append(required, optional...))))
+		}
+		field, err := in.field(m, n, place)
+		if err != nil {
+			return nil, err
+		}
+		f.fields[n] = field
+	}
+	return f, f.complete(required, at)
+}
+
+func find(word string, lists ...[]Name) (Name, bool) {
+	for _, list := range lists {
+		for _, n := range list {
+			if n.String() == word {
+				return n, true
+			}
+		}
+	}
+	return 0, false
+}
+
+func wordsOf(list []Name) []string {
+	out := make([]string, len(list))
+	for i, n := range list {
+		out[i] = n.String()
+	}
+	return out
+}
+
+// complete marks required fields and says which are missing.
+func (f *Feed) complete(required []Name, at string) error {
+	for _, n := range required {
+		field := f.fields[n]
+		if field == nil || field.Column == "" {
+			return wrong(at+".columns", fmt.Sprintf("%q is missing", n), "name its column")
+		}
+		field.Required, field.Optional = true, false
+	}
+	switch f.Kind {
+	case Receipts:
+		if f.fields[Sales] == nil && f.fields[UnitPrice] == nil {
+			return wrong(at+".columns", `"sales" and "unit_price" are both missing`, "name the column of one")
+		}
+		if f.fields[Sales] != nil && f.fields[Sales].Column != "" {
+			f.fields[Sales].Required, f.fields[Sales].Optional = true, false
+		}
+	case Shoppers, Consents:
+		for _, n := range Keys() {
+			if f.fields[n] != nil {
+				return nil
+			}
+		}
+		return wrong(at+".columns", "no column names the shopper", "name the column of one of "+join(wordsOf(Keys())))
+	default:
+	}
+	return nil
+}
+
+func (in *fieldFile) field(m *Mapping, n Name, at string) (*Field, error) {
+	f := &Field{
+		Name: n, Column: in.Column, Constant: in.Constant, Optional: in.Optional,
+		Prefix: in.Prefix, Words: in.Words, Zone: m.Zone,
+	}
+	if (in.Column == "") == (in.Constant == "") {
+		return nil, wrong(at, "it needs either a column or a constant", "")
+	}
+	if in.Constant != "" && n.Form() != Text {
+		return nil, wrong(at+".constant", "only texts can be constants", "name a column")
+	}
+	if len(in.Words) > wordsMax {
+		return nil, wrong(at+".words", fmt.Sprintf("there are more than %d", wordsMax), "")
+	}
+	if n.Form() != Text && (in.Prefix != "" || in.Words != nil || in.As != "") {
+		return nil, wrong(at, "prefix, words and as are for texts", "")
+	}
+	switch in.As {
+	case "":
+	case "whole_number":
+		f.Plain = true
+	default:
+		return nil, wrong(at+".as", fmt.Sprintf("unknown %.20q", in.As), `use "whole_number" or leave it out`)
+	}
+	switch {
+	case in.Sign == "" || in.Sign == "positive":
+	case in.Sign == "negative" && n.Form() == Money:
+		f.Negative = true
+	default:
+		return nil, wrong(at+".sign", fmt.Sprintf("%.20q is not possible here", in.Sign), `use "positive" or "negative", for amounts`)
+	}
+	return f, in.instant(f, at)
+}
+
+// instant reads what only times have.
+func (in *fieldFile) instant(f *Field, at string) error {
+	if f.Name.Form() != Instant {
+		if in.Zone != "" || in.Format != "" {
+			return wrong(at, "zone and format are for times", "")
+		}
+		return nil
+	}
+	var err error
+	if in.Zone != "" {
+		if f.Zone, err = zone(at+".zone", in.Zone); err != nil {
+			return err
+		}
+	}
+	switch in.Format {
+	case "", "iso8601":
+	case "unix_seconds":
+		f.Unix = time.Second
+	case "unix_millis":
+		f.Unix = time.Millisecond
+	case "unix_micros":
+		f.Unix = time.Microsecond
+	default:
+		f.Layout, err = layout(at+".format", in.Format)
+	}
+	return err
+}
+
+// layout turns strftime's letters into Go's reference time.
+func layout(at, format string) (string, error) {
+	letters := map[byte]string{
+		'Y': "2006", 'y': "06", 'm': "01", 'd': "02", 'e': "_2", 'H': "15", 'I': "03", 'M': "04", 'S': "05",
+		'p': "PM", 'b': "Jan", 'B': "January", 'z': "-0700", 'f': "000000", 'T': "15:04:05", 'F': "2006-01-02", '%': "%",
+	}
+	var b strings.Builder
+	for i := 0; i < len(format); i++ {
+		c := format[i]
+		if c != '%' {
+			if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' && c != 'T' && c != 'Z' {
+				return "", wrong(at, fmt.Sprintf("%.40q has %q by itself", format, string(c)), "write it like %d/%m/%Y %H:%M")
+			}
+			b.WriteByte(c)
+			continue
+		}
+		if i++; i == len(format) || letters[format[i]] == "" {
+			return "", wrong(at, fmt.Sprintf("%.40q has an unknown letter after a per cent sign", format), "use %Y %m %d %H %M %S %y %I %p %b %z %f")
+		}
+		b.WriteString(letters[format[i]])
+	}
+	return b.String(), nil
+}
+
+// unique refuses JSON objects that name a field twice, which encoding/json
+// would let pass.
+func unique(b []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	type level struct {
+		seen  map[string]bool // nil in an array
+		value bool            // a key was read, its value comes
+	}
+	var open []level
+	for {
+		tok, err := dec.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return wrong("", "not JSON: "+err.Error(), "see docs/data-mapping.md")
+		}
+		if top := len(open) - 1; top >= 0 && open[top].seen != nil && !open[top].value {
+			if key, ok := tok.(string); ok {
+				if open[top].seen[key] {
+					return wrong(key, "it is written twice", "keep one")
+				}
+				open[top].seen[key], open[top].value = true, true
+				continue
+			}
+		}
+		switch tok {
+		case json.Delim('{'), json.Delim('['):
+			if len(open) == depthMax {
+				return wrong("", "it is nested too deeply", "see docs/data-mapping.md")
+			}
+			l := level{}
+			if tok == json.Delim('{') {
+				l.seen = map[string]bool{}
+			}
+			open = append(open, l)
+			continue
+		case json.Delim('}'), json.Delim(']'):
+			open = open[:len(open)-1]
+		}
+		if top := len(open) - 1; top >= 0 {
+			open[top].value = false
+		}
+	}
+}
