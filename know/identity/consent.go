@@ -1,0 +1,125 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+
+	"endcap/keep/vault"
+	"endcap/retail/consent"
+	"endcap/retail/shopper"
+)
+
+// Allowed returns what each shopper allows, None for nobody. An answer may be a
+// copy as old as Config.Life; what Say and Forget change here shows at once.
+func (i *Identity) Allowed(ctx context.Context, who []shopper.ID) ([]consent.Set, error) {
+	all, err := i.standing(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]consent.Set, len(all))
+	for n := range all {
+		out[n] = all[n].allowed
+	}
+	return out, nil
+}
+
+// Gone says of each shopper whether she was forgotten, under the terms of
+// Allowed. A token or a file may still carry the ID of one who was.
+func (i *Identity) Gone(ctx context.Context, who []shopper.ID) ([]bool, error) {
+	all, err := i.standing(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]bool, len(all))
+	for n := range all {
+		out[n] = all[n].gone
+	}
+	return out, nil
+}
+
+// standing answers from copies, and asks the vault once for each other shopper.
+func (i *Identity) standing(ctx context.Context, who []shopper.ID) ([]standing, error) {
+	now := i.cfg.Clock()
+	out := make([]standing, len(who))
+	missing := make(map[shopper.ID]int)
+	var ask []shopper.ID
+	var marks []uint64
+	for n, id := range who {
+		if !id.Known() {
+			continue
+		}
+		if s, ok := i.says.get(id, now.Add(-i.cfg.Life)); ok {
+			out[n] = s
+			continue
+		}
+		if _, twice := missing[id]; !twice {
+			missing[id] = len(ask)
+			ask, marks = append(ask, id), append(marks, i.says.mark(id))
+		}
+	}
+	if len(ask) == 0 {
+		return out, nil
+	}
+	found, err := i.ask(ctx, ask)
+	if err != nil {
+		return nil, err
+	}
+	for n, id := range ask {
+		i.says.put(id, found[n], now, marks[n])
+	}
+	for n, id := range who {
+		if at, ok := missing[id]; ok {
+			out[n] = found[at]
+		}
+	}
+	return out, nil
+}
+
+// ask reads from the vault. Only a shopper who allows nothing can have been
+// forgotten, so only of her the tombstones are asked.
+func (i *Identity) ask(ctx context.Context, who []shopper.ID) ([]standing, error) {
+	sets, err := i.vault.Allowed(ctx, who)
+	if err != nil {
+		return nil, fmt.Errorf("ask what %d shoppers allow: %w", len(who), err)
+	}
+	if len(sets) != len(who) {
+		return nil, fmt.Errorf("ask what %d shoppers allow: the vault answered %d", len(who), len(sets))
+	}
+	out := make([]standing, len(who))
+	for n, id := range who {
+		out[n] = standing{who: id, allowed: sets[n]}
+		if sets[n] != consent.None {
+			continue
+		}
+		if out[n].gone, err = i.vault.Forgotten(ctx, id); err != nil {
+			return nil, fmt.Errorf("ask whether a shopper is forgotten: %w", err)
+		}
+	}
+	return out, nil
+}
+
+// Say writes what shoppers agreed to into the vault, the truth, and drops the
+// copies, so that decisions follow at once. know/ingest appends the Consent
+// fact afterwards: killed between the two, the caller has no answer and says
+// it again, which the vault knows by its EventID.
+func (i *Identity) Say(ctx context.Context, said []vault.Said) error {
+	if err := i.vault.Say(ctx, said); err != nil {
+		return fmt.Errorf("keep %d consents: %w", len(said), err)
+	}
+	for n := range said {
+		i.says.drop(said[n].Shopper)
+	}
+	return nil
+}
+
+// Forget removes a shopper's keys and consents from the vault and from the
+// copies here. Everything else she left follows from the Forgotten fact, which
+// know/ingest appends.
+func (i *Identity) Forget(ctx context.Context, who shopper.ID) error {
+	if err := i.vault.Forget(ctx, who); err != nil {
+		return fmt.Errorf("forget a shopper: %w", err)
+	}
+	i.ids.dropWhere(func(id shopper.ID) bool { return id == who })
+	i.says.drop(who)
+	return nil
+}

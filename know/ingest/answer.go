@@ -1,0 +1,208 @@
+package ingest
+
+import (
+	"fmt"
+
+	"endcap/retail"
+	"endcap/retail/basket"
+	"endcap/retail/catalog"
+)
+
+// Outcome says what became of one item. Words cross the wire and never change.
+type Outcome string
+
+// The outcomes. The zero Outcome is none of them.
+const (
+	New         Outcome = "new"
+	Repeat      Outcome = "repeat"      // it is known already; nothing was done
+	Corrected   Outcome = "corrected"   // it replaces an earlier version
+	Quarantined Outcome = "quarantined" // it was not taken in; Fault says why
+)
+
+// Reason is a stable word for why an item was not taken in.
+type Reason string
+
+// The reasons. Decoders at the gate may use further words of their own.
+const (
+	Unparsed    Reason = "unparsed"     // it could not be read
+	NoID        Reason = "no_id"        // it has no id, or one that cannot be
+	BadValue    Reason = "bad_value"    // a field holds what it cannot
+	NoLines     Reason = "no_lines"     // a receipt with nothing on it
+	TooManyRows Reason = "too_many"     // more lines, keys or letters than one item may have
+	Absurd      Reason = "absurd"       // a quantity or an amount beyond all reason
+	InFuture    Reason = "in_future"    // its time lies ahead of the clock
+	TooOld      Reason = "too_old"      // its time lies before what is kept
+	TwoShoppers Reason = "two_shoppers" // its keys belong to different shoppers
+	TwoStores   Reason = "two_stores"   // one receipt at two stores
+	TwoMonies   Reason = "two_currencies"
+	TwoVersions Reason = "two_versions"
+	Conflict    Reason = "conflict" // the same id is stored with other content
+	NoShopper   Reason = "no_shopper"
+)
+
+// Fault is why an item was not taken in: which field, what is wrong with it,
+// and how to put it right. It never holds a shopper's key.
+type Fault struct {
+	Reason Reason
+	Field  string // as in "lines[3].quantity"; may be empty
+	Say    string
+	Cure   string
+}
+
+// String gives the whole story in one line.
+func (f *Fault) String() string {
+	s := f.Say
+	if f.Field != "" {
+		s = f.Field + ": " + s
+	}
+	if f.Cure != "" {
+		s += "; " + f.Cure
+	}
+	return s
+}
+
+func fault(reason Reason, field, say, cure string) *Fault { return &Fault{reason, field, say, cure} }
+
+// Answer is what became of one item.
+type Answer struct {
+	Outcome Outcome
+	Fault   *Fault // for Quarantined
+	// Older is set on a Repeat that was one only because a row with a later
+	// time stands already.
+	Older bool
+
+	stored []byte // for a conflict: the stored fact, as JSON
+}
+
+// Result answers a batch, item by item, and counts it.
+type Result struct {
+	Answers []Answer
+	Summary Summary
+}
+
+// DistinctMax is how many different unknown products a Summary tells apart.
+const DistinctMax = 1_000_000
+
+// Summary counts what was taken in. The zero Summary is empty and ready.
+type Summary struct {
+	Items, New, Repeat, Corrected, Quarantined int64
+
+	// Of receipts that are not in quarantine, repeats included:
+	Receipts, Lines  int64
+	Anonymous        int64 // receipts without a shopper
+	LineMarks        map[basket.Mark]int64
+	ReceiptMarks     map[basket.Mark]int64
+	Rounded          int64 // amounts rounded to whole minor units
+	Sales            map[retail.Currency]retail.Micros
+	ProductsUnknown  map[catalog.ProductID]int64 // lines by product, at most DistinctMax products
+	StoresUnknown    map[catalog.StoreID]int64   // receipts by store
+	QuarantinedByWhy map[Reason]int64
+}
+
+// Add adds what other counted.
+func (s *Summary) Add(other *Summary) {
+	s.Items += other.Items
+	s.New += other.New
+	s.Repeat += other.Repeat
+	s.Corrected += other.Corrected
+	s.Quarantined += other.Quarantined
+	s.Receipts += other.Receipts
+	s.Lines += other.Lines
+	s.Anonymous += other.Anonymous
+	s.Rounded += other.Rounded
+	addAll(&s.LineMarks, other.LineMarks, 0)
+	addAll(&s.ReceiptMarks, other.ReceiptMarks, 0)
+	addAll(&s.Sales, other.Sales, 0)
+	addAll(&s.ProductsUnknown, other.ProductsUnknown, DistinctMax)
+	addAll(&s.StoresUnknown, other.StoresUnknown, DistinctMax)
+	addAll(&s.QuarantinedByWhy, other.QuarantinedByWhy, 0)
+}
+
+func addAll[K comparable, N ~int64](to *map[K]N, from map[K]N, most int) {
+	for k, n := range from {
+		addOne(to, k, n, most)
+	}
+}
+
+// addOne adds n under k, unless k would be one more than most; 0 means no bound.
+func addOne[K comparable, N ~int64](to *map[K]N, k K, n N, most int) {
+	if *to == nil {
+		*to = make(map[K]N)
+	}
+	if _, ok := (*to)[k]; !ok && most > 0 && len(*to) >= most {
+		return
+	}
+	(*to)[k] += n
+}
+
+// Marked counts one mark.
+type Marked struct {
+	Name            string
+	Receipts, Lines int64
+}
+
+// Marks lists every mark that was set, in the marks' own order.
+func (s *Summary) Marks() []Marked {
+	var out []Marked
+	for _, m := range basket.Marks() {
+		if r, l := s.ReceiptMarks[m], s.LineMarks[m]; r+l > 0 {
+			out = append(out, Marked{m.Names()[0], r, l})
+		}
+	}
+	return out
+}
+
+// count adds the answers' outcomes.
+func (s *Summary) count(answers []Answer) {
+	s.Items += int64(len(answers))
+	for i := range answers {
+		switch a := &answers[i]; a.Outcome {
+		case New:
+			s.New++
+		case Repeat:
+			s.Repeat++
+		case Corrected:
+			s.Corrected++
+		case Quarantined:
+			s.Quarantined++
+			addOne(&s.QuarantinedByWhy, a.Fault.Reason, 1, 0)
+		default:
+			panic(fmt.Sprintf("ingest: bug: an item has the outcome %q", a.Outcome))
+		}
+	}
+}
+
+// receipt adds one receipt that was taken in or known already.
+func (s *Summary) receipt(r *basket.Receipt, rounded int) {
+	s.Receipts++
+	s.Lines += int64(len(r.Lines))
+	s.Rounded += int64(rounded)
+	var sales retail.Micros
+	for i := range r.Lines {
+		l := &r.Lines[i]
+		sales += l.Sales
+		if l.Marks == 0 {
+			continue
+		}
+		countMarks(&s.LineMarks, l.Marks)
+		if l.Marks.Has(basket.ProductUnknown) {
+			addOne(&s.ProductsUnknown, l.Product, 1, DistinctMax)
+		}
+	}
+	addOne(&s.Sales, r.Currency, sales, 0)
+	if r.Marks != 0 {
+		countMarks(&s.ReceiptMarks, r.Marks)
+		if r.Marks.Has(basket.StoreUnknown) {
+			addOne(&s.StoresUnknown, r.Store, 1, DistinctMax)
+		}
+	}
+}
+
+func countMarks(to *map[basket.Mark]int64, m basket.Mark) {
+	for bit := basket.Mark(1); m != 0; bit <<= 1 {
+		if m.Has(bit) {
+			addOne(to, bit, 1, 0)
+			m &^= bit
+		}
+	}
+}

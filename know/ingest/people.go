@@ -1,0 +1,254 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"endcap/keep/stream"
+	"endcap/keep/vault"
+	"endcap/know/identity"
+	"endcap/retail"
+	"endcap/retail/consent"
+	"endcap/retail/event"
+	"endcap/retail/shopper"
+)
+
+// Shopper is one row of a list of shoppers: the keys of one of them.
+type Shopper struct {
+	Keys  []shopper.Key
+	Line  int64
+	Raw   []byte
+	Fault *Fault
+}
+
+// Shoppers brings the keys of shoppers into the vault, and nowhere else: there
+// is no fact of it, since facts name nobody. Keys that belong to one shopper
+// already are a Repeat; keys of two shoppers are not merged here.
+func (d *Desk) Shoppers(ctx context.Context, rows []Shopper, from From) (Result, error) {
+	if err := checkBatch(len(rows)); err != nil {
+		return Result{}, err
+	}
+	now := micro(d.Clock())
+	answers := make([]Answer, len(rows))
+	var sets [][]shopper.Key
+	var places []int
+	for i := range rows {
+		f := rows[i].Fault
+		if f == nil {
+			f = checkSet(rows[i].Keys)
+		}
+		if f != nil {
+			answers[i] = Answer{Outcome: Quarantined, Fault: f}
+			continue
+		}
+		sets, places = append(sets, rows[i].Keys), append(places, i)
+	}
+	known, err := d.People.Known(ctx, sets)
+	if err != nil {
+		return Result{}, err
+	}
+	who, err := d.People.Name(ctx, sets)
+	if err != nil {
+		return Result{}, err
+	}
+	for n, i := range places {
+		switch {
+		case !who[n].Known():
+			answers[i] = Answer{Outcome: Quarantined, Fault: twoShoppers()}
+		case known[n]:
+			answers[i] = Answer{Outcome: Repeat}
+		default:
+			answers[i] = Answer{Outcome: New}
+		}
+	}
+	refused := newRefusals(0, from, now)
+	for i := range answers {
+		if f := answers[i].Fault; f != nil {
+			refused.add(rows[i].Line, f, rows[i].Raw, nil)
+		}
+	}
+	res := Result{Answers: answers}
+	res.Summary.count(answers)
+	return res, d.refuse(ctx, refused)
+}
+
+// checkSet refuses keys that cannot name a shopper. Unlike on a receipt, two
+// cards or two addresses of one shopper are nothing odd.
+func checkSet(keys []shopper.Key) *Fault {
+	switch {
+	case len(keys) == 0:
+		return fault(NoShopper, "keys", "no key", "name the shopper by a card, an account, a hashed e-mail or phone, or a device")
+	case len(keys) > identity.SetMax:
+		return fault(TooManyRows, "keys", fmt.Sprintf("%d keys", len(keys)), fmt.Sprintf("name a shopper by at most %d", identity.SetMax))
+	}
+	return nil
+}
+
+// Consent is what one shopper agreed to. It replaces all she said before At.
+type Consent struct {
+	ID      string // the source's id of this saying; may be empty
+	Keys    []shopper.Key
+	Allowed consent.Set
+	Wording string    // which text she was shown
+	At      time.Time // zero means now
+	Line    int64
+	Raw     []byte
+	Fault   *Fault
+}
+
+// Consents takes consents in: first into the vault, the truth, from where a
+// withdrawal counts at once, then as facts. A shopper never seen before is
+// named by it. A saying without an id is known again by its shopper, time,
+// purposes and wording.
+func (d *Desk) Consents(ctx context.Context, rows []Consent, from From) (Result, error) {
+	if err := checkBatch(len(rows)); err != nil {
+		return Result{}, err
+	}
+	now := micro(d.Clock())
+	answers := make([]Answer, len(rows))
+	var sets [][]shopper.Key
+	var places []int
+	for i := range rows {
+		if f := d.cfg.checkConsent(&rows[i], now); f != nil {
+			answers[i] = Answer{Outcome: Quarantined, Fault: f}
+			continue
+		}
+		sets, places = append(sets, rows[i].Keys), append(places, i)
+	}
+	who, err := d.People.Name(ctx, sets)
+	if err != nil {
+		return Result{}, err
+	}
+	var said []vault.Said
+	kept := places[:0]
+	for n, i := range places {
+		if !who[n].Known() {
+			answers[i] = Answer{Outcome: Quarantined, Fault: twoShoppers()}
+			continue
+		}
+		kept = append(kept, i)
+		said = append(said, sayingOf(&rows[i], who[n], from, now))
+	}
+	if err := d.sayAll(ctx, said, kept, answers, stamp{from.Door, now}); err != nil {
+		return Result{}, err
+	}
+	refused := newRefusals(event.KindConsent, from, now)
+	for i := range answers {
+		if f := answers[i].Fault; f != nil {
+			refused.add(rows[i].Line, f, rows[i].Raw, answers[i].stored)
+		}
+	}
+	res := Result{Answers: answers}
+	res.Summary.count(answers)
+	return res, d.refuse(ctx, refused)
+}
+
+func (c *Config) checkConsent(r *Consent, now time.Time) *Fault {
+	if r.Fault != nil {
+		return r.Fault
+	}
+	if f := checkSet(r.Keys); f != nil {
+		return f
+	}
+	if r.ID != "" {
+		if say := wordFault(r.ID, wordMax); say != "" {
+			return fault(NoID, "id", say, "give each saying an id of its own, or none")
+		}
+	}
+	if r.Allowed&^consent.All != 0 {
+		return fault(BadValue, "allowed", "an unknown purpose", "name the purposes by their words")
+	}
+	if say := textFault(r.Wording); say != "" {
+		return fault(BadValue, "wording", say, "name the text by a short word")
+	}
+	if r.At.IsZero() {
+		return nil
+	}
+	return c.checkTime("at", r.At, now)
+}
+
+// sayingOf is r as the vault keeps it. Its EventID is a hash that also covers
+// the shopper's random id: the source's own id might name her, and facts, which
+// carry the hash, must not.
+func sayingOf(r *Consent, who shopper.ID, from From, now time.Time) vault.Said {
+	at := now
+	if !r.At.IsZero() {
+		at = micro(r.At)
+	}
+	id := r.ID
+	if id == "" {
+		id = fmt.Sprintf("%d %d %s", at.UnixMicro(), r.Allowed, r.Wording)
+	}
+	return vault.Said{Shopper: who, Allowed: r.Allowed, Wording: r.Wording, Source: from.Name, At: at, EventID: veiled(who, id)}
+}
+
+// veiled hashes text together with a shopper's id.
+func veiled(who shopper.ID, text string) string {
+	b := binary.BigEndian.AppendUint64(nil, who.Reveal())
+	sum := sha256.Sum256(append(b, text...))
+	return hex.EncodeToString(sum[:16])
+}
+
+// sayAll writes sayings into the vault and appends their facts. Where an id is
+// known with other content both keep the first: the vault changes nothing, the
+// stream answers Conflict.
+func (d *Desk) sayAll(ctx context.Context, said []vault.Said, places []int, answers []Answer, stamp stamp) error {
+	if len(said) == 0 {
+		return nil
+	}
+	if err := d.People.Say(ctx, said); err != nil {
+		return err
+	}
+	var a arena
+	facts := make([]event.Packed, len(said))
+	for n := range said {
+		s := &said[n]
+		p, err := a.pack(&event.Fact{
+			ID: s.EventID, At: s.At, Arrived: stamp.now, Day: retail.DayOf(s.At, d.cfg.Zone), Shopper: s.Shopper, Consent: s.Allowed,
+			Source: stamp.door, Body: event.Consent{Allowed: s.Allowed, Wording: s.Wording},
+		}, 512+len(s.Wording))
+		if err != nil {
+			return fmt.Errorf("pack a consent: %w", err)
+		}
+		facts[n] = p
+	}
+	done, err := d.appendAll(ctx, facts)
+	if err != nil {
+		return err
+	}
+	for n, i := range places {
+		answers[i] = judge(done[n].Outcome, 0, "the saying")
+		if done[n].Outcome == stream.Conflict {
+			if answers[i].stored, err = d.stored(ctx, done[n]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Forget forgets a shopper: at once in the vault and in the copies of
+// know/identity, and through the Forgotten fact in every fold. Forgetting her
+// again does nothing.
+func (d *Desk) Forget(ctx context.Context, who shopper.ID, from From) error {
+	if !who.Known() {
+		return &retail.Error{Kind: retail.NotFound, Say: "no such shopper"}
+	}
+	if err := d.People.Forget(ctx, who); err != nil {
+		return err
+	}
+	now := micro(d.Clock())
+	p, err := event.Pack(nil, &event.Fact{
+		ID: veiled(who, "forgotten"), At: now, Arrived: now, Day: retail.DayOf(now, d.cfg.Zone),
+		Shopper: who, Source: from.Door, Body: event.Forgotten{},
+	})
+	if err != nil {
+		return fmt.Errorf("pack a forgetting: %w", err)
+	}
+	_, err = d.appendAll(ctx, []event.Packed{p})
+	return err
+}
