@@ -1,0 +1,88 @@
+// Package disk stands between SQLite and the operating system's files, so that
+// a bench can count what is written and synced, and a test can make the disk
+// refuse. Everything else passes through unchanged.
+//
+// It is beside the road of a receipt: a running shop does not use it.
+package disk
+
+import (
+	"fmt"
+
+	"github.com/ncruces/go-sqlite3/vfs"
+)
+
+// Op is what SQLite is about to do to a file.
+type Op uint8
+
+// The operations watched.
+const (
+	Write Op = iota
+	Sync
+	Truncate
+)
+
+// Watch makes a file system known to SQLite under a name that no other has,
+// for Options.VFS, until Unwatch. before is called ahead of every Op with the
+// number of bytes concerned (0 for Sync), on the goroutine that writes; its
+// error, such as sqlite3.FULL, is given to SQLite instead of doing the Op.
+func Watch(name string, before func(op Op, bytes int64) error) error {
+	if vfs.Find(name) != nil {
+		return fmt.Errorf("a file system %q is watched already", name)
+	}
+	vfs.Register(name, system{vfs.Find("").(vfs.VFSFilename), before})
+	return nil
+}
+
+// Unwatch takes the name back; files that are open stay watched.
+func Unwatch(name string) { vfs.Unregister(name) }
+
+type system struct {
+	vfs.VFSFilename
+	before func(Op, int64) error
+}
+
+// OpenFilename implements vfs.VFSFilename.
+func (s system) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+	f, flags, err := s.VFSFilename.OpenFilename(name, flags)
+	if err != nil {
+		return nil, flags, err
+	}
+	return &file{f, s.before}, flags, nil
+}
+
+type file struct {
+	vfs.File
+	before func(Op, int64) error
+}
+
+// WriteAt implements vfs.File.
+func (f *file) WriteAt(p []byte, off int64) (int, error) {
+	if err := f.before(Write, int64(len(p))); err != nil {
+		return 0, err
+	}
+	return f.File.WriteAt(p, off)
+}
+
+// Sync implements vfs.File.
+func (f *file) Sync(flags vfs.SyncFlag) error {
+	if err := f.before(Sync, 0); err != nil {
+		return err
+	}
+	return f.File.Sync(flags)
+}
+
+// Truncate implements vfs.File.
+func (f *file) Truncate(size int64) error {
+	if err := f.before(Truncate, size); err != nil {
+		return err
+	}
+	return f.File.Truncate(size)
+}
+
+// SharedMemory implements vfs.FileSharedMemory, without which there is no WAL.
+func (f *file) SharedMemory() vfs.SharedMemory {
+	if shared, ok := f.File.(vfs.FileSharedMemory); ok {
+		return shared.SharedMemory()
+	}
+	return nil
+}
