@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"endcap/bench/figure"
+	"endcap/retail"
+)
+
+// settleMax is how long billing and history may need to catch up.
+const settleMax = time.Minute
+
+// settle waits until every follower has read the whole stream and the outbox is
+// empty.
+func settle(ctx context.Context, c *client) error {
+	ctx, cancel := context.WithTimeout(ctx, settleMax)
+	defer cancel()
+	for {
+		var s struct {
+			CaughtUp bool `json:"caught_up"`
+		}
+		if err := c.send(ctx, "GET", "/v1/status", nil, &s); err != nil {
+			return err
+		}
+		if s.CaughtUp {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New("the followers did not catch up in a minute")
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// controls are the sums that the whole of the data must give.
+var controls = []struct {
+	name, unit string
+	want       string
+}{
+	{"lines", "lines", "1469307"}, {"baskets", "baskets", "155848"}, {"households", "households", "2469"}, {"products", "products", "68509"}, {"stores", "stores", "457"},
+	{"sales", "USD", "4596039.58"}, {"retail_discount", "USD", "791650.64"}, {"coupon_discount", "USD", "26359.90"}, {"coupon_match", "USD", "4542.65"},
+}
+
+// printControls prints the control sums beside what they must be.
+func printControls(ctx context.Context, c *client, w io.Writer) error {
+	got := make(map[string]json.RawMessage)
+	if err := c.send(ctx, "GET", "/v1/controls", nil, &got); err != nil {
+		return err
+	}
+	wrong := 0
+	for _, s := range controls {
+		name, goal := "control.complete_journey."+s.name, "="+s.want
+		var ok bool
+		var count int64
+		var amount string
+		if json.Unmarshal(got[s.name], &count) == nil {
+			ok = figure.Goal(w, name, count, s.unit, goal)
+		} else if err := json.Unmarshal(got[s.name], &amount); err == nil {
+			sum, err := retail.ParseMicros(amount)
+			ok = figure.Goal(w, name, sum, s.unit, goal) && err == nil
+		}
+		if !ok {
+			wrong++
+		}
+	}
+	if wrong > 0 {
+		return fmt.Errorf("%d control sums are wrong", wrong)
+	}
+	return nil
+}
