@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,7 +11,7 @@ import (
 )
 
 // Batch is a run of facts from one partition, in order. Next is the cursor
-// after it: save it together with what the facts did.
+// after it: save it together with what the facts did. Facts may be empty.
 type Batch struct {
 	Partition int
 	Facts     []event.Fact
@@ -34,61 +35,67 @@ type Follower struct {
 	Together bool
 }
 
-// RetryAfter is how long Run waits before it tries a failed fold again.
-const RetryAfter = 200 * time.Millisecond
+// The pace of Run.
+const (
+	// RetryAfter is how long it waits before it tries a failed fold again.
+	RetryAfter = 200 * time.Millisecond
+	// SaveAfter is how long a cursor that has only passed facts the follower
+	// does not want may stay unsaved while nothing else comes, and PassMax how
+	// many of them it may pass: a state that costs an fsync to save is not
+	// saved for every fact of somebody else's.
+	SaveAfter = time.Second
+	PassMax   = 16_384
+)
+
+const batchDefault = 4_096
 
 // Run drives f until ctx ends, and returns nil then. A fold that fails is
 // reported to failed and tried again after RetryAfter, for ever: facts cannot
-// be skipped.
+// be skipped. failed may be called from several goroutines.
 func Run(ctx context.Context, s Stream, f Follower, failed func(name string, err error)) error {
 	var all sync.WaitGroup
-	work := func(partitions []int) {
-		for ctx.Err() == nil {
-			if err := follow(ctx, s, f, partitions); err != nil && ctx.Err() == nil {
-				failed(f.Name, err)
-				select {
-				case <-ctx.Done():
-				case <-time.After(RetryAfter):
-				}
-			}
-		}
-	}
-	for _, group := range groups(s.Partitions(), f.Together) {
-		all.Go(func() { work(group) })
-	}
-	all.Wait()
-	return nil
-}
-
-func groups(n int, together bool) [][]int {
-	one := make([]int, n)
-	each := make([][]int, n)
-	for p := range n {
-		one[p], each[p] = p, []int{p}
-	}
-	if together {
-		return [][]int{one}
-	}
-	return each
-}
-
-// CatchUp drives f up to the stream's present end and returns.
-func CatchUp(ctx context.Context, s Stream, f Follower) error {
-	var all sync.WaitGroup
-	groups := groups(s.Partitions(), f.Together)
-	errs := make([]error, len(groups))
-	for i, group := range groups {
+	for _, group := range readers(s, &f) {
 		all.Go(func() {
-			for _, p := range group {
-				if errs[i] = drain(ctx, s, f, p); errs[i] != nil {
-					return
+			for ctx.Err() == nil {
+				if err := follow(ctx, group); err != nil && ctx.Err() == nil {
+					failed(f.Name, err)
+					pause(ctx, RetryAfter)
 				}
 			}
 		})
 	}
 	all.Wait()
-	for _, err := range errs {
-		if err != nil {
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// CatchUp drives f up to the stream's present end, saves its cursors there and
+// returns.
+func CatchUp(ctx context.Context, s Stream, f Follower) error {
+	groups := readers(s, &f)
+	errs := make([]error, len(groups))
+	var all sync.WaitGroup
+	for i, group := range groups {
+		all.Go(func() { errs[i] = catchUp(ctx, group) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+func catchUp(ctx context.Context, group []*reader) error {
+	for _, r := range group {
+		if err := r.drain(ctx); err != nil {
+			return err
+		}
+		if err := r.save(ctx); err != nil {
 			return err
 		}
 	}
@@ -96,74 +103,194 @@ func CatchUp(ctx context.Context, s Stream, f Follower) error {
 }
 
 // follow folds whatever is there and waits for more, until an error.
-func follow(ctx context.Context, s Stream, f Follower, partitions []int) error {
+func follow(ctx context.Context, group []*reader) error {
 	for {
-		for _, p := range partitions {
-			if err := drain(ctx, s, f, p); err != nil {
+		for _, r := range group {
+			if err := r.drain(ctx); err != nil {
 				return err
 			}
 		}
-		if err := waitAny(ctx, s, f, partitions); err != nil {
+		more, err := waitAny(ctx, group)
+		if err != nil {
+			return err
+		}
+		for _, r := range group {
+			if more {
+				break
+			}
+			if err := r.save(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// waitAny returns true when one of the partitions has something new, and false
+// when nothing came for SaveAfter and a cursor is unsaved.
+func waitAny(ctx context.Context, group []*reader) (more bool, err error) {
+	wait, cancel := context.WithCancel(ctx)
+	for _, r := range group {
+		if r.at != r.saved {
+			cancel()
+			wait, cancel = context.WithTimeout(ctx, SaveAfter)
+			break
+		}
+	}
+	defer cancel()
+	done := make(chan error, len(group))
+	for _, r := range group {
+		go func() { done <- r.s.Wait(wait, r.partition, r.at) }()
+	}
+	err = <-done
+	cancel()
+	for range len(group) - 1 {
+		<-done
+	}
+	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// reader reads one partition for a follower.
+type reader struct {
+	s         Stream
+	f         *Follower
+	wanted    *[256]bool
+	partition int
+	limit     int
+	saved     event.Cursor // what the follower has saved
+	at        event.Cursor // how far it has read; only unwanted facts lie between
+	passed    int          // how many
+}
+
+// readers makes a reader for each partition, grouped by the goroutine that is to
+// drive them.
+func readers(s Stream, f *Follower) [][]*reader {
+	wanted := kindSet(f.Kinds)
+	limit := f.BatchMax
+	if limit == 0 {
+		limit = batchDefault
+	}
+	groups := make([][]*reader, 0, s.Partitions())
+	for p := range s.Partitions() {
+		r := &reader{s: s, f: f, wanted: &wanted, partition: p, limit: min(limit, ReadMax)}
+		if f.Together && p > 0 {
+			groups[0] = append(groups[0], r)
+		} else {
+			groups = append(groups, []*reader{r})
+		}
+	}
+	return groups
+}
+
+// drain folds the partition up to its present end. While one batch is folded
+// the next is read and decoded.
+func (r *reader) drain(ctx context.Context) error {
+	saved, err := r.f.Cursor(ctx, r.partition)
+	if err != nil {
+		return fmt.Errorf("cursor of %s: %w", r.f.Name, err)
+	}
+	if saved != r.saved { // somebody else moved it, or this is the first time
+		r.saved, r.at, r.passed = saved, saved, 0
+	}
+	ahead, stop := context.WithCancel(ctx)
+	batches := make(chan decoded, 1)
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		defer close(batches)
+		r.readAhead(ahead, r.at, batches)
+	})
+	defer reading.Wait()
+	defer stop()
+	for d := range batches {
+		if d.err != nil {
+			return d.err
+		}
+		if err := r.fold(ctx, d); err != nil {
 			return err
 		}
 	}
+	return ctx.Err()
 }
 
-// waitAny returns when one of the partitions has something new.
-func waitAny(ctx context.Context, s Stream, f Follower, partitions []int) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan error, len(partitions))
-	for _, p := range partitions {
-		at, err := f.Cursor(ctx, p)
-		if err != nil {
-			return fmt.Errorf("cursor of %s: %w", f.Name, err)
-		}
-		go func() { done <- s.Wait(ctx, p, at) }()
-	}
-	err := <-done
-	cancel()
-	for range len(partitions) - 1 {
-		<-done
-	}
-	return err
+// decoded is a batch read ahead, or why it could not be; read counts all its
+// entries, wanted or not.
+type decoded struct {
+	batch Batch
+	read  int
+	err   error
 }
 
-// drain folds one partition up to its present end.
-func drain(ctx context.Context, s Stream, f Follower, partition int) error {
-	at, err := f.Cursor(ctx, partition)
-	if err != nil {
-		return fmt.Errorf("cursor of %s: %w", f.Name, err)
-	}
-	limit := f.BatchMax
-	if limit == 0 {
-		limit = 4_096
-	}
-	wanted := kindSet(f.Kinds)
+func (r *reader) readAhead(ctx context.Context, at event.Cursor, to chan<- decoded) {
 	for {
-		entries, err := s.Read(ctx, partition, at, min(limit, ReadMax))
-		if err != nil {
-			return fmt.Errorf("read for %s: %w", f.Name, err)
+		d := r.read(ctx, at)
+		if d.err == nil && d.read == 0 {
+			return
 		}
-		if len(entries) == 0 {
+		select {
+		case to <- d:
+		case <-ctx.Done():
+			return
+		}
+		if d.err != nil {
+			return
+		}
+		at = d.batch.Next
+	}
+}
+
+func (r *reader) read(ctx context.Context, at event.Cursor) decoded {
+	entries, err := r.s.Read(ctx, r.partition, at, r.limit)
+	if err != nil {
+		return decoded{err: fmt.Errorf("read for %s: %w", r.f.Name, err)}
+	}
+	if len(entries) == 0 {
+		return decoded{}
+	}
+	b := Batch{Partition: r.partition, Next: entries[len(entries)-1].At}
+	for i := range entries {
+		if !r.wanted[entries[i].Kind] {
+			continue
+		}
+		if b.Facts == nil {
+			b.Facts = make([]event.Fact, 0, len(entries)-i)
+		}
+		fact, err := event.Unpack(entries[i].Bytes)
+		if err != nil {
+			return decoded{err: fmt.Errorf("fold %s: %w", r.f.Name, err)}
+		}
+		b.Facts = append(b.Facts, fact)
+	}
+	return decoded{batch: b, read: len(entries)}
+}
+
+// fold hands a batch to the follower, or passes it if nothing in it is wanted.
+func (r *reader) fold(ctx context.Context, d decoded) error {
+	if len(d.batch.Facts) == 0 {
+		r.at = d.batch.Next
+		if r.passed += d.read; r.passed < PassMax {
 			return nil
 		}
-		b := Batch{Partition: partition, Next: entries[len(entries)-1].At}
-		for _, e := range entries {
-			if !wanted[e.Kind] {
-				continue
-			}
-			fact, err := event.Unpack(e.Bytes)
-			if err != nil {
-				return fmt.Errorf("fold %s: %w", f.Name, err)
-			}
-			b.Facts = append(b.Facts, fact)
-		}
-		if err := f.Fold(ctx, b); err != nil {
-			return fmt.Errorf("fold %s: %w", f.Name, err)
-		}
-		at = b.Next
+		return r.save(ctx)
 	}
+	if err := r.f.Fold(ctx, d.batch); err != nil {
+		return fmt.Errorf("fold %s: %w", r.f.Name, err)
+	}
+	r.saved, r.at, r.passed = d.batch.Next, d.batch.Next, 0
+	return nil
+}
+
+// save has the follower save a cursor that passed only unwanted facts.
+func (r *reader) save(ctx context.Context) error {
+	if r.at == r.saved {
+		return nil
+	}
+	if err := r.f.Fold(ctx, Batch{Partition: r.partition, Next: r.at}); err != nil {
+		return fmt.Errorf("save the cursor of %s: %w", r.f.Name, err)
+	}
+	r.saved, r.passed = r.at, 0
+	return nil
 }
 
 func kindSet(kinds []event.Kind) (set [256]bool) {
