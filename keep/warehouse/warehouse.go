@@ -28,16 +28,18 @@ const Accounting Purpose = "accounting"
 // Column is one column of a batch. Exactly one of the slices is used, by the
 // column's event.ColumnType: Texts for Text, Ints for Int, Amount (micros),
 // Timestamp (microseconds since 1970, UTC) and Date (days since 1970), Bools,
-// Blobs. Nulls marks absent values; nil means none.
+// Blobs, Floats (in answers only). Nulls marks absent values; nil means none.
 type Column struct {
-	Ints  []int64
-	Texts []string
-	Bools []bool
-	Blobs [][]byte
-	Nulls []bool
+	Ints   []int64
+	Texts  []string
+	Bools  []bool
+	Blobs  [][]byte
+	Floats []float64
+	Nulls  []bool
 }
 
-// Rows is a batch for one table, its columns in the table's order.
+// Rows is a batch for one table, its columns in the order of the table's
+// Stored: those that questions see, then the hidden ones.
 type Rows struct {
 	Table   string // an event.Table name
 	Len     int
@@ -79,6 +81,53 @@ type Table struct {
 	Cut   bool // there were more rows than Limit
 }
 
+// Mark is a place in one partition up to which every fact is sealed. Fold is
+// the store's own number of the Append that ended there.
+type Mark struct {
+	Partition int
+	Fold      uint64
+	Cursor    event.Cursor
+}
+
+// Sealing is one past Seal: the day it sealed up to, and from where the stream
+// is still needed.
+type Sealing struct {
+	Before retail.Day
+	Marks  []Mark
+}
+
+// SealingsMax is how many sealings are remembered.
+const SealingsMax = 64
+
+// PartitionsMax is how many partitions of a stream a warehouse can follow.
+const PartitionsMax = 256
+
+// Span asks for facts that were folded from one partition: those after a fact
+// of a fold, up to and including fold Upto.
+type Span struct {
+	Partition int
+	Fold      uint64
+	After     int64 // place within Fold; -1 for all of it
+	Upto      uint64
+	Limit     int // facts, at most
+}
+
+// Replayed is the answer to a Span: rows of one fold, all with hidden columns,
+// children (lines) complete. No Rows means the end.
+type Replayed struct {
+	Fold uint64
+	Rows []Rows
+}
+
+// ErrLocked is returned when another process has the warehouse open.
+var ErrLocked = errors.New("the warehouse is open in another process")
+
+// ErrClosed is returned by every method after Close.
+var ErrClosed = errors.New("warehouse is closed")
+
+// ErrDamaged is returned by Check when sealed files are not what was sealed.
+var ErrDamaged = errors.New("sealed history is damaged")
+
 // ErrQuery is returned for SQL that the warehouse refuses, with the reason.
 var ErrQuery = errors.New("the warehouse refuses the query")
 
@@ -112,4 +161,20 @@ type Writer interface {
 	Forget(ctx context.Context, who []shopper.ID) error
 	// Check proves that sealed files are whole and agree with their manifest.
 	Check(ctx context.Context) error
+	// Keeping is how sealed history stands in for a trimmed stream.
+	Keeping
+}
+
+// Keeping is the part of the port by which history gives facts back.
+type Keeping interface {
+	// Sealings returns the last sealings, oldest first.
+	Sealings(ctx context.Context) ([]Sealing, error)
+	// Release records durably that the stream need no longer hold facts up to
+	// the marks; each must be of a Sealing. Call it before Trim.
+	Release(ctx context.Context, marks []Mark) error
+	// Released returns the mark released for a partition, the zero Mark if none.
+	Released(ctx context.Context, partition int) (Mark, error)
+	// Replay returns stored rows of receipts (with lines), products, stores,
+	// prices, stock and consents in the order they were folded.
+	Replay(ctx context.Context, s Span) (Replayed, error)
 }

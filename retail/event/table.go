@@ -19,6 +19,7 @@ const (
 	Date                        // DATE, a business day
 	Bool                        // BOOLEAN
 	Blob                        // VARBINARY / BLOB
+	Float                       // DOUBLE; in answers only, no table has one
 )
 
 // Column is one column of a table. Shopper marks the columns that are set to
@@ -39,6 +40,51 @@ type Table struct {
 	// Latest lists the columns by which the newest row replaces older ones
 	// (empty: every row stands). Newest is by the fact's version, then time.
 	Latest []string
+	// Parent lists the columns by which a row belongs to a row of the first
+	// table made of the same facts; empty where a row is itself the fact.
+	Parent []string
+}
+
+// The columns that a store keeps beside a table's own and shows to nobody.
+// From them a row can be turned into its fact again.
+const (
+	HiddenFact    = "fact"         // the fact's id
+	HiddenVersion = "fact_version" // its version
+	HiddenArrived = "arrived"      // when it came in
+	HiddenConsent = "consent"      // what was allowed then
+	HiddenSource  = "source"       // where it came from
+	HiddenOrder   = "fact_order"   // its place in the batch that was folded
+	HiddenFiled   = "filed"        // the business day it is filed under, where no column of the table says it
+)
+
+// Hidden lists the hidden columns of t in their stored order, after Columns.
+func (t *Table) Hidden() []Column {
+	var out []Column
+	if len(t.Parent) == 0 {
+		out = []Column{
+			{Name: HiddenFact, Type: Text},
+			{Name: HiddenVersion, Type: Int},
+			{Name: HiddenArrived, Type: Timestamp},
+			{Name: HiddenConsent, Type: Int},
+			{Name: HiddenSource, Type: Text},
+			{Name: HiddenOrder, Type: Int},
+		}
+	}
+	if t.Filed() == HiddenFiled {
+		out = append(out, Column{Name: HiddenFiled, Type: Date})
+	}
+	return out
+}
+
+// Stored lists all columns of t as a store keeps them: Columns, then Hidden.
+func (t *Table) Stored() []Column { return append(append([]Column(nil), t.Columns...), t.Hidden()...) }
+
+// Filed names the stored column that holds the business day of the fact.
+func (t *Table) Filed() string {
+	if len(t.Columns) > 2 && t.Columns[2].Shopper {
+		return t.Columns[0].Name // a table that begins with the common columns
+	}
+	return HiddenFiled
 }
 
 // The tables' names.
@@ -85,7 +131,7 @@ func saleTables() []Table {
 			Column{Name: "currency", Type: Text}, Column{Name: "line_count", Type: Int},
 			Column{Name: "sales", Type: Amount, Say: "sum of the lines"}, Column{Name: "marks", Type: Int, Say: "bits of what was odd, see docs/data.md"},
 		)},
-		{Name: TableLines, Of: KindReceipt, Latest: []string{"receipt"}, Say: "one row per line of a receipt", Columns: columns(
+		{Name: TableLines, Of: KindReceipt, Latest: []string{"receipt"}, Parent: []string{"receipt", "version"}, Say: "one row per line of a receipt", Columns: columns(
 			Column{Name: "receipt", Type: Text}, Column{Name: "version", Type: Int}, Column{Name: "line", Type: Int, Say: "position on the receipt, from 0"},
 			Column{Name: "store", Type: Text}, Column{Name: "channel", Type: Text},
 			Column{Name: "product", Type: Text, Say: "the retailer's product id"}, Column{Name: "quantity", Type: Int, Say: "in thousandths of a piece"},
@@ -132,7 +178,7 @@ func mediaTables() []Table {
 		{Name: TableDecisions, Of: KindDecided, Say: "one row per answered visit; record is kept 35 days", Columns: columns(
 			Column{Name: "decision", Type: Text}, Column{Name: "channel", Type: Text}, Column{Name: "store", Type: Text}, Column{Name: "record", Type: Blob},
 		)},
-		{Name: TableWins, Of: KindDecided, Say: "one row per slot won, and per ghost win of a held-out shopper", Columns: columns(
+		{Name: TableWins, Of: KindDecided, Parent: []string{"decision"}, Say: "one row per slot won, and per ghost win of a held-out shopper", Columns: columns(
 			Column{Name: "decision", Type: Text}, Column{Name: "placement", Type: Text}, Column{Name: "slot", Type: Int},
 			Column{Name: "advertiser", Type: Text}, Column{Name: "campaign", Type: Text}, Column{Name: "line_item", Type: Text},
 			Column{Name: "product", Type: Text}, Column{Name: "price", Type: Amount}, Column{Name: "currency", Type: Text}, Column{Name: "arm", Type: Text, Say: "treated or control"},

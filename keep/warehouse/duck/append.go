@@ -1,0 +1,319 @@
+package duck
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"endcap/keep/warehouse"
+	"endcap/retail"
+	"endcap/retail/event"
+)
+
+// Append adds rows and saves a follower's cursor in one transaction, on disk
+// when it returns. A corrected receipt, and a newer row of a table of which
+// only the latest counts, take the place of the older ones in the same step, so
+// that questions never have to look for the newest.
+func (w *Warehouse) Append(ctx context.Context, partition int, next event.Cursor, through time.Time, rows []warehouse.Rows) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.opened(); err != nil {
+		return err
+	}
+	if partition < 0 || partition >= warehouse.PartitionsMax {
+		return fmt.Errorf("append to the warehouse: partition %d of at most %d", partition, warehouse.PartitionsMax)
+	}
+	w.state.RLock()
+	at := w.folds[partition]
+	w.state.RUnlock()
+	if next <= at.next {
+		return nil
+	}
+	for i := range rows {
+		if err := w.fits(&rows[i]); err != nil {
+			return err
+		}
+	}
+	again := at.next < w.manifest.cursor(partition) // facts may come a second time
+	if again {
+		var err error
+		if rows, err = w.unsealed(ctx, rows, next <= w.manifest.cursor(partition)); err != nil {
+			return err
+		}
+	}
+	if through.Before(at.through) {
+		through = at.through
+	}
+	seq := (w.seq+1)<<partitionBits | uint64(partition)
+	repaired := w.repaired
+	err := w.writer.within(ctx, func() error {
+		for i := range rows {
+			if rows[i].Len == 0 {
+				continue
+			}
+			if err := w.append(&rows[i], int64(seq)); err != nil { //nolint:gosec // a count, far below 2^63
+				return err
+			}
+		}
+		corrects, err := w.settle(ctx, rows, int64(seq)) //nolint:gosec // as above
+		if err != nil {
+			return err
+		}
+		repaired = repaired || corrects
+		return w.saveCursor(ctx, fold{next, through}, seq, again && next < w.manifest.cursor(partition))
+	})
+	if err != nil {
+		return fmt.Errorf("append to the warehouse: %w", err)
+	}
+	w.seq, w.repaired = w.seq+1, repaired
+	w.state.Lock()
+	w.folds[partition] = fold{next, through}
+	w.state.Unlock()
+	return nil
+}
+
+// fits checks a batch's shape before anything is written.
+func (w *Warehouse) fits(rows *warehouse.Rows) error {
+	t := w.tables[rows.Table]
+	if t == nil {
+		return fmt.Errorf("append to the warehouse: no table %q", rows.Table)
+	}
+	if len(rows.Columns) != len(t.stored) {
+		return fmt.Errorf("append to %s: %d columns, it stores %d", t.Name, len(rows.Columns), len(t.stored))
+	}
+	for i := range rows.Columns {
+		c := &rows.Columns[i]
+		n := len(c.Ints)
+		switch t.forms[i] {
+		case formText, formWord:
+			n = len(c.Texts)
+		case formBool:
+			n = len(c.Bools)
+		case formBlob:
+			n = len(c.Blobs)
+		case formInt, formDate:
+		}
+		if n != rows.Len || c.Nulls != nil && len(c.Nulls) != rows.Len {
+			return fmt.Errorf("append to %s: column %s has %d of %d values", t.Name, t.stored[i].Name, n, rows.Len)
+		}
+	}
+	return nil
+}
+
+func (w *Warehouse) append(rows *warehouse.Rows, seq int64) error {
+	a := newAppender(w.tables[rows.Table])
+	defer a.close()
+	return a.write(w.writer, rows, seq)
+}
+
+// saveCursor keeps how far a partition was folded. While facts come again
+// after a Reset the place is no mark to trim by: older rows lie beyond it.
+func (w *Warehouse) saveCursor(ctx context.Context, f fold, seq uint64, again bool) error {
+	partition, number := int64(seq&(1<<partitionBits-1)), int64(seq) //nolint:gosec // a count, far below 2^63
+	if _, err := w.writer.ask(ctx, `delete from base.cursors where part = $1`, partition); err != nil {
+		return err
+	}
+	micros := microsOf(f.through)
+	if _, err := w.writer.ask(ctx, `insert into base.cursors values ($1, $2, $3, make_timestamp($4))`,
+		partition, number, []byte(f.next), micros); err != nil {
+		return err
+	}
+	if again {
+		return nil
+	}
+	_, err := w.writer.ask(ctx, `insert into base.folds values ($1, $2, $3)`, partition, number, []byte(f.next))
+	return err
+}
+
+// settle lets newer rows replace older ones, and says whether the batch held
+// corrections of receipts.
+func (w *Warehouse) settle(ctx context.Context, rows []warehouse.Rows, seq int64) (bool, error) {
+	corrects := false
+	for i := range rows {
+		t := w.tables[rows[i].Table]
+		if rows[i].Len == 0 || len(t.Latest) == 0 {
+			continue
+		}
+		if t.Of == event.KindReceipt {
+			corrects = corrects || corrected(t, &rows[i])
+			continue
+		}
+		if _, err := w.writer.ask(ctx, t.supersede("where "+seqColumn+" = $1"), seq); err != nil {
+			return false, err
+		}
+	}
+	if corrects {
+		if _, err := w.writer.ask(ctx, `insert into base.corrected
+			select receipt, max(version), $1 from base.receipts where fold_seq = $1 and version > 0 group by receipt`, seq); err != nil {
+			return false, err
+		}
+	}
+	if !corrects && !w.repaired {
+		return false, nil
+	}
+	for _, t := range w.order {
+		if t.Of != event.KindReceipt {
+			continue
+		}
+		// Older versions of what this batch corrects, wherever they lie …
+		if _, err := w.writer.ask(ctx, replaceReceipts(t, "where seq = $1"), seq); err != nil {
+			return false, err
+		}
+		// … and rows of this batch that were corrected before they came.
+		if _, err := w.writer.ask(ctx, replaceReceipts(t, "")+" and r."+seqColumn+" = $1", seq); err != nil {
+			return false, err
+		}
+	}
+	return corrects, nil
+}
+
+// corrected says whether some row of a batch has a version above the first.
+func corrected(t *table, rows *warehouse.Rows) bool {
+	for _, v := range rows.Columns[t.index("version")].Ints {
+		if v > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// replaceReceipts deletes what a newer version in base.corrected replaces.
+func replaceReceipts(t *table, which string) string {
+	return "delete from " + t.base() + ` as r using
+		(select receipt, max(version) as newest from base.corrected ` + which + ` group by receipt) as c
+		where r.receipt = c.receipt and r.version < c.newest`
+}
+
+// supersede deletes all but the newest row of each key that some row under a
+// condition has. Newest is by version, then time; a row derived from something
+// else loses to one that was sent.
+func (t *table) supersede(condition string) string {
+	keys := make([]string, len(t.Latest))
+	for i, k := range t.Latest {
+		keys[i] = quoteName(k)
+	}
+	key := strings.Join(keys, ", ")
+	newest := "(" + event.HiddenSource + " = " + quoteText(event.SourceDerived) + "), " + event.HiddenVersion + " desc, " +
+		`"at" desc, ` + event.HiddenFact + " desc, " + seqColumn + " desc, " + event.HiddenOrder + " desc"
+	return "delete from " + t.base() + " where rowid in (select row from (select rowid as row, row_number() over (partition by " + key +
+		" order by " + newest + ") as place from " + t.base() + " where " + keys[0] + " is not null and (" + key + ") in (select " + key + " from " + t.base() +
+		" " + condition + ")) as ranked where place > 1)"
+}
+
+// unsealed drops rows that sealed files hold already. Only days before the
+// sealing can be there: all of a batch that ends before the sealing's cursor,
+// and those of a straddling batch whose fact is found.
+func (w *Warehouse) unsealed(ctx context.Context, rows []warehouse.Rows, whole bool) ([]warehouse.Rows, error) {
+	before := int64(w.manifest.Before)
+	out := make([]warehouse.Rows, 0, len(rows))
+	known := map[event.Kind]map[string]bool{}
+	for i := range rows {
+		t := w.tables[rows[i].Table]
+		days := rows[i].Columns[t.filed].Ints
+		if whole {
+			out = append(out, pick(&rows[i], func(j int) bool { return days[j] >= before }))
+			continue
+		}
+		if known[t.Of] == nil {
+			oldest := before
+			for _, d := range days {
+				oldest = min(oldest, d)
+			}
+			var err error
+			if known[t.Of], err = w.sealedFacts(ctx, t.Of, retail.Day(oldest)); err != nil { //nolint:gosec // days were retail.Day
+				return nil, err
+			}
+		}
+		name := w.naming(t, &rows[i])
+		out = append(out, pick(&rows[i], func(j int) bool { return days[j] >= before || !known[t.Of][name(j)] }))
+	}
+	return out, nil
+}
+
+// naming gives each row the name of its fact, the same for parent and child.
+func (w *Warehouse) naming(t *table, rows *warehouse.Rows) func(int) string {
+	by := w.nameColumns(t.Of)
+	columns := make([]int, len(by))
+	for i, c := range by {
+		columns[i] = t.index(c)
+	}
+	return func(j int) string {
+		var b strings.Builder
+		for _, c := range columns {
+			if texts := rows.Columns[c].Texts; texts != nil {
+				b.WriteString(texts[j])
+			} else {
+				fmt.Fprintf(&b, "%d", rows.Columns[c].Ints[j])
+			}
+			b.WriteByte(0)
+		}
+		return b.String()
+	}
+}
+
+// nameColumns are the columns that name a fact in all tables of its kind.
+func (w *Warehouse) nameColumns(kind event.Kind) []string {
+	for _, t := range w.order {
+		if t.Of == kind && len(t.Parent) > 0 {
+			return t.Parent
+		}
+	}
+	return []string{event.HiddenFact, event.HiddenVersion}
+}
+
+// sealedFacts are the names of a kind's facts that sealed days hold, from a day on. It is
+// asked once a partition after a Reset, for the one batch that straddles the
+// place where sealing stood.
+func (w *Warehouse) sealedFacts(ctx context.Context, kind event.Kind, oldest retail.Day) (map[string]bool, error) {
+	out := map[string]bool{}
+	for _, t := range w.order {
+		if t.Of != kind || len(t.Parent) > 0 {
+			continue
+		}
+		by := w.nameColumns(kind)
+		got, err := w.writer.ask(ctx, "select "+quoteName(by[0])+", "+quoteName(by[len(by)-1])+" from "+t.base()+
+			" where "+quoteName(t.stored[t.filed].Name)+" >= $1 and "+quoteName(t.stored[t.filed].Name)+" < $2 and "+seqColumn+" <= $3",
+			oldest, w.manifest.Before, int64(w.manifest.Seq)) //nolint:gosec // a count
+		if err != nil {
+			return nil, err
+		}
+		for i := range got.Len {
+			name := got.Columns[0].Texts[i] + "\x00"
+			if len(by) > 1 {
+				name += fmt.Sprintf("%d\x00", got.Columns[1].Ints[i])
+			}
+			out[name] = true
+		}
+	}
+	return out, nil
+}
+
+// pick copies the rows that keep holds for.
+func pick(rows *warehouse.Rows, keep func(int) bool) warehouse.Rows {
+	out := warehouse.Rows{Table: rows.Table, Columns: make([]warehouse.Column, len(rows.Columns))}
+	var chosen []int
+	for j := range rows.Len {
+		if keep(j) {
+			chosen = append(chosen, j)
+		}
+	}
+	out.Len = len(chosen)
+	for i := range rows.Columns {
+		from, to := &rows.Columns[i], &out.Columns[i]
+		to.Ints, to.Texts, to.Bools = chosenOf(from.Ints, chosen), chosenOf(from.Texts, chosen), chosenOf(from.Bools, chosen)
+		to.Blobs, to.Nulls = chosenOf(from.Blobs, chosen), chosenOf(from.Nulls, chosen)
+	}
+	return out
+}
+
+func chosenOf[T any](from []T, chosen []int) []T {
+	if from == nil {
+		return nil
+	}
+	out := make([]T, len(chosen))
+	for i, j := range chosen {
+		out[i] = from[j]
+	}
+	return out
+}

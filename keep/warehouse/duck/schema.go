@@ -1,0 +1,266 @@
+package duck
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	ddb "github.com/duckdb/duckdb-go-bindings"
+
+	"endcap/keep/warehouse"
+	"endcap/retail"
+	"endcap/retail/catalog"
+	"endcap/retail/consent"
+	"endcap/retail/event"
+)
+
+// layoutVersion is raised when base tables change; a DuckDB file of another
+// layout is filled again from the sealed files and the stream.
+const layoutVersion = 1
+
+// partitionBits of an Append's number say its partition, so that rows of one
+// partition can be found again in the order they were folded.
+const partitionBits = 8
+
+// seqColumn numbers the Append that brought a row.
+const seqColumn = "fold_seq"
+
+// table is one table of history as this package stores it.
+type table struct {
+	event.Table
+	stored []event.Column
+	forms  []form // of stored
+	filed  int    // index of the column that holds the business day
+	shop   int    // index of the shopper column, -1 for none
+}
+
+// form is how a column's values lie in a DuckDB vector.
+type form uint8
+
+const (
+	formInt form = iota // 64 bits: BIGINT, TIMESTAMP, DECIMAL(18,6)
+	formDate
+	formBool
+	formText
+	formBlob
+	formWord // one byte, an ENUM of few words
+)
+
+func newTable(t event.Table) *table {
+	made := &table{Table: t, stored: t.Stored(), shop: -1, filed: -1}
+	for i, c := range made.stored {
+		if c.Shopper {
+			made.shop = i
+		}
+		if c.Name == t.Filed() {
+			made.filed = i
+		}
+		made.forms = append(made.forms, formOf(t, c))
+	}
+	if made.filed < 0 {
+		panic("duck: bug: table " + t.Name + " has no business day")
+	}
+	return made
+}
+
+// words lists the ENUMs: columns of receipts and their lines with few known
+// values, one byte each instead of a string.
+func words(t event.Table, c event.Column) []string {
+	if t.Of != event.KindReceipt {
+		return nil
+	}
+	switch c.Name {
+	case "channel":
+		return []string{catalog.AnyChannel.String(), catalog.InStore.String(), catalog.Online.String()}
+	case "currency":
+		out := []string{""}
+		for _, c := range retail.Currencies() {
+			out = append(out, string(c))
+		}
+		return out
+	}
+	return nil
+}
+
+func formOf(t event.Table, c event.Column) form {
+	switch c.Type {
+	case event.Text:
+		if words(t, c) != nil {
+			return formWord
+		}
+		return formText
+	case event.Date:
+		return formDate
+	case event.Bool:
+		return formBool
+	case event.Blob:
+		return formBlob
+	case event.Int, event.Amount, event.Timestamp, event.Float:
+		return formInt
+	}
+	return formInt
+}
+
+// sqlType is how a column is declared. Texts stay uncompressed in the working
+// copy: compressing them costs half of the write path, and Parquet does it.
+func sqlType(t event.Table, c event.Column) string {
+	switch c.Type {
+	case event.Text:
+		if list := words(t, c); list != nil {
+			quoted := make([]string, len(list))
+			for i, word := range list {
+				quoted[i] = quoteText(word)
+			}
+			return "enum (" + strings.Join(quoted, ", ") + ")"
+		}
+		return "varchar using compression uncompressed"
+	case event.Int:
+		return "bigint"
+	case event.Amount:
+		return "decimal(18,6)"
+	case event.Timestamp:
+		return "timestamp"
+	case event.Date:
+		return "date"
+	case event.Bool:
+		return "boolean"
+	case event.Blob:
+		return "blob"
+	case event.Float:
+		return "double"
+	}
+	return "varchar"
+}
+
+// makeTables makes base tables and views if the file has none of this layout,
+// and says whether it did.
+func (w *Warehouse) makeTables(ctx context.Context) (bool, error) {
+	found, err := w.writer.ask(ctx, `select count(*) from duckdb_tables() where schema_name = 'base' and table_name = $1`, layoutTable())
+	if err != nil {
+		return false, err
+	}
+	if found.Columns[0].Ints[0] == 1 {
+		return false, nil
+	}
+	err = w.writer.within(ctx, func() error {
+		for _, schema := range append(purposes(), "base") {
+			if err := w.writer.exec(ctx, "drop schema if exists "+schema+" cascade"); err != nil {
+				return err
+			}
+			if err := w.writer.exec(ctx, "create schema "+schema); err != nil {
+				return err
+			}
+		}
+		statements := []string{
+			"create table base." + layoutTable() + " (made timestamp)",
+			"create table base.cursors (part bigint, seq bigint, next blob, through timestamp)",
+			"create table base.folds (part bigint, seq bigint, next blob)",
+			"create table base.corrected (receipt varchar, version bigint, seq bigint)",
+		}
+		for _, t := range w.order {
+			statements = append(statements, t.create())
+		}
+		for _, purpose := range purposes() {
+			for _, t := range w.order {
+				statements = append(statements, t.view(purpose))
+			}
+		}
+		for _, sql := range statements {
+			if err := w.writer.exec(ctx, sql); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return true, err
+}
+
+func layoutTable() string { return fmt.Sprintf("layout_%d", layoutVersion) }
+
+// create is the base table's definition.
+func (t *table) create() string {
+	parts := make([]string, 0, len(t.stored)+1)
+	for _, c := range t.stored {
+		parts = append(parts, quoteName(c.Name)+" "+sqlType(t.Table, c))
+	}
+	parts = append(parts, seqColumn+" bigint")
+	return "create table " + t.base() + " (" + strings.Join(parts, ", ") + ")"
+}
+
+// view shows a table's columns under one purpose: only rows of shoppers who
+// allow it now, where the table knows shoppers.
+func (t *table) view(purpose string) string {
+	parts := make([]string, 0, len(t.Columns))
+	for i, c := range t.Columns {
+		part := quoteName(c.Name)
+		if t.forms[i] == formWord {
+			part = "cast(" + part + " as varchar) as " + part
+		}
+		parts = append(parts, part)
+	}
+	sql := "create view " + purpose + "." + quoteName(t.Name) + " as select " + strings.Join(parts, ", ") + " from " + t.base()
+	p, err := consent.ParsePurpose(purpose)
+	if err != nil || t.shop < 0 {
+		return sql
+	}
+	return sql + fmt.Sprintf(" where shopper in (select shopper from base.consents where shopper is not null and (allowed & %d) <> 0)", consent.Of(p))
+}
+
+func (t *table) base() string { return "base." + quoteName(t.Name) }
+
+// purposes lists the schemas of views.
+func purposes() []string {
+	out := []string{string(warehouse.Accounting)}
+	for _, p := range consent.Purposes() {
+		out = append(out, p.String())
+	}
+	return out
+}
+
+// columns lists stored column names, quoted, for a SELECT that reads texts as
+// texts, followed by the seq column.
+func (t *table) columns() string {
+	parts := make([]string, 0, len(t.stored)+1)
+	for i, c := range t.stored {
+		part := quoteName(c.Name)
+		if t.forms[i] == formWord {
+			part = "cast(" + part + " as varchar) as " + part
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(append(parts, seqColumn), ", ")
+}
+
+func (t *table) has(column string) bool {
+	for _, c := range t.stored {
+		if c.Name == column {
+			return true
+		}
+	}
+	return false
+}
+
+// index of a stored column; asking for one that is not there is a bug.
+func (t *table) index(column string) int {
+	for i, c := range t.stored {
+		if c.Name == column {
+			return i
+		}
+	}
+	panic("duck: bug: no column " + column + " in " + t.Name)
+}
+
+func quoteName(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+func quoteText(s string) string { return `'` + strings.ReplaceAll(s, `'`, `''`) + `'` }
+
+// intType is the logical type of a 64-bit column.
+func intType(t *table, i int) ddb.LogicalType {
+	switch t.stored[i].Type {
+	case event.Amount:
+		return ddb.CreateDecimalType(18, 6)
+	case event.Timestamp:
+		return ddb.CreateLogicalType(ddb.TypeTimestamp)
+	default:
+		return ddb.CreateLogicalType(ddb.TypeBigInt)
+	}
+}
