@@ -11,7 +11,6 @@ import (
 	"endcap/keep/ledger"
 	"endcap/keep/registry"
 	"endcap/retail"
-	"endcap/retail/event"
 	"endcap/retail/media"
 )
 
@@ -213,8 +212,8 @@ func (b *Book) put(ctx context.Context, key rowKey, doc any, e Edit) (uint64, er
 	return b.write(ctx, registry.Row{Kind: key.kind, ID: key.id, Doc: text}, e)
 }
 
-// write commits one new version together with its fact. The same edit again
-// gives the same answer.
+// write commits one new version; the ledger tells the stream of it. The same
+// edit again gives the same answer.
 func (b *Book) write(ctx context.Context, row registry.Row, e Edit) (uint64, error) {
 	if len(e.Once) > onceMax || len(e.By) > media.NameMax {
 		return 0, invalid("", "an Idempotency-Key has at most %d bytes", onceMax)
@@ -223,13 +222,9 @@ func (b *Book) write(ctx context.Context, row registry.Row, e Edit) (uint64, err
 	row.Version, row.By, row.At = e.Version+1, e.By, now
 	name := fmt.Sprintf("%s/%s/%d", row.Kind, row.ID, row.Version)
 	deed := ledger.Deed{
-		Key:  "terms/" + name,
-		Body: hash(fmt.Sprintf("%s %t %s", name, row.Removed, row.Doc)),
-		Rows: []registry.Row{row},
-		Facts: []event.Fact{{
-			ID: name, At: now, Arrived: now, Day: retail.DayOf(now, b.cfg.Zone), Source: "terms",
-			Body: event.TermsChanged{Of: string(row.Kind), ID: row.ID, Version: row.Version, Doc: row.Doc, Removed: row.Removed, By: row.By},
-		}},
+		Key:    "terms/" + name,
+		Body:   hash(fmt.Sprintf("%s %t %s", name, row.Removed, row.Doc)),
+		Rows:   []registry.Row{row},
 		Answer: binary.AppendUvarint(nil, row.Version),
 		At:     now,
 	}
