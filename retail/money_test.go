@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,8 +139,14 @@ func TestCoins(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", c, got, want)
 		}
 	}
-	if err := retail.Currency("EUR").Check(); err != nil {
-		t.Error(err)
+	all := retail.Currencies()
+	if len(all) < 40 || !slices.IsSorted(all) {
+		t.Errorf("Currencies gives %v", all)
+	}
+	for _, c := range all {
+		if err := c.Check(); err != nil || retail.Unit%c.Minor() != 0 {
+			t.Errorf("%s: %v", c, err)
+		}
 	}
 	for _, c := range []retail.Currency{"", "eur", "EURO", "XAU"} {
 		if err := c.Check(); !errors.Is(err, retail.ErrMoney) {

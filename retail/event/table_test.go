@@ -30,7 +30,7 @@ func TestTablesAreDeclaredSanely(t *testing.T) {
 				t.Errorf("%s.%s: want one column of each name, in lower_snake", table.Name, c.Name)
 			}
 			if c.Type > event.Blob {
-				t.Errorf("%s.%s has unknown type %d", table.Name, c.Name, c.Type)
+				t.Errorf("%s.%s has type %d, which no table can store", table.Name, c.Name, c.Type)
 			}
 			if (c.Name == "shopper") != c.Shopper {
 				t.Errorf("%s.%s: forgetting her must find exactly the column shopper", table.Name, c.Name)
@@ -56,6 +56,29 @@ func TestTablesAreDeclaredSanely(t *testing.T) {
 	} {
 		if !tables[name] {
 			t.Errorf("table %s is named and not declared", name)
+		}
+	}
+}
+
+// What a store keeps beside the columns that analysts see clashes with none of
+// them, and a row's fact can be filed under a day and found under its parent.
+func TestStoredColumnsAreDeclaredSanely(t *testing.T) {
+	t.Parallel()
+	for _, table := range event.Tables() {
+		stored := map[string]event.ColumnType{}
+		for _, c := range table.Stored() {
+			if _, twice := stored[c.Name]; twice {
+				t.Errorf("%s stores %s twice", table.Name, c.Name)
+			}
+			stored[c.Name] = c.Type
+		}
+		if stored[table.Filed()] != event.Date {
+			t.Errorf("%s is filed under %s, which is no day it stores", table.Name, table.Filed())
+		}
+		for _, name := range table.Parent {
+			if !hasColumn(table, name) {
+				t.Errorf("%s names its parent by %s, which is no column of it", table.Name, name)
+			}
 		}
 	}
 }
