@@ -83,7 +83,7 @@ func (s *Shelf) meet(facts []event.Fact) {
 	all := now.all
 	product := func(id catalog.ProductID) {
 		if now.find(id) == nil && fresh[id] == nil {
-			it := &item{ordinal: int32(len(all))} //nolint:gosec // two thousand million products do not fit in memory
+			it := &item{ordinal: int32(len(all))}
 			fresh[id] = it
 			all = append(all, it)
 		}
@@ -95,7 +95,7 @@ func (s *Shelf) meet(facts []event.Fact) {
 		if freshStores == nil {
 			freshStores = make(map[catalog.StoreID]*store)
 		}
-		freshStores[id] = &store{ordinal: uint32(len(stores) + len(freshStores))} //nolint:gosec // as above
+		freshStores[id] = &store{ordinal: uint32(len(stores) + len(freshStores))}
 	}
 	for i := range facts {
 		switch body := facts[i].Body.(type) {

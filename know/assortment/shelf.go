@@ -162,7 +162,7 @@ func (s *Shelf) place(it *item, at catalog.StoreID) uint64 {
 	if st == nil {
 		return nowhere
 	}
-	return uint64(it.ordinal)<<32 | uint64(st.ordinal) //nolint:gosec // ordinals count up from zero
+	return uint64(it.ordinal)<<32 | uint64(st.ordinal)
 }
 
 const nowhere = ^uint64(0)

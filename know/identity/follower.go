@@ -40,13 +40,13 @@ func since(section []byte) int64 {
 	if len(section) != sectionSize || section[0] != sectionLayout {
 		return -1 << 63
 	}
-	return int64(binary.BigEndian.Uint64(section[2:])) //nolint:gosec // the bits are an int64's, written by sectionOf
+	return int64(binary.BigEndian.Uint64(section[2:]))
 }
 
 func sectionOf(allowed consent.Set, at time.Time) []byte {
 	b := make([]byte, 2, sectionSize)
 	b[0], b[1] = sectionLayout, byte(allowed)
-	return binary.BigEndian.AppendUint64(b, uint64(at.UnixMicro())) //nolint:gosec // the bits are what since reads back
+	return binary.BigEndian.AppendUint64(b, uint64(at.UnixMicro()))
 }
 
 // Follower folds Consent and Forgotten facts into the consent section of

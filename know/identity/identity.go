@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"endcap/keep/vault"
@@ -43,6 +44,9 @@ type Config struct {
 // LifeMax is the longest Life: a withdrawal counts within 60 seconds, of which
 // half is left to the other steps on the way.
 const LifeMax = 30 * time.Second
+
+// askMax is how many shoppers the vault is asked to name at once.
+const askMax = 1_024
 
 // SetMax is the most keys one shopper may be named by at once.
 const SetMax = 16
@@ -158,9 +162,13 @@ func (i *Identity) resolve(ctx context.Context, sets [][]shopper.Key, ask []int,
 		}
 	}
 	now := i.cfg.Clock()
-	ids, err := i.vault.Resolve(ctx, distinct, i.mint)
-	if err != nil {
-		return fmt.Errorf("name %d shoppers: %w", len(distinct), err)
+	ids := make([]shopper.ID, 0, len(distinct))
+	for some := range slices.Chunk(distinct, askMax) {
+		got, err := i.vault.Resolve(ctx, some, i.mint)
+		if err != nil {
+			return fmt.Errorf("name %d shoppers: %w", len(some), err)
+		}
+		ids = append(ids, got...)
 	}
 	if len(ids) != len(distinct) {
 		return fmt.Errorf("name %d shoppers: the vault answered %d", len(distinct), len(ids))

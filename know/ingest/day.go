@@ -74,7 +74,7 @@ func (t *Turner) Turn(ctx context.Context, day retail.Day) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("pack the turn of %v: %w", day, err)
 		}
-		facts[p].Unit = uint64(p) //nolint:gosec // a partition's number
+		facts[p].Unit = uint64(p)
 	}
 	done, err := t.Log.Append(ctx, facts)
 	if err != nil {

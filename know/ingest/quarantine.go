@@ -135,6 +135,9 @@ func (d *Desk) lastRefused(ctx context.Context) (uint64, error) {
 	}
 }
 
+// refuseMax is how many rows, of up to vault.RawMax each, are stored at once.
+const refuseMax = 256
+
 // refusals gathers the rows of one batch for quarantine.
 type refusals struct {
 	kind event.Kind
@@ -158,11 +161,10 @@ func (r *refusals) add(line int64, f *Fault, raw, stored []byte) {
 }
 
 func (d *Desk) refuse(ctx context.Context, r *refusals) error {
-	if len(r.rows) == 0 {
-		return nil
-	}
-	if err := d.Quarantine.Refuse(ctx, r.rows); err != nil {
-		return fmt.Errorf("put %d rows into quarantine: %w", len(r.rows), err)
+	for some := range slices.Chunk(r.rows, refuseMax) {
+		if err := d.Quarantine.Refuse(ctx, some); err != nil {
+			return fmt.Errorf("put %d rows into quarantine: %w", len(some), err)
+		}
 	}
 	return nil
 }

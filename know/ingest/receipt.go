@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -40,7 +41,7 @@ func (r *Receipt) Join(next *Receipt) {
 		}
 	}
 	for _, key := range next.Keys {
-		if !hasKey(r.Keys, key) {
+		if !slices.Contains(r.Keys, key) {
 			r.Keys = append(r.Keys, key)
 		}
 	}
@@ -58,15 +59,6 @@ func (r *Receipt) Join(next *Receipt) {
 	case r.Version != next.Version:
 		r.Fault = fault(TwoVersions, "version", fmt.Sprintf("one receipt is of version %d and of version %d", r.Version, next.Version), "send each version whole")
 	}
-}
-
-func hasKey(keys []shopper.Key, key shopper.Key) bool {
-	for _, k := range keys {
-		if k == key {
-			return true
-		}
-	}
-	return false
 }
 
 // checkKeys refuses keys that cannot belong to one shopper: too many, or two of

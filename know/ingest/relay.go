@@ -131,7 +131,7 @@ func (r *Relay) refuse(ctx context.Context, out []ledger.Outgoing, done []stream
 		}
 		f := &out[i].Fact
 		rows = append(rows, vault.Refused{
-			Kind: f.Kind(), Source: "outbox", Line: int64(out[i].Seq), Reason: string(Conflict), At: now, //nolint:gosec // a count of facts
+			Kind: f.Kind(), Source: "outbox", Line: int64(out[i].Seq), Reason: string(Conflict), At: now,
 			Say: conflict(f.ID, f.Version).String(), Raw: rawOr(nil, f.Body),
 		})
 	}

@@ -215,8 +215,8 @@ func (d *Desk) tryNext(ctx context.Context, rows []change, answers []Answer, sta
 			if err != nil {
 				return nil, err
 			}
-			if !ok { // trimmed: every version given before lies below the seconds of today
-				stored = event.Fact{Version: uint32(r.fact.Arrived.Unix())} //nolint:gosec // it fits until 2106
+			if !ok { // trimmed: every version given before lies below the seconds of today, until 2106
+				stored = event.Fact{Version: uint32(r.fact.Arrived.Unix())}
 			}
 			stands = &stored
 		}

@@ -127,7 +127,7 @@ func packTouch(a *arena, f event.Fact, issued time.Time) (event.Packed, error) {
 
 func bodyOf(t *Touch) event.Body {
 	touch := event.TouchOf(&t.Token)
-	switch t.Kind { //nolint:exhaustive // checkTouch lets only these through
+	switch t.Kind {
 	case event.KindClicked:
 		return event.Clicked{Touch: touch, Bot: t.Bot}
 	case event.KindBasketed:
@@ -143,7 +143,7 @@ func (c *Config) checkTouch(t *Touch, now time.Time) *Fault {
 	if t.Fault != nil {
 		return t.Fault
 	}
-	switch t.Kind { //nolint:exhaustive // every other kind is refused
+	switch t.Kind {
 	case event.KindShown, event.KindClicked, event.KindBasketed, event.KindPurchased:
 	default:
 		return fault(BadValue, "type", "unknown kind of event", "say impression, click, basket or purchase")

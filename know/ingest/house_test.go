@@ -1,0 +1,209 @@
+package ingest_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"endcap/keep/sql/sqlite"
+	"endcap/keep/stream"
+	"endcap/keep/stream/pebblelog"
+	"endcap/keep/vault"
+	"endcap/know/assortment"
+	"endcap/know/identity"
+	"endcap/know/ingest"
+	"endcap/retail"
+	"endcap/retail/basket"
+	"endcap/retail/catalog"
+	"endcap/retail/event"
+	"endcap/retail/media"
+	"endcap/retail/shopper"
+)
+
+// house is a desk over embedded stores of its own, with a hand-turned clock.
+type house struct {
+	*ingest.Desk
+	log    *pebblelog.Log
+	vault  *sqlite.Vault
+	people *identity.Identity
+	shelf  *assortment.Shelf
+	micros atomic.Int64
+}
+
+const noon = "2017-12-04T12:00:00Z"
+
+func at(t testing.TB, text string) time.Time {
+	t.Helper()
+	got, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func (h *house) clock() time.Time { return time.UnixMicro(h.micros.Load()).UTC() }
+
+func (h *house) pass(d time.Duration) { h.micros.Add(d.Microseconds()) }
+
+func open(t testing.TB) *house {
+	t.Helper()
+	dir := t.TempDir()
+	h := &house{shelf: assortment.New()}
+	h.micros.Store(at(t, noon).UnixMicro())
+	var err error
+	if h.vault, err = sqlite.OpenVault(t.Context(), sqlite.Options{Path: filepath.Join(dir, "vault.db")}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closed(t, h.vault.Close) })
+	if h.log, err = pebblelog.Open(filepath.Join(dir, "stream"), pebblelog.Options{Now: h.clock}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closed(t, h.log.Close) })
+	if h.people, err = identity.New(h.vault, identity.Seeded([32]byte{7}), identity.Defaults(time.Now)); err != nil {
+		t.Fatal(err)
+	}
+	zone, err := time.LoadLocation("Europe/Paris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Desk, err = ingest.NewDesk(ingest.Ports{
+		Log: h.log, People: h.people, Quarantine: h.vault, Assortment: h.shelf, Clock: h.clock,
+	}, ingest.Defaults(zone, "EUR"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func closed(t testing.TB, f func() error) {
+	t.Helper()
+	if err := f(); err != nil {
+		t.Error(err)
+	}
+}
+
+// facts reads the whole stream, of some kinds if any are named.
+func (h *house) facts(t testing.TB, kinds ...event.Kind) []event.Fact {
+	t.Helper()
+	var out []event.Fact
+	for p := range h.log.Partitions() {
+		var after event.Cursor
+		for {
+			entries, err := h.log.Read(t.Context(), p, after, stream.ReadMax)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(entries) == 0 {
+				break
+			}
+			for _, e := range entries {
+				f, err := event.Unpack(e.Bytes)
+				if err != nil {
+					t.Fatal(err)
+				}
+				after = e.At
+				for _, k := range kinds {
+					if f.Kind() == k {
+						out = append(out, f)
+					}
+				}
+				if len(kinds) == 0 {
+					out = append(out, f)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// follow brings the shelf up to the stream.
+func (h *house) follow(t testing.TB) {
+	t.Helper()
+	if err := stream.CatchUp(t.Context(), h.log, h.shelf.Follower()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (h *house) refused(t testing.TB) []vault.Refused {
+	t.Helper()
+	rows, err := h.Refused(t.Context(), 0, ingest.QuarantineMax)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+var file = ingest.From{Door: "file", Name: "week 49.csv"}
+
+// said lists what became of each item, a fault by its reason and field.
+func said(r ingest.Result) string {
+	var words []string
+	for _, a := range r.Answers {
+		word := string(a.Outcome)
+		if a.Fault != nil {
+			word = string(a.Fault.Reason)
+			if a.Fault.Field != "" {
+				word += ":" + a.Fault.Field
+			}
+		}
+		if a.Older {
+			word += "(older)"
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, " ")
+}
+
+func (h *house) receipts(t testing.TB, rs ...ingest.Receipt) ingest.Result {
+	t.Helper()
+	for i := range rs {
+		rs[i].Lines = append([]basket.Line(nil), rs[i].Lines...) // the desk owns them
+	}
+	res, err := h.Receipts(t.Context(), rs, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+func rows[T any](of ...T) []ingest.Row[T] {
+	out := make([]ingest.Row[T], len(of))
+	for i := range of {
+		out[i] = ingest.Row[T]{Of: of[i], Line: int64(i + 1), Raw: fmt.Appendf(nil, "row %d", i+1)}
+	}
+	return out
+}
+
+func card(t testing.TB, value string) shopper.Key {
+	t.Helper()
+	k, err := shopper.ParseKey(shopper.Card, value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// cents is a line of one piece.
+func line(product string, sales int) basket.Line {
+	return basket.Line{Product: catalog.ProductID(product), Quantity: basket.Piece, Sales: retail.Micros(sales) * retail.Cent}
+}
+
+func receipt(t testing.TB, id string, lines ...basket.Line) ingest.Receipt {
+	t.Helper()
+	return ingest.Receipt{
+		Receipt: basket.Receipt{
+			ID: basket.ReceiptID(id), Store: "367", Channel: catalog.InStore, At: at(t, "2017-12-04T09:30:00Z"), Currency: "EUR", Lines: lines,
+		},
+		Line: 2, Raw: []byte("raw " + id),
+	}
+}
+
+func token(who shopper.ID, issued time.Time) media.Token {
+	return media.Token{
+		Decision: media.DecisionID{1, 2, 3}, Slot: 1, Advertiser: "oatly", Campaign: "oats", LineItem: "oats-1", Placement: "search",
+		Product: "oats", Charge: media.PerClick, Price: 20 * retail.Cent, Currency: "EUR", Day: retail.Date(2017, 12, 4), Issued: issued, Shopper: who,
+	}
+}
