@@ -130,13 +130,13 @@ func kindFields(k Kind) (required, optional []Name) {
 		return []Name{Receipt, Time, Product},
 			append(Keys(), Version, LineNumber, Store, Channel, Currency, Quantity, UnitPrice, Sales, RetailDiscount, CouponDiscount, CouponMatch)
 	case Products:
-		return []Name{Product}, []Name{GTIN, Title, Brand, Department, Category, Type, Size, OwnLabel, Time, Version}
+		return []Name{Product}, []Name{GTIN, Title, Brand, Department, Category, Type, Size, OwnLabel, Time}
 	case Stores:
-		return []Name{Store}, []Name{Title, Channel, Zone, Time, Version}
+		return []Name{Store}, []Name{Title, Channel, Zone, Time}
 	case Prices:
-		return []Name{Product, Amount}, []Name{Store, Currency, Time, Version}
+		return []Name{Product, Amount}, []Name{Store, Currency, Time}
 	case Stock:
-		return []Name{Product, Count}, []Name{Store, Time, Version}
+		return []Name{Product, Count}, []Name{Store, Time}
 	case Shoppers:
 		return nil, Keys()
 	case Consents:

@@ -195,8 +195,13 @@ func (f *Feed) complete(required []Name, at string) error {
 		if f.fields[Sales] == nil && f.fields[UnitPrice] == nil {
 			return wrong(at+".columns", `"sales" and "unit_price" are both missing`, "name the column of one")
 		}
-		if f.fields[Sales] != nil && f.fields[Sales].Column != "" {
-			f.fields[Sales].Required, f.fields[Sales].Optional = true, false
+		if total := f.fields[Sales]; total != nil {
+			total.Required, total.Optional = true, false
+		} else {
+			f.fields[UnitPrice].Required, f.fields[UnitPrice].Optional = true, false
+		}
+		if n := f.fields[Quantity]; n != nil {
+			n.Required = !n.Optional
 		}
 	case Shoppers, Consents:
 		for _, n := range Keys() {

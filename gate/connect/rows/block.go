@@ -77,6 +77,20 @@ func (b *Block) Raw(dst []byte, i int) []byte {
 	return dst[:min(len(dst), start+RawMax)]
 }
 
+// RawRange appends rows from to to-1 as they came, each on a line of its own.
+func (b *Block) RawRange(dst []byte, from, to int) []byte {
+	if t, ok := b.raw.(*textRows); ok {
+		return append(dst, t.buf[t.start[from]:t.end[to-1]]...)
+	}
+	for i := from; i < to; i++ {
+		if i > from {
+			dst = append(dst, '\n')
+		}
+		dst = b.raw.appendRaw(dst, i)
+	}
+	return dst
+}
+
 // Header is what must stand before raw rows so that they can be read again by
 // themselves: the header line of a CSV, nothing for the other formats.
 func (b *Block) Header() []byte { return b.raw.header() }

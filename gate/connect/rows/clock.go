@@ -30,11 +30,9 @@ func badTime(b []byte) *complaint {
 func (c *column) instant(b []byte) (int64, *complaint) {
 	switch {
 	case c.Unix != 0:
-		v, ok := decimal(b, '.', 0)
-		if !ok {
-			return Absent, badTime(b)
+		if v, ok := decimal(b, '.', 0); ok {
+			return ticks(v, c.Unix, b)
 		}
-		return ticks(v, c.Unix, b)
 	case c.Layout != "":
 		if t, err := time.ParseInLocation(c.Layout, string(b), c.Zone); err == nil {
 			return believed(t, b)

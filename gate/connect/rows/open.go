@@ -90,6 +90,46 @@ func open(f *os.File, feed *mapping.Feed) (Source, error) {
 	return openCSV(s, feed)
 }
 
+// OpenRaw opens a file of raw rows as Block.Raw gives them. headed says that
+// they follow a Block's Header.
+func OpenRaw(path string, feed *mapping.Feed, headed bool) (Source, error) {
+	f, err := os.Open(path) //nolint:gosec // the caller made it
+	if err != nil {
+		return nil, fmt.Errorf("open raw rows: %w", err)
+	}
+	s, err := newStream(f, nil)
+	if err == nil {
+		var src Source
+		if src, err = openRaw(s, feed, headed); err == nil {
+			return src, nil
+		}
+	}
+	return nil, errors.Join(err, f.Close())
+}
+
+// ReadRaw reads one piece of raw rows, as they lie in quarantine, into a block.
+// Its rows have the numbers they have within raw.
+func ReadRaw(raw []byte, feed *mapping.Feed, headed bool) (*Block, error) {
+	s := &stream{r: bufio.NewReaderSize(bytes.NewReader(raw), 64<<10), release: func() {}}
+	src, err := openRaw(s, feed, headed)
+	if err != nil {
+		return nil, err
+	}
+	return src.Next() // one chunk holds more than a piece
+}
+
+func openRaw(s *stream, feed *mapping.Feed, headed bool) (Source, error) {
+	if headed {
+		plain := *feed
+		plain.Header = nil
+		return openCSV(s, &plain)
+	}
+	if feed.Header != nil {
+		return openCSV(s, feed)
+	}
+	return newText(s, &ndjson{cols: newColumns(feed)}, feed)
+}
+
 func newColumns(feed *mapping.Feed) []textColumn {
 	fields := feed.Fields()
 	cols := make([]textColumn, len(fields))

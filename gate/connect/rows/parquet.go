@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -37,13 +38,14 @@ type parquet struct {
 	group  int   // the next row group
 	left   int64 // rows left in the open one
 	row    int64 // rows given so far
+	feed   *mapping.Feed
 	head   []byte
 	failed bool
 }
 
 func openParquet(f *os.File, size int64, feed *mapping.Feed) (src Source, err error) {
 	defer contain(&err)
-	p := &parquet{disk: f, fields: feed.Fields()}
+	p := &parquet{disk: f, feed: feed, fields: feed.Fields()}
 	file, err := pq.OpenFile(&countingReaderAt{f, &p.used}, size,
 		pq.SkipPageIndex(true), pq.SkipBloomFilters(true), pq.ReadBufferSize(256<<10))
 	if err != nil {
@@ -58,7 +60,7 @@ func openParquet(f *os.File, size int64, feed *mapping.Feed) (src Source, err er
 	}
 	for i, f := range p.fields {
 		if i > 0 {
-			p.head = append(p.head, ',')
+			p.head = append(p.head, feed.Delimiter)
 		}
 		p.head = appendCSV(p.head, f.Column, feed.Delimiter)
 	}
@@ -258,12 +260,13 @@ type parquetRaw struct {
 func (r parquetRaw) header() []byte { return r.p.head }
 
 func (r parquetRaw) appendRaw(dst []byte, row int) []byte {
+	feed := r.p.feed
 	for i, f := range r.p.fields {
 		if i > 0 {
-			dst = append(dst, ',')
+			dst = append(dst, feed.Delimiter)
 		}
 		if f.Name.Form() == mapping.Text {
-			dst = appendCSV(dst, r.b.Text[f.Name][row], ',')
+			dst = appendCSV(dst, r.b.Text[f.Name][row], feed.Delimiter)
 			continue
 		}
 		v := r.b.Num[f.Name][row]
@@ -275,9 +278,9 @@ func (r parquetRaw) appendRaw(dst []byte, row int) []byte {
 			if f.Negative {
 				v = -v
 			}
-			dst = appendDecimal(dst, v, 6)
+			dst = appendAmount(dst, v, 6, feed)
 		case mapping.Pieces:
-			dst = appendDecimal(dst, v, 3)
+			dst = appendAmount(dst, v, 3, feed)
 		case mapping.Instant:
 			dst = appendInstant(dst, v)
 		default:
@@ -291,6 +294,15 @@ func (r parquetRaw) appendRaw(dst []byte, row int) []byte {
 // the mapping says of zones.
 func appendInstant(dst []byte, micros int64) []byte {
 	return time.UnixMicro(micros).UTC().AppendFormat(dst, "2006-01-02T15:04:05.999999Z")
+}
+
+// appendAmount writes a decimal as the feed's texts do, quoted where it must be.
+func appendAmount(dst []byte, v int64, places int, feed *mapping.Feed) []byte {
+	if feed.Decimal == '.' && feed.Delimiter != '.' {
+		return appendDecimal(dst, v, places)
+	}
+	text := strings.ReplaceAll(string(appendDecimal(nil, v, places)), ".", string(rune(feed.Decimal)))
+	return appendCSV(dst, text, feed.Delimiter)
 }
 
 // appendDecimal writes v·10^-places without trailing zeros.

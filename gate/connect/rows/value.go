@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,13 +62,13 @@ func (c *column) text(b []byte) (string, *complaint) {
 		}
 	}
 	if !utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0 {
-		return "", &complaint{BadText, fmt.Sprintf("%.40q is not valid UTF-8 text", b), "write the file as UTF-8"}
+		return "", &complaint{BadText, c.show(b) + " is not valid UTF-8 text", "write the file as UTF-8"}
 	}
 	s := string(b)
 	if c.Plain {
 		plain, ok := wholeNumber(s)
 		if !ok {
-			return "", &complaint{BadNumber, fmt.Sprintf("%.40q is not a whole number", s), "write it with digits alone"}
+			return "", &complaint{BadNumber, c.show(b) + " is not a whole number", "write it with digits alone"}
 		}
 		if plain != s {
 			return plain, nil
@@ -78,6 +79,14 @@ func (c *column) text(b []byte) (string, *complaint) {
 	}
 	c.last = s
 	return s, nil
+}
+
+// show quotes a value for a message, unless it names a shopper.
+func (c *column) show(b []byte) string {
+	if slices.Contains(mapping.Keys(), c.Name) {
+		return "the value"
+	}
+	return fmt.Sprintf("%.40q", b)
 }
 
 // hash is FNV-1a over 8 bytes at a time; it only spreads texts over slots.
