@@ -3,6 +3,7 @@ package sqlite
 import (
 	"math"
 	"time"
+	"unicode/utf8"
 )
 
 // micros is how a file keeps an instant: microseconds since 1970, the zero time
@@ -41,6 +42,17 @@ func after(prefix string) (next string, ok bool) {
 		b = b[:len(b)-1]
 	}
 	return "", false
+}
+
+// cut is text, or as many whole characters of it as fit into most bytes.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	for most > 0 && !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:most]
 }
 
 // page is how many rows a page holds that was asked to hold limit.

@@ -1,0 +1,194 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"endcap/keep/vault"
+	"endcap/retail/consent"
+	"endcap/retail/event"
+	"endcap/retail/shopper"
+)
+
+// The statements of consents and quarantine.
+const (
+	sqlAddSaying = `insert into saying (seq, shopper, event, allowed, wording, source, at)
+		values ((select coalesce(max(seq), 0) + 1 from saying), ?, ?, ?, ?, ?, ?) on conflict (event) do nothing`
+	sqlAllowed = `select allowed from saying where shopper = ? order by at desc, seq desc limit 1`
+	sqlSayings = `select allowed, wording, source, at, event from saying where shopper = ? order by at, seq`
+
+	sqlAddRefusal = `insert into refusal (id, sum, kind, source, line, reason, say, raw, stored, at)
+		values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (sum) do nothing`
+	sqlRefusals    = `select id, kind, source, line, reason, say, raw, stored, at from refusal where id > ? order by id limit ?`
+	sqlDropRefusal = `delete from refusal where id = ?`
+	sqlExpire      = `delete from refusal where at < ?`
+)
+
+// Say implements vault.Consents. What is said for a forgotten shopper, or for
+// nobody, is not kept.
+func (v *Vault) Say(ctx context.Context, said []vault.Said) error {
+	for i := range said {
+		if err := said[i].Check(); err != nil {
+			return fmt.Errorf("consent %d: %w", i, err)
+		}
+	}
+	err := v.do(ctx, func(c *conn) error {
+		for i := range said {
+			s := &said[i]
+			gone, err := v.forgotten(c, s.Shopper)
+			if err != nil {
+				return err
+			}
+			if gone || !s.Shopper.Known() {
+				continue
+			}
+			err = c.query(sqlAddSaying).int(stored(s.Shopper)).text(s.EventID).int(int64(s.Allowed)).
+				text(s.Wording).text(s.Source).int(micros(s.At)).exec()
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("say %d consents: %w", len(said), err)
+	}
+	return nil
+}
+
+// Allowed implements vault.Consents.
+func (v *Vault) Allowed(ctx context.Context, who []shopper.ID) ([]consent.Set, error) {
+	out := make([]consent.Set, len(who))
+	err := v.file.read(ctx, func(c *conn) error {
+		for i, id := range who {
+			bits, _, err := c.query(sqlAllowed).int(stored(id)).one()
+			if err != nil {
+				return err
+			}
+			out[i] = consent.Set(bits) & consent.All //nolint:gosec // eight bits were stored
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("what %d shoppers allow: %w", len(who), err)
+	}
+	return out, nil
+}
+
+// Sayings implements vault.Consents.
+func (v *Vault) Sayings(ctx context.Context, who shopper.ID) (out []vault.Said, err error) {
+	err = v.file.read(ctx, func(c *conn) error {
+		q := c.query(sqlSayings).int(stored(who))
+		for q.next() {
+			s := q.stmt
+			out = append(out, vault.Said{
+				Shopper: who, Allowed: consent.Set(s.ColumnInt64(0)), //nolint:gosec // eight bits were stored
+				Wording: s.ColumnText(1), Source: s.ColumnText(2), At: instant(s.ColumnInt64(3)), EventID: s.ColumnText(4),
+			})
+		}
+		return q.done()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("what a shopper said: %w", err)
+	}
+	return out, nil
+}
+
+// Refuse implements vault.Quarantine. Ids grow for ever, released rows or not,
+// so that a reader's place in Refusals stays right.
+func (v *Vault) Refuse(ctx context.Context, rows []vault.Refused) error {
+	for i := range rows {
+		if err := rows[i].Check(); err != nil {
+			return fmt.Errorf("refused row %d: %w", i, err)
+		}
+	}
+	err := v.do(ctx, func(c *conn) error {
+		last, _, err := c.query(sqlMark).text("refusals").one()
+		if err != nil {
+			return err
+		}
+		before := last
+		for i := range rows {
+			r := &rows[i]
+			err := c.query(sqlAddRefusal).int(last + 1).blob(refusalSum(r)).int(int64(r.Kind)).text(r.Source).int(r.Line).
+				text(r.Reason).text(cut(r.Say, vault.TextMax)).blob(r.Raw[:min(len(r.Raw), vault.RawMax)]).blob(r.Stored).int(micros(r.At)).exec()
+			if err != nil {
+				return err
+			}
+			last += c.db.Changes()
+		}
+		if last == before {
+			return nil
+		}
+		return c.query(sqlSetMark).text("refusals").int(last).exec()
+	})
+	if err != nil {
+		return fmt.Errorf("quarantine %d rows: %w", len(rows), err)
+	}
+	return nil
+}
+
+// refusalSum is what two refusals of the same row have in common: where it
+// stood, why it was refused, and all of its bytes.
+func refusalSum(r *vault.Refused) []byte {
+	h := sha256.New()
+	for _, part := range []string{r.Source, r.Reason} {
+		h.Write(binary.AppendUvarint(nil, uint64(len(part))))
+		h.Write([]byte(part))
+	}
+	h.Write(binary.AppendVarint(nil, r.Line))
+	h.Write(r.Raw)
+	return h.Sum(nil)
+}
+
+// Refusals implements vault.Quarantine.
+func (v *Vault) Refusals(ctx context.Context, after uint64, limit int) (out []vault.Refused, err error) {
+	err = v.file.read(ctx, func(c *conn) error {
+		q := c.query(sqlRefusals).int(position(after)).int(page(limit, vault.PageMax))
+		for q.next() {
+			s := q.stmt
+			out = append(out, vault.Refused{
+				ID: number(s.ColumnInt64(0)), Kind: event.Kind(s.ColumnInt64(1)), //nolint:gosec // a Kind was stored
+				Source: s.ColumnText(2), Line: s.ColumnInt64(3), Reason: s.ColumnText(4), Say: s.ColumnText(5),
+				Raw: q.bytes(6), Stored: q.bytes(7), At: instant(s.ColumnInt64(8)),
+			})
+		}
+		return q.done()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("refusals after %d: %w", after, err)
+	}
+	return out, nil
+}
+
+// Release implements vault.Quarantine.
+func (v *Vault) Release(ctx context.Context, ids []uint64) error {
+	err := v.do(ctx, func(c *conn) error {
+		for _, id := range ids {
+			if err := c.query(sqlDropRefusal).int(position(id)).exec(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("release %d rows: %w", len(ids), err)
+	}
+	return nil
+}
+
+// Expire implements vault.Quarantine.
+func (v *Vault) Expire(ctx context.Context, before time.Time) (n int, err error) {
+	err = v.do(ctx, func(c *conn) error {
+		err := c.query(sqlExpire).int(micros(before)).exec()
+		n = int(c.db.Changes())
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("expire refused rows: %w", err)
+	}
+	return n, nil
+}

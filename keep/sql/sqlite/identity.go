@@ -1,0 +1,262 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"endcap/keep/vault"
+	"endcap/retail/shopper"
+)
+
+// The statements of identities.
+const (
+	sqlShopper    = `select shopper from identifier where kind = ? and value = ?`
+	sqlAddKey     = `insert into identifier (kind, value, shopper) values (?, ?, ?)`
+	sqlKeys       = `select kind, value from identifier where shopper = ? order by kind, value`
+	sqlPerson     = `select 1 from person where shopper = ?`
+	sqlAddPerson  = `insert into person (shopper) values (?)`
+	sqlOrdinal    = `select number from ordinal where shopper = ?`
+	sqlAddOrdinal = `insert into ordinal (shopper, number) values (?, ?)`
+
+	sqlMark    = `select value from mark where name = ?`
+	sqlSetMark = `insert into mark (name, value) values (?, ?) on conflict (name) do update set value = excluded.value`
+)
+
+// mintTries bounds how often a minted id that is taken is drawn again; with
+// 64-bit ids even the second try is news.
+const mintTries = 64
+
+// Resolve implements vault.Identities. Sets whose keys are all known are
+// answered by a reader; only the others wait for the writer.
+func (v *Vault) Resolve(ctx context.Context, sets [][]shopper.Key, mint vault.Mint) ([]shopper.ID, error) {
+	if err := checkSets(sets); err != nil {
+		return nil, err
+	}
+	out := make([]shopper.ID, len(sets))
+	var open []int
+	err := v.file.read(ctx, func(c *conn) error {
+		for i, set := range sets {
+			who, unknown, joins, err := find(c, set)
+			switch {
+			case err != nil:
+				return err
+			case joins:
+			case len(unknown) == 0:
+				out[i] = who
+			default:
+				open = append(open, i)
+			}
+		}
+		return nil
+	})
+	if err == nil && len(open) > 0 {
+		// Drawn here, not by the writer, so that mint may itself ask the vault.
+		drawn := make([]shopper.ID, len(open))
+		for n, i := range open {
+			drawn[n] = mint(sets[i][0])
+		}
+		err = v.do(ctx, func(c *conn) (err error) {
+			for n, i := range open {
+				if out[i], err = v.resolve(c, sets[i], drawn[n]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("resolve %d sets of keys: %w", len(sets), err)
+	}
+	return out, nil
+}
+
+func checkSets(sets [][]shopper.Key) error {
+	if len(sets) > vault.BatchMax {
+		return fmt.Errorf("%w: %d sets of keys in one call, at most %d", vault.ErrLimit, len(sets), vault.BatchMax)
+	}
+	for i, set := range sets {
+		if len(set) > vault.KeysMax {
+			return fmt.Errorf("%w: set %d has %d keys, at most %d", vault.ErrLimit, i, len(set), vault.KeysMax)
+		}
+	}
+	return nil
+}
+
+// find looks a set's keys up: whose they are, which are nobody's yet, and
+// whether they belong to more than one shopper.
+func find(c *conn, set []shopper.Key) (who shopper.ID, unknown []shopper.Key, joins bool, err error) {
+	for _, key := range set {
+		bits, found, err := c.query(sqlShopper).text(string(key.Kind())).text(key.Reveal()).one()
+		switch {
+		case err != nil:
+			return shopper.ID{}, nil, false, err
+		case !found:
+			unknown = append(unknown, key)
+		case who.Known() && who != known(bits):
+			joins = true
+		default:
+			who = known(bits)
+		}
+	}
+	return who, unknown, joins, nil
+}
+
+// resolve answers one set, adding keys as needed, and drawn where nobody has one.
+func (v *Vault) resolve(c *conn, set []shopper.Key, drawn shopper.ID) (shopper.ID, error) {
+	who, unknown, joins, err := find(c, set)
+	if err != nil || joins {
+		return shopper.ID{}, err
+	}
+	if !who.Known() {
+		if who, err = v.mint(c, drawn); err != nil {
+			return shopper.ID{}, err
+		}
+	}
+	for i, key := range unknown {
+		if slices.Contains(unknown[:i], key) {
+			continue
+		}
+		if err := c.query(sqlAddKey).text(string(key.Kind())).text(key.Reveal()).int(stored(who)).exec(); err != nil {
+			return shopper.ID{}, err
+		}
+	}
+	return who, nil
+}
+
+// mint gives out first, or, where that is nobody, taken or forgotten, the first
+// free id of the chain that starts there: the same first gives the same id in
+// the same vault.
+func (v *Vault) mint(c *conn, first shopper.ID) (shopper.ID, error) {
+	who := first
+	for range mintTries {
+		if who.Known() {
+			gone, err := v.forgotten(c, who)
+			if err != nil {
+				return shopper.ID{}, err
+			}
+			_, taken, err := c.query(sqlPerson).int(stored(who)).one()
+			if err != nil {
+				return shopper.ID{}, err
+			}
+			if !gone && !taken {
+				return who, c.query(sqlAddPerson).int(stored(who)).exec()
+			}
+		}
+		who = shopper.FromUint64(scramble(who.Reveal()))
+	}
+	return shopper.ID{}, errors.New("no free id was minted")
+}
+
+// scramble is the step of SplitMix64, a permutation of 64-bit numbers without
+// short cycles.
+func scramble(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// Lookup implements vault.Identities.
+func (v *Vault) Lookup(ctx context.Context, keys []shopper.Key) ([]shopper.ID, error) {
+	out := make([]shopper.ID, len(keys))
+	err := v.file.read(ctx, func(c *conn) error {
+		for i, key := range keys {
+			bits, _, err := c.query(sqlShopper).text(string(key.Kind())).text(key.Reveal()).one()
+			if err != nil {
+				return err
+			}
+			out[i] = known(bits)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look %d keys up: %w", len(keys), err)
+	}
+	return out, nil
+}
+
+// Keys implements vault.Identities.
+func (v *Vault) Keys(ctx context.Context, who shopper.ID) (out []shopper.Key, err error) {
+	err = v.file.read(ctx, func(c *conn) error {
+		q := c.query(sqlKeys).int(stored(who))
+		for q.next() {
+			key, err := shopper.ParseKey(shopper.KeyKind(q.stmt.ColumnText(0)), q.stmt.ColumnText(1))
+			if err != nil {
+				_ = q.done()
+				return err
+			}
+			out = append(out, key)
+		}
+		return q.done()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("keys of a shopper: %w", err)
+	}
+	return out, nil
+}
+
+// Ordinals implements vault.Identities.
+func (v *Vault) Ordinals(ctx context.Context, who []shopper.ID) ([]uint32, error) {
+	if len(who) > vault.BatchMax {
+		return nil, fmt.Errorf("%w: ordinals of %d shoppers in one call, at most %d", vault.ErrLimit, len(who), vault.BatchMax)
+	}
+	out := make([]uint32, len(who))
+	var open []int
+	err := v.file.read(ctx, func(c *conn) error {
+		for i, id := range who {
+			number, found, err := c.query(sqlOrdinal).int(stored(id)).one()
+			if err != nil {
+				return err
+			}
+			if !found {
+				open = append(open, i)
+			}
+			out[i] = uint32(number) //nolint:gosec // addOrdinals bounds it
+		}
+		return nil
+	})
+	if err == nil && len(open) > 0 {
+		err = v.do(ctx, func(c *conn) error { return v.addOrdinals(c, who, open, out) })
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ordinals of %d shoppers: %w", len(who), err)
+	}
+	return out, nil
+}
+
+// addOrdinals mints the numbers of who[i] for each i of open into out. The next
+// number is kept apart from the rows, so that a forgotten shopper's is never
+// given to somebody else.
+func (v *Vault) addOrdinals(c *conn, who []shopper.ID, open []int, out []uint32) error {
+	next, _, err := c.query(sqlMark).text("ordinals").one()
+	if err != nil {
+		return err
+	}
+	for _, i := range open {
+		number, found, err := c.query(sqlOrdinal).int(stored(who[i])).one()
+		if err != nil {
+			return err
+		}
+		gone, err := v.forgotten(c, who[i])
+		switch {
+		case err != nil:
+			return err
+		case found:
+			out[i] = uint32(number) //nolint:gosec // bounded below
+			continue
+		case gone || !who[i].Known():
+			out[i] = vault.NoOrdinal
+			continue
+		case next >= int64(vault.NoOrdinal):
+			return fmt.Errorf("%w: all %d ordinals are given out", vault.ErrLimit, vault.NoOrdinal)
+		}
+		if err := c.query(sqlAddOrdinal).int(stored(who[i])).int(next).exec(); err != nil {
+			return err
+		}
+		out[i] = uint32(next) //nolint:gosec // bounded above
+		next++
+	}
+	return c.query(sqlSetMark).text("ordinals").int(next).exec()
+}
