@@ -39,13 +39,11 @@ const shortMoney = "budget_spent"
 // campaign the terms do not hold and for limits passed.
 func (r *Reader) Evidence(ctx context.Context, ask Ask, terms Terms) (*Evidence, error) {
 	c, ok := terms.Campaigns[ask.Campaign]
-	switch {
-	case !ok:
+	if !ok {
 		return nil, fmt.Errorf("%w: no such campaign", ErrAsk)
-	case ask.Model != LastClick && ask.Model != LastImpression:
-		return nil, fmt.Errorf("%w: unknown model %.40q", ErrAsk, string(ask.Model))
-	case ask.Lookback < 1 || ask.Lookback > LookbackMax || ask.PreDays < 0 || ask.PreDays > PreDaysMax:
-		return nil, fmt.Errorf("%w: look-backs are 1 to %d and 0 to %d days", ErrAsk, LookbackMax, PreDaysMax)
+	}
+	if err := check(ask); err != nil {
+		return nil, err
 	}
 	e := &Evidence{Ask: ask, Terms: terms}
 	steps := []func(context.Context, *Evidence, *media.Campaign) error{
@@ -57,6 +55,33 @@ func (r *Reader) Evidence(ctx context.Context, ask Ask, terms Terms) (*Evidence,
 		}
 	}
 	return e, nil
+}
+
+// Exposed fetches only the experiment's shoppers, for a question whose other
+// evidence is known.
+func (r *Reader) Exposed(ctx context.Context, ask Ask, terms Terms) ([]Exposed, error) {
+	c, ok := terms.Campaigns[ask.Campaign]
+	if !ok {
+		return nil, fmt.Errorf("%w: no such campaign", ErrAsk)
+	}
+	if err := check(ask); err != nil {
+		return nil, err
+	}
+	e := &Evidence{Ask: ask, Terms: terms}
+	if err := r.exposed(ctx, e, &c); err != nil {
+		return nil, err
+	}
+	return e.Exposed, nil
+}
+
+func check(ask Ask) error {
+	switch {
+	case ask.Model != LastClick && ask.Model != LastImpression:
+		return fmt.Errorf("%w: unknown model %.40q", ErrAsk, string(ask.Model))
+	case ask.Lookback < 1 || ask.Lookback > LookbackMax || ask.PreDays < 0 || ask.PreDays > PreDaysMax:
+		return fmt.Errorf("%w: look-backs are 1 to %d and 0 to %d days", ErrAsk, LookbackMax, PreDaysMax)
+	}
+	return nil
 }
 
 // table gives a result's values by row and column.
