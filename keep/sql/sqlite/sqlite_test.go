@@ -1,11 +1,16 @@
 package sqlite_test
 
 import (
+	"errors"
 	"path/filepath"
 	"testing"
 
+	"endcap/keep/ledger"
 	"endcap/keep/ledger/ledgertest"
+	"endcap/keep/registry/registrytest"
 	"endcap/keep/sql/sqlite"
+	"endcap/keep/vault/vaulttest"
+	"endcap/retail/shopper"
 )
 
 func openBook(t *testing.T, dir string) *sqlite.Book {
@@ -17,6 +22,15 @@ func openBook(t *testing.T, dir string) *sqlite.Book {
 	return b
 }
 
+func openVault(t *testing.T, dir string) *sqlite.Vault {
+	t.Helper()
+	v, err := sqlite.OpenVault(t.Context(), sqlite.Options{Path: filepath.Join(dir, "vault.db"), Readers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
 func TestLedger(t *testing.T) {
 	t.Parallel()
 	ledgertest.Run(t, func(t *testing.T, dir string) ledgertest.Store { return openBook(t, dir) })
@@ -25,4 +39,54 @@ func TestLedger(t *testing.T) {
 func TestLedgerSurvivesKills(t *testing.T) {
 	t.Parallel()
 	ledgertest.Crash(t, func(t *testing.T, dir string) ledgertest.Store { return openBook(t, dir) }, 7, 2)
+}
+
+func TestRegistry(t *testing.T) {
+	t.Parallel()
+	registrytest.Run(t, func(t *testing.T, dir string) registrytest.Store { return openBook(t, dir) })
+}
+
+func TestVault(t *testing.T) {
+	t.Parallel()
+	vaulttest.Run(t, func(t *testing.T, dir string) vaulttest.Store { return openVault(t, dir) })
+}
+
+func TestAClosedStoreSaysSo(t *testing.T) {
+	t.Parallel()
+	b, v := openBook(t, t.TempDir()), openVault(t, t.TempDir())
+	for range 2 { // closing twice is fine
+		if err := errors.Join(b.Close(), v.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, commit := b.Commit(t.Context(), ledger.Deed{Key: "x"})
+	_, read := b.Balances(t.Context(), "")
+	_, secret := v.Secret(t.Context(), "x", nil)
+	for name, err := range map[string]error{
+		"commit": commit, "read": read, "check": b.Check(t.Context()), "secret": secret,
+		"forget": v.Forget(t.Context(), shopper.FromUint64(1)),
+	} {
+		if !errors.Is(err, sqlite.ErrClosed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestOptionsThatCannotWork(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]sqlite.Options{
+		"no path":          {},
+		"too many readers": {Path: "x", Readers: 1000},
+		"a huge group":     {Path: "x", GroupMax: 1 << 20},
+		"no directory":     {Path: filepath.Join(t.TempDir(), "absent", "book.db")},
+	} {
+		if b, err := sqlite.OpenBook(t.Context(), o); err == nil {
+			t.Errorf("%s: opened", name)
+			_ = b.Close()
+		}
+		if v, err := sqlite.OpenVault(t.Context(), o); err == nil {
+			t.Errorf("%s: opened a vault", name)
+			_ = v.Close()
+		}
+	}
 }
