@@ -30,20 +30,26 @@ type Change struct {
 	Value   []byte
 }
 
-// SectionMax is the largest section, in bytes.
-const SectionMax = 1 << 20
+// Limits of what is stored.
+const (
+	SectionMax      = 1 << 20 // bytes of a section
+	SectionNameMax  = 32      // bytes of its name
+	FollowerNameMax = 64      // bytes of a follower's name
+	CounterKeyMax   = 128     // bytes of a counter's key
+	CountersMax     = 4_096   // living counters of one shopper; Bump counts no new one beyond
+)
 
 // Counter is one frequency counter of a shopper.
 type Counter struct {
 	Key   string    // what is counted, e.g. a line item and a day; at most 128 bytes
 	Max   int       // Bump refuses to count beyond it; 0 means no bound
-	Until time.Time // the counter is gone after this
+	Until time.Time // the counter is gone after this; of several given, the last
 }
 
 // Store is the port. All methods are safe for concurrent use. Values returned
 // belong to the caller.
 type Store interface {
-	// Get returns all sections of a shopper as of one instant.
+	// Get returns all sections of a shopper as of one instant, nil for nobody known.
 	Get(ctx context.Context, who shopper.ID) (Profile, error)
 	// Sections returns one section of many shoppers, nil where absent, in the
 	// order asked; for folds.
@@ -76,5 +82,8 @@ type Counting interface {
 	Compact(ctx context.Context) error
 }
 
-// ErrClosed is returned by every method after Close.
-var ErrClosed = errors.New("profile store is closed")
+// The errors a caller may branch on.
+var (
+	ErrClosed = errors.New("profile store is closed")                                       // by every method after Close
+	ErrLimit  = errors.New("over a limit of the profile store, or a name it does not take") // before anything is done
+)

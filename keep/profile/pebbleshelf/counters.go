@@ -1,0 +1,188 @@
+package pebbleshelf
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"endcap/keep/profile"
+	"endcap/retail/shopper"
+)
+
+// errDamaged is returned for bytes in the store that this package did not write.
+var errDamaged = errors.New("the profile store is damaged")
+
+// splitKey takes a shopper's key apart.
+func splitKey(key []byte) (shopper.ID, []byte) {
+	return shopper.FromUint64(binary.BigEndian.Uint64(key[1:])), key[prefixSize:]
+}
+
+func appendCountersKey(b []byte, who shopper.ID) []byte {
+	return append(appendPrefix(b, who), counters)
+}
+
+// count is one counter as stored: until in microseconds since 1970.
+type count struct {
+	key   string
+	n     uint64
+	until int64
+}
+
+// A shopper's counters are one value: for each its end (varint), its count, the
+// length of its key (uvarints) and its key.
+func appendCounts(b []byte, all []count) []byte {
+	for _, c := range all {
+		b = binary.AppendVarint(b, c.until)
+		b = binary.AppendUvarint(b, c.n)
+		b = binary.AppendUvarint(b, uint64(len(c.key)))
+		b = append(b, c.key...)
+	}
+	return b
+}
+
+// readCounts reads the counters that live at now. Their keys share one string.
+func readCounts(b string, now int64) ([]count, error) {
+	var all []count
+	for len(b) > 0 {
+		until, n := binary.Varint([]byte(b[:min(len(b), binary.MaxVarintLen64)]))
+		b = b[max(n, 0):]
+		value, m := binary.Uvarint([]byte(b[:min(len(b), binary.MaxVarintLen64)]))
+		b = b[max(m, 0):]
+		size, k := binary.Uvarint([]byte(b[:min(len(b), binary.MaxVarintLen64)]))
+		if b = b[max(k, 0):]; n <= 0 || m <= 0 || k <= 0 || size > uint64(len(b)) {
+			return nil, fmt.Errorf("%w: a shopper's counters", errDamaged)
+		}
+		if until >= now {
+			all = append(all, count{b[:size], value, until})
+		}
+		b = b[size:]
+	}
+	return all, nil
+}
+
+// Bump implements profile.Counting. Counters that have ended go with the next
+// Bump of their shopper.
+func (s *Store) Bump(ctx context.Context, who shopper.ID, now time.Time, wanted []profile.Counter) ([]bool, error) {
+	for i := range wanted {
+		if n := len(wanted[i].Key); n == 0 || n > profile.CounterKeyMax {
+			return nil, fmt.Errorf("%w: a counter's key has 1 to %d bytes", profile.ErrLimit, profile.CounterKeyMax)
+		}
+	}
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.life.RUnlock()
+	if err := s.room(); err != nil {
+		return nil, err
+	}
+	mu := s.counter(who)
+	mu.Lock()
+	defer mu.Unlock()
+	all, err := s.loadCounts(who, now)
+	if err != nil {
+		return nil, fmt.Errorf("read counters: %w", err)
+	}
+	counted := make([]bool, len(wanted))
+	changed := false
+	for i := range wanted {
+		all, counted[i] = bump(all, &wanted[i], now)
+		changed = changed || counted[i]
+	}
+	if !changed {
+		return counted, nil
+	}
+	var key [prefixSize + 1]byte
+	if err := s.db.Set(appendCountersKey(key[:0], who), appendCounts(nil, all), pebble.NoSync); err != nil {
+		return nil, fmt.Errorf("write counters: %w", err)
+	}
+	return counted, nil
+}
+
+func bump(all []count, c *profile.Counter, now time.Time) ([]count, bool) {
+	if c.Until.Before(now) {
+		return all, true // counted, and gone already
+	}
+	for i := range all {
+		if all[i].key != c.Key {
+			continue
+		}
+		if c.Max > 0 && all[i].n >= uint64(c.Max) {
+			return all, false
+		}
+		all[i].n++
+		all[i].until = c.Until.UnixMicro()
+		return all, true
+	}
+	if len(all) >= profile.CountersMax {
+		return all, false
+	}
+	return append(all, count{c.Key, 1, c.Until.UnixMicro()}), true
+}
+
+// Counts implements profile.Counting.
+func (s *Store) Counts(ctx context.Context, who shopper.ID, now time.Time) (map[string]int, error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.life.RUnlock()
+	all, err := s.loadCounts(who, now)
+	if err != nil {
+		return nil, fmt.Errorf("read counters: %w", err)
+	}
+	counts := make(map[string]int, len(all))
+	for _, c := range all {
+		counts[c.key] = int(c.n)
+	}
+	return counts, nil
+}
+
+func (s *Store) loadCounts(who shopper.ID, now time.Time) ([]count, error) {
+	var key [prefixSize + 1]byte
+	value, closer, err := s.db.Get(appendCountersKey(key[:0], who))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	all, err := readCounts(string(value), now.UnixMicro())
+	return all, errors.Join(err, closer.Close())
+}
+
+func (s *Store) counter(who shopper.ID) *sync.Mutex { return &s.counting[byte(who.Reveal())] }
+
+// Forget implements profile.Counting. It is on disk when it returns.
+func (s *Store) Forget(ctx context.Context, who shopper.ID) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.life.RUnlock()
+	mu := s.counter(who)
+	mu.Lock()
+	defer mu.Unlock()
+	if err := s.db.DeleteRange(appendPrefix(nil, who), after(appendPrefix(nil, who)), pebble.Sync); err != nil {
+		return fmt.Errorf("forget a shopper: %w", err)
+	}
+	return nil
+}
+
+// Compact implements profile.Counting. It rewrites every file over which a
+// forgotten shopper's deletion lies; readers and writers go on meanwhile.
+func (s *Store) Compact(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.life.RUnlock()
+	if err := s.db.Flush(); err != nil {
+		return fmt.Errorf("compact profiles: %w", err)
+	}
+	if err := s.db.Compact(ctx, []byte{tagShopper}, []byte{tagShopper + 1}, true); err != nil {
+		return fmt.Errorf("compact profiles: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,250 @@
+package profiletest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"endcap/keep/profile"
+	"endcap/retail/event"
+	"endcap/retail/shopper"
+)
+
+// testCrash has followers write the same number into a section of all their
+// shoppers; whatever a crash leaves must be one number, that of the cursor.
+func testCrash(t *testing.T, setup Setup) {
+	const followers, partitions, shoppers = 2, 2, 40
+	s, crash := setup.Crashing(t)
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	for f := range followers {
+		for p := range partitions {
+			all.Go(func() { keepWriting(t, s, f, p, shoppers, stop) })
+		}
+	}
+	for seed := range uint64(12) {
+		time.Sleep(time.Duration(1+seed*2) * time.Millisecond)
+		after := crash(t, seed, []int{100, 50, 0}[seed%3])
+		for f := range followers {
+			for p := range partitions {
+				checkTogether(t, after, f, p, shoppers, seed)
+			}
+		}
+	}
+	close(stop)
+	all.Wait()
+}
+
+func writerNames(f int) (follower string, section profile.Section) {
+	return fmt.Sprint("f", f), profile.Section("s_" + string(rune('a'+f)))
+}
+
+func keepWriting(t *testing.T, s profile.Store, f, partition, shoppers int, stop <-chan struct{}) {
+	follower, section := writerNames(f)
+	for n := 1; n < 20_000; n++ {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		changes := make([]profile.Change, shoppers)
+		for i := range changes {
+			changes[i] = set(uint64(partition*shoppers+i), section, string(at(n)))
+		}
+		if err := s.Apply(t.Context(), follower, partition, at(n), changes); err != nil {
+			t.Error(err)
+			return
+		}
+	}
+}
+
+func checkTogether(t *testing.T, s profile.Store, f, partition, shoppers int, seed uint64) {
+	t.Helper()
+	follower, section := writerNames(f)
+	cursor := mustCursor(t, s, follower, partition)
+	ids := make([]shopper.ID, shoppers)
+	for i := range ids {
+		ids[i] = who(uint64(partition*shoppers + i))
+	}
+	values, err := s.Sections(t.Context(), section, ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range values {
+		if event.Cursor(value) != cursor {
+			t.Fatalf("crash %d: a value of %q beside the cursor %q", seed, value, cursor)
+		}
+	}
+}
+
+// testCrashInReplace lets the power fail while a follower's section is replaced:
+// either all of it is there, with the cursor, or none.
+func testCrashInReplace(t *testing.T, setup Setup) {
+	const shoppers = 20_000
+	s, crash := setup.Crashing(t)
+	changes := make([]profile.Change, shoppers)
+	for i := range changes {
+		changes[i] = set(uint64(i), "s_a", string(at(1)))
+	}
+	mustApply(t, s, "f0", 0, 1, changes...)
+	done := make(chan error, 1)
+	go func() { done <- s.Replace(t.Context(), "f0", []profile.Section{"s_a"}) }()
+	for seed := range uint64(10) {
+		checkTogether(t, crash(t, seed, []int{100, 50, 0}[seed%3]), 0, 0, shoppers, seed)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if c := mustCursor(t, crash(t, 99, 100), "f0", 0); c != "" {
+		t.Errorf("a finished replace came back with the cursor %q", c)
+	}
+}
+
+// testHistories plays random calls against the store and plain maps.
+func testHistories(t *testing.T, setup Setup) {
+	for seed := range uint64(6) {
+		t.Logf("seed %d", seed)
+		h := history{
+			t: t, setup: setup, dir: t.TempDir(), rng: rand.New(rand.NewPCG(seed, 5)),
+			sections: map[uint64]map[string]string{}, counts: map[uint64]map[string]int{}, cursors: map[string]int{},
+		}
+		h.s, h.shut = setup.Open(t, h.dir)
+		for range 300 {
+			h.step()
+		}
+		h.compare()
+		h.shut()
+	}
+}
+
+type history struct {
+	t        *testing.T
+	setup    Setup
+	dir      string
+	rng      *rand.Rand
+	s        profile.Store
+	shut     func()
+	sections map[uint64]map[string]string
+	counts   map[uint64]map[string]int
+	cursors  map[string]int // by follower and partition
+}
+
+const people = 30
+
+func (h *history) step() {
+	h.t.Helper()
+	ctx := h.t.Context()
+	switch n := h.rng.IntN(40); {
+	case n < 20:
+		h.apply()
+	case n < 30:
+		h.bump()
+	case n < 33:
+		id := h.rng.Uint64N(people)
+		if err := h.s.Forget(ctx, who(id)); err != nil {
+			h.t.Fatal(err)
+		}
+		delete(h.sections, id)
+		delete(h.counts, id)
+	case n < 34:
+		if err := h.s.Compact(ctx); err != nil {
+			h.t.Fatal(err)
+		}
+	case n < 35:
+		h.replace()
+	case n < 36:
+		h.shut()
+		h.s, h.shut = h.setup.Open(h.t, h.dir)
+	default:
+		h.compare()
+	}
+}
+
+func (h *history) apply() {
+	h.t.Helper()
+	f, p := h.rng.IntN(3), h.rng.IntN(2)
+	follower, section := writerNames(f)
+	place := fmt.Sprint(follower, "/", p)
+	next := h.cursors[place] - 2 + h.rng.IntN(5)
+	next = max(next, 1)
+	var changes []profile.Change
+	for range h.rng.IntN(20) {
+		c := set(h.rng.Uint64N(people), section, fmt.Sprint(h.rng.IntN(1_000)))
+		if h.rng.IntN(4) == 0 {
+			c.Value = nil
+		}
+		changes = append(changes, c)
+	}
+	mustApply(h.t, h.s, follower, p, next, changes...)
+	if next <= h.cursors[place] {
+		return
+	}
+	h.cursors[place] = next
+	for _, c := range changes {
+		id := c.Shopper.Reveal()
+		if h.sections[id] == nil {
+			h.sections[id] = map[string]string{}
+		}
+		if c.Value == nil {
+			delete(h.sections[id], string(section))
+		} else {
+			h.sections[id][string(section)] = string(c.Value)
+		}
+	}
+}
+
+func (h *history) bump() {
+	h.t.Helper()
+	id := h.rng.Uint64N(people)
+	if h.counts[id] == nil {
+		h.counts[id] = map[string]int{}
+	}
+	c := profile.Counter{Key: fmt.Sprint("k", h.rng.IntN(3)), Max: h.rng.IntN(4), Until: noon().Add(time.Hour)}
+	want := c.Max == 0 || h.counts[id][c.Key] < c.Max
+	if want {
+		h.counts[id][c.Key]++
+	}
+	if got := mustBump(h.t, h.s, id, noon(), c)[0]; got != want {
+		h.t.Fatalf("bump to at most %d: %t, want %t", c.Max, got, want)
+	}
+}
+
+func (h *history) replace() {
+	h.t.Helper()
+	follower, section := writerNames(h.rng.IntN(3))
+	if err := h.s.Replace(h.t.Context(), follower, []profile.Section{section}); err != nil {
+		h.t.Fatal(err)
+	}
+	for _, p := range h.sections {
+		delete(p, string(section))
+	}
+	for p := range 2 {
+		delete(h.cursors, fmt.Sprint(follower, "/", p))
+	}
+}
+
+func (h *history) compare() {
+	h.t.Helper()
+	for id := range uint64(people) {
+		if got, want := text(mustGet(h.t, h.s, id)), fmt.Sprint(h.sections[id]); got != want {
+			h.t.Fatalf("profile %d is %s, want %s", id, got, want)
+		}
+		if got, want := fmt.Sprint(mustCounts(h.t, h.s, id, noon())), fmt.Sprint(h.counts[id]); got != want {
+			h.t.Fatalf("counters %d are %s, want %s", id, got, want)
+		}
+	}
+	for f := range 3 {
+		follower, _ := writerNames(f)
+		for p := range 2 {
+			want := event.Cursor("")
+			if n := h.cursors[fmt.Sprint(follower, "/", p)]; n > 0 {
+				want = at(n)
+			}
+			if got := mustCursor(h.t, h.s, follower, p); got != want {
+				h.t.Fatalf("cursor of %s in %d is %q, want %q", follower, p, got, want)
+			}
+		}
+	}
+}
