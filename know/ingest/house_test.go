@@ -172,7 +172,7 @@ func (h *house) receipts(t testing.TB, rs ...ingest.Receipt) ingest.Result {
 func rows[T any](of ...T) []ingest.Row[T] {
 	out := make([]ingest.Row[T], len(of))
 	for i := range of {
-		out[i] = ingest.Row[T]{Of: of[i], Line: int64(i + 1), Raw: fmt.Appendf(nil, "row %d", i+1)}
+		out[i] = ingest.Row[T]{Of: of[i], Line: int64(i + 1), Raw: fmt.Appendf(nil, "%+v", of[i])}
 	}
 	return out
 }

@@ -66,7 +66,7 @@ func (d *Desk) Touches(ctx context.Context, ts []Touch, from From) (Result, erro
 	for i := range answers {
 		if f := answers[i].Fault; f != nil {
 			refused.kind = ts[i].Kind
-			refused.add(0, f, ts[i].Raw, answers[i].stored)
+			refused.add(0, f, rawOr(ts[i].Raw, &ts[i]), answers[i].stored)
 		}
 	}
 	res := Result{Answers: answers}
