@@ -31,6 +31,7 @@ const Nobody = -1
 type Line struct {
 	Purse      *Purse
 	Bid        int64 // in the currency's smallest coins
+	Minor      int64 // the smallest coin, in Micros
 	Products   []int32
 	AudienceNo int32 // Nobody where everybody may see it
 	CampaignNo int32
@@ -219,7 +220,7 @@ func compile(d *docs, version uint64, day retail.Day, purse func(media.LineItemI
 			campaigns[c.ID] = int32(len(campaigns))
 		}
 		line := Line{
-			Purse: purse(l.ID), Bid: int64(l.Bid / payer.Currency.Minor()), AudienceNo: Nobody, CampaignNo: campaigns[c.ID],
+			Purse: purse(l.ID), Bid: int64(l.Bid / payer.Currency.Minor()), Minor: int64(payer.Currency.Minor()), AudienceNo: Nobody, CampaignNo: campaigns[c.ID],
 			CurrencyNo: currencies[payer.Currency], State: stateOf(l, &c, day), Capped: l.CapPerDay > 0,
 			Terms: &Terms{Item: *l, Campaign: c, Payer: payer, Seed: trial.SeedOf(string(c.ID)), CapKey: CapKey(l.ID, day)},
 		}

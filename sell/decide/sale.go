@@ -1,0 +1,399 @@
+package decide
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"endcap/keep/profile"
+	"endcap/retail"
+	"endcap/retail/audience"
+	"endcap/retail/catalog"
+	"endcap/retail/consent"
+	"endcap/retail/event"
+	"endcap/retail/media"
+	"endcap/retail/trial"
+	"endcap/sell/auction"
+	"endcap/sell/campaign"
+)
+
+// productsMax is how many products of one line item are weighed for one visit;
+// of more, a window that the decision's seed moves.
+const productsMax = 8
+
+// roundsMax is how often slots are sold again because a racing decision took the
+// last of a budget or of a frequency cap; then those slots stay empty.
+const roundsMax = 4
+
+// sale is the memory of one decision, reused. It is not safe for concurrent use.
+type sale struct {
+	snap     *campaign.Snapshot
+	request  *Request
+	now      time.Time
+	decision media.DecisionID
+	seed     uint64
+
+	allowed consent.Set
+	habits  []byte
+	unit    uint64   // of experiments; zero for nobody
+	members []uint64 // bit i: she is in audience i of the snapshot
+
+	matching campaign.Matching
+	bidders  []bidder
+	products []catalog.ProductID // distinct products of bidders
+	numbers  []int32             // their numbers
+	quality  []int32
+	slotOf   []productSlot // by product number
+	round    uint32
+	counts   map[string]int // her frequency counters
+	capped   bool           // some bidder has a cap that counts for her
+
+	ranking  auction.Ranking
+	auction  auction.Sale
+	places   []place
+	refused  []refused
+	noMatch  int
+	counters []profile.Counter
+	bumped   []*bidder
+}
+
+type productSlot struct{ round, at uint32 }
+
+// bidder is a line item that may win; best is the product it shows.
+type bidder struct {
+	line    int32
+	best    int32
+	quality int32
+	why     campaign.Why
+	checked bool // best is known to be in stock
+	counted bool // this decision is counted against its cap
+	refusal reason
+	bid     int64 // what it bids: its terms' bid, or what it can still promise
+}
+
+// place is one placement while its slots are sold.
+type place struct {
+	*campaign.Place
+	slots     int
+	shown     int
+	finalists []finalist
+}
+
+// finalist is a candidate that was looked at closely.
+type finalist struct {
+	auction.Verdict
+	why    campaign.Why
+	bidder int32
+	early  bool // refused before the auction
+}
+
+func (f *finalist) shown() bool { return f.Won() && f.Arm == trial.Treated }
+
+type refused struct {
+	line   int32
+	reason reason
+}
+
+func (s *sale) reset(snap *campaign.Snapshot, r *Request, now time.Time) {
+	s.snap, s.request, s.now = snap, r, now
+	s.allowed, s.habits, s.unit, s.counts, s.capped = consent.None, nil, 0, nil, false
+	s.bidders, s.products, s.numbers, s.refused = s.bidders[:0], s.products[:0], s.numbers[:0], s.refused[:0]
+	s.counters, s.bumped, s.places, s.noMatch = s.counters[:0], s.bumped[:0], s.places[:0], 0
+	words := len(snap.Audiences)/64 + 1
+	if cap(s.members) < words {
+		s.members = make([]uint64, words)
+	}
+	s.members = s.members[:words]
+	clear(s.members)
+	if s.round++; len(s.slotOf) < len(snap.Products) || s.round == 0 {
+		s.slotOf, s.round = make([]productSlot, len(snap.Products)), 1
+	}
+}
+
+func (s *sale) setMembers(ids []audience.ID) {
+	for _, id := range ids {
+		if no, ok := s.snap.AudienceNo(id); ok {
+			s.members[no>>6] |= 1 << (no & 63)
+		}
+	}
+}
+
+func (s *sale) in(no int32) bool { return s.members[no>>6]>>(no&63)&1 == 1 }
+
+// sell finds who may bid, lets them bid, and claims what the winners promised.
+func (d *Decider) sell(ctx context.Context, s *sale) error {
+	if len(s.places) == 0 {
+		return nil
+	}
+	s.find()
+	s.weigh(d.cfg.Recommender)
+	if s.capped {
+		counts, err := d.cfg.Profiles.Counts(ctx, s.request.Shopper, s.now)
+		if err != nil {
+			return fmt.Errorf("read frequency counters: %w", err)
+		}
+		s.counts = counts
+	}
+	early := len(s.refused)
+	for round := range roundsMax {
+		s.refused = s.refused[:early]
+		s.auction.Reset()
+		for i := range s.places {
+			s.sellPlace(&s.places[i], d.cfg.Assortment)
+		}
+		ok, err := d.claim(ctx, s)
+		if err != nil {
+			return err
+		}
+		if ok {
+			return nil
+		}
+		if round == roundsMax-1 {
+			s.emptyAll()
+		}
+	}
+	return nil
+}
+
+// find lists the line items that fit the visit and the shopper.
+func (s *sale) find() {
+	s.snap.Match(&s.request.Visit, &s.matching)
+	s.noMatch = len(s.snap.Lines) - len(s.matching.Found)
+	ads := s.allowed.Allows(consent.PersonalAds)
+	for _, m := range s.matching.Found {
+		l := &s.snap.Lines[m.Line]
+		why := reason(0)
+		switch {
+		case l.State == campaign.NotInFlight:
+			why = notInFlight
+		case l.State == campaign.Paused:
+			why = paused
+		case l.AudienceNo == campaign.Nobody:
+		case !ads:
+			why = noConsent
+		case !s.in(l.AudienceNo):
+			why = notInAudience
+		}
+		if why != 0 {
+			s.refused = append(s.refused, refused{m.Line, why})
+			continue
+		}
+		s.capped = s.capped || l.Capped && ads
+		s.bidders = append(s.bidders, bidder{line: m.Line, why: m.Why, bid: bidOf(l)})
+	}
+}
+
+// bidOf is the line item's bid, or what it can still promise where that is less:
+// so nothing is promised that could not be paid, and little is left unspent.
+func bidOf(l *campaign.Line) int64 { return min(l.Bid, int64(l.Purse.Can())/l.Minor) }
+
+// weigh asks how well the bidders' products fit and chooses each one's best.
+func (s *sale) weigh(r Recommender) {
+	for i := range s.bidders {
+		for _, no := range s.weighed(&s.bidders[i]) {
+			if s.slotOf[no].round != s.round {
+				s.slotOf[no] = productSlot{s.round, uint32(len(s.products))} //nolint:gosec // few
+				s.products, s.numbers = append(s.products, s.snap.Products[no]), append(s.numbers, no)
+			}
+		}
+	}
+	if cap(s.quality) < len(s.products) {
+		s.quality = make([]int32, 2*len(s.products))
+	}
+	s.quality = s.quality[:len(s.products)]
+	clear(s.quality)
+	r.Quality(s.habitsFor(consent.PersonalAds), &s.request.Visit, s.products, s.quality)
+	for i := range s.bidders {
+		b := &s.bidders[i]
+		for j, no := range s.weighed(b) {
+			if q := s.qualityOf(no); j == 0 || q > b.quality {
+				b.best, b.quality = no, q
+			}
+		}
+	}
+}
+
+// weighed is the window of a line item's products that is weighed.
+func (s *sale) weighed(b *bidder) []int32 {
+	all := s.snap.Lines[b.line].Products
+	if len(all) <= productsMax {
+		return all
+	}
+	from := int(trial.Draw(trial.Seed(s.seed), uint64(b.line)+1, uint64(len(all)-productsMax+1))) //nolint:gosec // small and positive
+	return all[from : from+productsMax]
+}
+
+func (s *sale) qualityOf(no int32) int32 {
+	return min(max(s.quality[s.slotOf[no].at], 1), auction.QualityAll)
+}
+
+// sellPlace sells the slots of one placement. Stock and caps are asked only of
+// those who would win or set a price.
+func (s *sale) sellPlace(p *place, shelf Assortment) {
+	p.finalists, p.shown = p.finalists[:0], 0
+	s.ranking.Reset()
+	for i := range s.bidders {
+		b := &s.bidders[i]
+		l := &s.snap.Lines[b.line]
+		why := b.refusal
+		switch {
+		case why != 0:
+		case !p.Runs(b.line):
+			why = wrongPlacement
+		case l.CurrencyNo != p.CurrencyNo:
+			why = wrongCurrency
+		case l.Bid < p.Floor:
+			why = belowFloor
+		case b.bid < p.Floor:
+			why = budgetSpent
+		}
+		if why != 0 {
+			s.refused = append(s.refused, refused{b.line, why})
+			continue
+		}
+		s.ranking.Push(int64(b.quality)*b.bid, b.line, int32(i)) //nolint:gosec // as many as line items
+	}
+	s.auction.Open(p.slots, p.Floor)
+	s.offer(p, shelf)
+	for i, v := 0, s.auction.Close(); i < len(p.finalists); i++ {
+		f := &p.finalists[i]
+		if !f.early {
+			f.Verdict, v = v[0], v[1:]
+		}
+		if f.shown() {
+			p.shown++
+		} else if !f.Won() {
+			s.refused = append(s.refused, refused{f.Line, reasonOf(f.Refusal)})
+		}
+	}
+	s.ranking.Rest(func(at int32) { s.refused = append(s.refused, refused{s.bidders[at].line, outbid}) })
+}
+
+func (s *sale) offer(p *place, shelf Assortment) {
+	for at, ok := s.ranking.Pop(); ok; at, ok = s.ranking.Pop() {
+		b := &s.bidders[at]
+		l := &s.snap.Lines[b.line]
+		f := finalist{why: b.why, bidder: at}
+		f.Candidate = auction.Candidate{Line: b.line, Product: b.best, Campaign: l.CampaignNo, Quality: b.quality, Bid: b.bid}
+		if l.Capped && s.counts != nil && !b.counted && s.counts[l.CapKey] >= l.Item.CapPerDay {
+			b.refusal = frequencyCap
+		} else if !b.checked && !s.stocked(b, shelf) {
+			b.refusal = outOfStock
+		} else if b.best != f.Product {
+			s.ranking.Push(int64(b.quality)*b.bid, b.line, at) // the next best product may rank lower
+			continue
+		}
+		if b.refusal != 0 {
+			f.early, f.Refusal = true, words[b.refusal]
+			p.finalists = append(p.finalists, f)
+			continue
+		}
+		f.Arm = trial.Assign(l.Seed, s.unit, l.Campaign.ControlPPM)
+		p.finalists = append(p.finalists, f)
+		if !s.auction.Offer(f.Candidate) {
+			return
+		}
+	}
+}
+
+// stocked makes b's best product one that is in stock, if it has any.
+func (s *sale) stocked(b *bidder, shelf Assortment) bool {
+	store := s.request.Visit.Store
+	b.checked = true
+	if shelf.InStock(s.snap.Products[b.best], store) {
+		return true
+	}
+	found := false
+	gone := b.best
+	for _, no := range s.weighed(b) {
+		q := s.qualityOf(no)
+		if no != gone && (!found || q > b.quality) && shelf.InStock(s.snap.Products[no], store) {
+			b.best, b.quality, found = no, q, true
+		}
+	}
+	return found
+}
+
+// claim takes the winners' prices from their purses and counts their caps. When
+// a racing decision was first, everything taken is given back and ok is false;
+// those that lost are refused or bid less in the next round.
+func (d *Decider) claim(ctx context.Context, s *sale) (ok bool, err error) {
+	ok = true
+	taken := 0
+	s.winners(func(f *finalist, l *campaign.Line) bool {
+		if f.shown() && !l.Purse.Take(retail.Micros(f.Price*l.Minor), s.now) {
+			b := &s.bidders[f.bidder]
+			b.bid = min(bidOf(l), f.Price-1)
+			ok = false
+			return false
+		}
+		taken++
+		return true
+	})
+	if ok && s.capped {
+		ok, err = d.count(ctx, s)
+	}
+	if !ok {
+		s.winners(func(f *finalist, l *campaign.Line) bool {
+			if taken--; taken >= 0 && f.shown() {
+				l.Purse.Return(retail.Micros(f.Price*l.Minor), s.now)
+			}
+			return taken > 0
+		})
+	}
+	return ok, err
+}
+
+// winners calls f for each winner, ghosts too, until it returns false.
+func (s *sale) winners(f func(*finalist, *campaign.Line) bool) {
+	for i := range s.places {
+		for j := range s.places[i].finalists {
+			if v := &s.places[i].finalists[j]; v.Won() && !f(v, &s.snap.Lines[v.Line]) {
+				return
+			}
+		}
+	}
+}
+
+// count counts the winners against the caps of their line items, ghosts too: who
+// is held out must meet the same caps as who is not.
+func (d *Decider) count(ctx context.Context, s *sale) (bool, error) {
+	s.counters, s.bumped = s.counters[:0], s.bumped[:0]
+	until := (s.snap.Day + 1).Start(d.cfg.Zone)
+	s.winners(func(f *finalist, l *campaign.Line) bool {
+		if b := &s.bidders[f.bidder]; l.Capped && !b.counted {
+			s.counters = append(s.counters, profile.Counter{Key: l.CapKey, Max: l.Item.CapPerDay, Until: until})
+			s.bumped = append(s.bumped, b)
+		}
+		return true
+	})
+	if len(s.counters) == 0 {
+		return true, nil
+	}
+	counted, err := d.cfg.Profiles.Bump(ctx, s.request.Shopper, s.now, s.counters)
+	if err != nil {
+		return false, fmt.Errorf("count frequency: %w", err)
+	}
+	all := true
+	for i, b := range s.bumped {
+		if b.counted = counted[i]; !b.counted {
+			b.refusal, all = frequencyCap, false
+		}
+	}
+	return all, nil
+}
+
+// emptyAll leaves every slot empty: racing decisions were first each time.
+func (s *sale) emptyAll() {
+	for i := range s.places {
+		p := &s.places[i]
+		p.shown = 0
+		for j := range p.finalists {
+			f := &p.finalists[j]
+			if f.early = true; f.Won() {
+				f.Refusal = event.BudgetSpent
+				s.refused = append(s.refused, refused{f.Line, budgetSpent})
+			}
+		}
+	}
+}
