@@ -24,16 +24,16 @@ import (
 
 // journeyRow is a row of The Complete Journey's transactions.
 type journeyRow struct {
-	Household int64     `parquet:"household_id"`
-	Store     int64     `parquet:"store_id"`
-	Basket    int64     `parquet:"basket_id"`
-	Product   int64     `parquet:"product_id"`
-	Quantity  int64     `parquet:"quantity"`
-	Sales     float64   `parquet:"sales_value"`
-	Retail    float64   `parquet:"retail_disc"`
-	Coupon    float64   `parquet:"coupon_disc"`
-	Match     float64   `parquet:"coupon_match_disc"`
-	At        time.Time `parquet:"transaction_timestamp,timestamp(microsecond)"`
+	Household int64   `parquet:"household_id"`
+	Store     int64   `parquet:"store_id"`
+	Basket    int64   `parquet:"basket_id"`
+	Product   int64   `parquet:"product_id"`
+	Quantity  int64   `parquet:"quantity"`
+	Sales     float64 `parquet:"sales_value"`
+	Retail    float64 `parquet:"retail_disc"`
+	Coupon    float64 `parquet:"coupon_disc"`
+	Match     float64 `parquet:"coupon_match_disc"`
+	At        int64   `parquet:"transaction_timestamp"`
 }
 
 // journey reads The Complete Journey as facts, one per basket, or skips.
@@ -51,20 +51,22 @@ func journey(t testing.TB) []event.Fact {
 	from := parquet.NewGenericReader[journeyRow](file)
 	defer from.Close()
 	at := map[int64]int{}
+	// Timestamps are microseconds in UTC.
 	var facts []event.Fact
 	rows := make([]journeyRow, 8_192)
 	for {
 		n, err := from.Read(rows)
 		for _, r := range rows[:n] {
+			when := time.UnixMicro(r.At).UTC()
 			i, ok := at[r.Basket]
 			if !ok {
 				i = len(facts)
 				at[r.Basket] = i
 				facts = append(facts, event.Fact{
-					ID: fmt.Sprint(r.Basket), At: r.At, Arrived: r.At, Day: retail.DayOf(r.At, time.UTC), Source: "file",
+					ID: fmt.Sprint(r.Basket), At: when, Arrived: when, Day: retail.DayOf(when, time.UTC), Source: "file",
 					Shopper: shopper.FromUint64(uint64(r.Household) * 0x9e3779b97f4a7c15),
 					Body: event.Receipt{Receipt: basket.Receipt{
-						ID: basket.ReceiptID(fmt.Sprint(r.Basket)), Store: catalog.StoreID(fmt.Sprint(r.Store)), Channel: catalog.InStore, At: r.At, Currency: "USD",
+						ID: basket.ReceiptID(fmt.Sprint(r.Basket)), Store: catalog.StoreID(fmt.Sprint(r.Store)), Channel: catalog.InStore, At: when, Currency: "USD",
 					}},
 				})
 			}
@@ -113,6 +115,7 @@ func TestControlSumsOfTheCompleteJourney(t *testing.T) {
 	t.Parallel()
 	facts := journey(t)
 	w := open(t, t.TempDir())
+	t.Log(facts[0].At, facts[len(facts)-1].At)
 	var build, add time.Duration
 	for from, n := 0, 0; from < len(facts); from, n = from+32_768, n+1 {
 		start := time.Now()

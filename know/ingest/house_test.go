@@ -1,6 +1,7 @@
 package ingest_test
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -206,4 +207,20 @@ func token(who shopper.ID, issued time.Time) media.Token {
 		Decision: media.DecisionID{1, 2, 3}, Slot: 1, Advertiser: "oatly", Campaign: "oats", LineItem: "oats-1", Placement: "search",
 		Product: "oats", Charge: media.PerClick, Price: 20 * retail.Cent, Currency: "EUR", Day: retail.Date(2017, 12, 4), Issued: issued, Shopper: who,
 	}
+}
+
+// timed adds up the time spent in Append.
+type timed struct {
+	*house
+	spent *time.Duration
+}
+
+func (l timed) Append(ctx context.Context, facts []event.Packed) ([]stream.Appended, error) {
+	began := time.Now()
+	defer func() { *l.spent += time.Since(began) }()
+	return l.log.Append(ctx, facts)
+}
+
+func (l timed) Fetch(ctx context.Context, partition int, at event.Cursor) (stream.Entry, error) {
+	return l.log.Fetch(ctx, partition, at)
 }
