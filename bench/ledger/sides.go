@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -24,7 +26,9 @@ const lineItems = 200
 
 const price = 37 * retail.Cent
 
-func lineItem(n uint64) media.LineItemID { return media.LineItemID(fmt.Sprintf("li-%05d", n%lineItems)) }
+func lineItem(n uint64) media.LineItemID {
+	return media.LineItemID(fmt.Sprintf("li-%05d", n%lineItems))
+}
 
 // charge is a click as sell/billing books it: unique by its token, guarded by
 // the day's budget, with a Billed fact for the stream and an answer to store.
@@ -47,7 +51,7 @@ func charge(caller, n uint64) ledger.Deed {
 		Facts: []event.Fact{{
 			ID: key, At: at, Arrived: at, Day: day, Source: "ledger", Shopper: shopper.FromUint64(chance.Uint64()),
 			Body: event.Billed{
-				Click: fmt.Sprintf("%x", body), Decision: decision, Slot: uint8(n % 4), Advertiser: "adv-1", Campaign: "camp-0001",
+				Click: hex.EncodeToString(body[:]), Decision: decision, Slot: uint8(n % 4), Advertiser: "adv-1", Campaign: "camp-0001",
 				LineItem: line, Charge: media.PerClick, Amount: price, Currency: "EUR", Day: day,
 			},
 		}},
@@ -134,7 +138,7 @@ func openBare(ctx context.Context, path string) (charger, error) {
 	return b, nil
 }
 
-// packed is a deed whose fact the caller has encoded, as it does for the book.
+// charge encodes the fact on the caller's side, as the book does.
 func (b *bare) charge(ctx context.Context, deeds []ledger.Deed) error {
 	for i := range deeds {
 		facts, err := deeds[i].Pack(time.UTC)
@@ -142,7 +146,7 @@ func (b *bare) charge(ctx context.Context, deeds []ledger.Deed) error {
 			return err
 		}
 		deeds[i].Rows, deeds[i].Limits, deeds[i].Facts = nil, nil, nil
-		deeds[i].Answer = append(deeds[i].Answer[:len(deeds[i].Answer):len(deeds[i].Answer)], facts[0]...)
+		deeds[i].Answer = append(slices.Clip(deeds[i].Answer), facts[0]...)
 	}
 	return b.writer.Do(ctx, deeds, len(deeds))
 }

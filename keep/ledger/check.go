@@ -20,6 +20,7 @@ const (
 	LimitsMax  = 1_000
 	RowsMax    = 100
 	FactsMax   = 1_000
+	PackedMax  = 16 << 20 // bytes of all facts of a deed, those of its rows too
 	AnswerMax  = 64 << 10
 	PageMax    = 10_000
 )
@@ -116,6 +117,7 @@ func (d *Deed) Pack(zone *time.Location) ([][]byte, error) {
 		return nil, nil
 	}
 	out := make([][]byte, 0, len(d.Rows)+len(d.Facts))
+	size := 0
 	pack := func(f *event.Fact) error {
 		if f.Body == nil {
 			return fmt.Errorf("%w: a fact without a body", ErrDeed)
@@ -123,6 +125,9 @@ func (d *Deed) Pack(zone *time.Location) ([][]byte, error) {
 		p, err := event.Pack(nil, f)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrDeed, err)
+		}
+		if size += len(p.Bytes); size > PackedMax {
+			return fmt.Errorf("%w: its facts take more than %d bytes", ErrDeed, PackedMax)
 		}
 		out = append(out, p.Bytes)
 		return nil

@@ -25,8 +25,9 @@ const crashDir = "ENDCAP_LEDGERTEST_DIR"
 // there. The test that calls it must do nothing else: it is run again, by name,
 // as the child. A kill shows atomicity; only a lost disk shows durability.
 func Crash(t *testing.T, open Open, seed uint64, kills int) {
+	t.Helper()
 	if dir := os.Getenv(crashDir); dir != "" {
-		crash(t, open(t, dir))
+		testChild(t, open(t, dir))
 		return
 	}
 	chance := rand.New(rand.NewPCG(seed, 0))
@@ -40,9 +41,9 @@ func Crash(t *testing.T, open Open, seed uint64, kills int) {
 	}
 }
 
-// crash is the child: it charges from eight goroutines until it is killed, and
+// testChild is the child: it charges from eight goroutines until it is killed, and
 // prints each key once it was answered.
-func crash(t *testing.T, s Store) {
+func testChild(t *testing.T, s Store) {
 	run := os.Getenv(crashDir + "_RUN")
 	if _, err := s.Commit(t.Context(), move("fund", ledger.Outside, budget, retail.MicrosMax)); err != nil {
 		t.Fatal(err)

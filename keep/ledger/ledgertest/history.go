@@ -3,6 +3,7 @@ package ledgertest
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -76,7 +77,7 @@ func (m *model) commit(d ledger.Deed) string {
 func drawn(chance *rand.Rand) ledger.Deed {
 	account := func() ledger.Account { return ledger.Account(fmt.Sprint("pot/", chance.IntN(6))) }
 	currency := []retail.Currency{"EUR", "EUR", "USD"}[chance.IntN(3)]
-	key := fmt.Sprint(chance.IntN(400))
+	key := strconv.Itoa(chance.IntN(400))
 	d := ledger.Deed{
 		Key: key, Body: [16]byte{byte(chance.IntN(2))}, Answer: fmt.Append(nil, "answer ", chance.IntN(1000)),
 		At: noon.Add(time.Duration(chance.IntN(1000)) * time.Second),
@@ -106,7 +107,7 @@ func drawn(chance *rand.Rand) ledger.Deed {
 	return d
 }
 
-func histories(t *testing.T, open Open) {
+func testHistories(t *testing.T, open Open) {
 	const seed = 20171204
 	t.Logf("seed %d", seed)
 	chance := rand.New(rand.NewPCG(seed, 1))

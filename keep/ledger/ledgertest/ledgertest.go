@@ -36,18 +36,19 @@ type Open func(t *testing.T, dir string) Store
 
 // Run runs the suite.
 func Run(t *testing.T, open Open) {
+	t.Helper()
 	for name, test := range map[string]func(*testing.T, Open){
-		"a charge moves money once, however often it is asked":    retries,
-		"a key that meant something else is refused":              reusedKeys,
-		"a budget stops at its limit and says which":              limits,
-		"a deed that fails costs its neighbours nothing":          neighbours,
-		"what cannot be a deed is refused by name":                malformed,
-		"entries and facts come back in the order they were made": order,
-		"terms change in step with money":                         terms,
-		"what was sent leaves the outbox for ever":                outbox,
-		"64 clients on one budget never overspend a cent":         races,
-		"only one of two editors wins":                            editors,
-		"any history is the model's history":                      histories,
+		"a charge moves money once, however often it is asked":    testRetries,
+		"a key that meant something else is refused":              testReusedKeys,
+		"a budget stops at its limit and says which":              testLimits,
+		"a deed that fails costs its neighbours nothing":          testNeighbours,
+		"what cannot be a deed is refused by name":                testMalformed,
+		"entries and facts come back in the order they were made": testOrder,
+		"terms change in step with money":                         testTerms,
+		"what was sent leaves the outbox for ever":                testOutbox,
+		"64 clients on one budget never overspend a cent":         testRaces,
+		"only one of two editors wins":                            testEditors,
+		"any history is the model's history":                      testHistories,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -167,7 +168,7 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-func retries(t *testing.T, open Open) {
+func testRetries(t *testing.T, open Open) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	fund(t, s, 100)
@@ -186,7 +187,7 @@ func retries(t *testing.T, open Open) {
 	}
 }
 
-func reusedKeys(t *testing.T, open Open) {
+func testReusedKeys(t *testing.T, open Open) {
 	s := fresh(t, open)
 	fund(t, s, 100)
 	same(t, "a second click on the token", words(commit(t, s, charge("a", 1, 40), charge("a", 2, 40))),
@@ -197,7 +198,7 @@ func reusedKeys(t *testing.T, open Open) {
 	same(t, "a deed of facts alone", words(commit(t, s, free, free)), []string{"done ", "repeat "})
 }
 
-func limits(t *testing.T, open Open) {
+func testLimits(t *testing.T, open Open) {
 	s := fresh(t, open)
 	fund(t, s, 100)
 	other := charge("w", 1, 1)
@@ -215,7 +216,7 @@ func limits(t *testing.T, open Open) {
 	same(t, "with new money the same click goes", words(commit(t, s, fund2, charge("b", 1, 1))), []string{"done ", "done charged b"})
 }
 
-func neighbours(t *testing.T, open Open) {
+func testNeighbours(t *testing.T, open Open) {
 	s := fresh(t, open)
 	fund(t, s, 100)
 	crooked := charge("x", 1, 10)
@@ -236,7 +237,7 @@ func neighbours(t *testing.T, open Open) {
 	same(t, "the failed may come again", words(commit(t, s, charge("x", 1, 10))), []string{"done charged x"})
 }
 
-func malformed(t *testing.T, open Open) {
+func testMalformed(t *testing.T, open Open) {
 	s := fresh(t, open)
 	long := strings.Repeat("x", 100_000)
 	for name, spoil := range map[string]func(*ledger.Deed){

@@ -3,6 +3,7 @@ package ledgertest
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,12 +14,12 @@ import (
 	"endcap/retail/event"
 )
 
-func order(t *testing.T, open Open) {
+func testOrder(t *testing.T, open Open) {
 	s := fresh(t, open)
 	fund(t, s, 1_000)
 	var want []string
 	for i := range 20 {
-		commit(t, s, charge(fmt.Sprint(i), 1, retail.Micros(i)))
+		commit(t, s, charge(strconv.Itoa(i), 1, retail.Micros(i)))
 		want = append(want, fmt.Sprintf("click/%d %s %d", i, budget, -i), fmt.Sprintf("click/%d %s %d", i, ledger.Revenue, i))
 	}
 	var got []string
@@ -60,12 +61,12 @@ func outboxed(t *testing.T, s Store, limit int) []ledger.Outgoing {
 	return out
 }
 
-func outbox(t *testing.T, open Open) {
+func testOutbox(t *testing.T, open Open) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	fund(t, s, 1_000)
 	for i := range 5 {
-		commit(t, s, charge(fmt.Sprint(i), 1, 10))
+		commit(t, s, charge(strconv.Itoa(i), 1, 10))
 	}
 	first := outboxed(t, s, 3)
 	if len(first) != 3 || first[0].Fact.ID != "click/0" || first[2].Fact.ID != "click/2" {
@@ -97,7 +98,7 @@ func outbox(t *testing.T, open Open) {
 	}
 }
 
-func terms(t *testing.T, open Open) {
+func testTerms(t *testing.T, open Open) {
 	s := fresh(t, open)
 	row := registry.Row{Kind: registry.Campaign, ID: "oats", Version: 1, Doc: []byte(`{"a":1}`), By: "ana", At: noon}
 	d := move("create", ledger.Outside, ledger.Wallet("acme"), 500)
@@ -127,7 +128,7 @@ func terms(t *testing.T, open Open) {
 	})
 }
 
-func races(t *testing.T, open Open) {
+func testRaces(t *testing.T, open Open) {
 	s := fresh(t, open)
 	const clients, each, price = 64, 6, 7
 	afford := clients * each / 3
@@ -158,7 +159,7 @@ func races(t *testing.T, open Open) {
 	same(t, "earned", balance(t, s, ledger.Revenue), retail.Micros(afford*price))
 }
 
-func editors(t *testing.T, open Open) {
+func testEditors(t *testing.T, open Open) {
 	s := fresh(t, open)
 	commit(t, s, ledger.Deed{Key: "v1", Rows: []registry.Row{{Kind: registry.Campaign, ID: "oats", Version: 1, At: noon}}})
 	var won, stale atomic.Int64
@@ -167,7 +168,7 @@ func editors(t *testing.T, open Open) {
 		all.Go(func() {
 			answers, err := s.Commit(t.Context(), ledger.Deed{
 				Key:  fmt.Sprint("edit", e),
-				Rows: []registry.Row{{Kind: registry.Campaign, ID: "oats", Version: 2, By: fmt.Sprint(e), At: noon}},
+				Rows: []registry.Row{{Kind: registry.Campaign, ID: "oats", Version: 2, By: strconv.Itoa(e), At: noon}},
 			})
 			switch {
 			case err == nil && answers[0].Done:

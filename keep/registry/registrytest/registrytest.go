@@ -9,6 +9,7 @@ package registrytest
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -33,13 +34,14 @@ type Open func(t *testing.T, dir string) Store
 
 // Run runs the suite.
 func Run(t *testing.T, open Open) {
+	t.Helper()
 	for name, test := range map[string]func(*testing.T, Open){
-		"every version is kept with who made it":      versions,
-		"a list shows the newest that is not removed": lists,
-		"a follower misses no change":                 changes,
-		"one holder at a time has the job":            leases,
-		"of many who want the job one gets it":        crowd,
-		"what is not there says so":                   absent,
+		"every version is kept with who made it":      testVersions,
+		"a list shows the newest that is not removed": testLists,
+		"a follower misses no change":                 testChanges,
+		"one holder at a time has the job":            testLeases,
+		"of many who want the job one gets it":        testCrowd,
+		"what is not there says so":                   testAbsent,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,7 +77,7 @@ func put(t *testing.T, s Store, rows ...registry.Row) {
 func row(kind registry.Kind, id string, version uint64) registry.Row {
 	return registry.Row{
 		Kind: kind, ID: id, Version: version, Doc: fmt.Appendf(nil, `{"v":%d}`, version),
-		By: "ana", At: noon.Add(time.Duration(version) * time.Hour), //nolint:gosec // small
+		By: "ana", At: noon.Add(time.Duration(version) * time.Hour),
 	}
 }
 
@@ -101,7 +103,7 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-func versions(t *testing.T, open Open) {
+func testVersions(t *testing.T, open Open) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	want := []registry.Row{row("campaign", "oats", 1), row("campaign", "oats", 2), removed(row("campaign", "oats", 3)), row("campaign", "oats", 4)}
@@ -127,7 +129,7 @@ func versions(t *testing.T, open Open) {
 	same(t, "the newest", bare([]registry.Row{got}), want[3:])
 }
 
-func lists(t *testing.T, open Open) {
+func testLists(t *testing.T, open Open) {
 	s := fresh(t, open)
 	for _, id := range []string{"d", "b", "a", "c", "e"} {
 		put(t, s, row("campaign", id, 1))
@@ -152,7 +154,7 @@ func lists(t *testing.T, open Open) {
 	}
 }
 
-func changes(t *testing.T, open Open) {
+func testChanges(t *testing.T, open Open) {
 	s := fresh(t, open)
 	var want []registry.Row
 	for v := range uint64(6) {
@@ -181,7 +183,7 @@ func changes(t *testing.T, open Open) {
 	same(t, "changes", bare(got), want)
 }
 
-func leases(t *testing.T, open Open) {
+func testLeases(t *testing.T, open Open) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	ask := func(holder string, at, ttl time.Duration) string {
@@ -226,13 +228,13 @@ func leases(t *testing.T, open Open) {
 	}
 }
 
-func crowd(t *testing.T, open Open) {
+func testCrowd(t *testing.T, open Open) {
 	s := fresh(t, open)
 	var got atomic.Int64
 	var all sync.WaitGroup
 	for i := range 16 {
 		all.Go(func() {
-			_, ok, err := s.Lease(t.Context(), registry.Lease{Name: "turn", Holder: fmt.Sprint(i), Now: noon, TTL: time.Minute})
+			_, ok, err := s.Lease(t.Context(), registry.Lease{Name: "turn", Holder: strconv.Itoa(i), Now: noon, TTL: time.Minute})
 			if err != nil {
 				t.Error(err)
 			}
@@ -245,7 +247,7 @@ func crowd(t *testing.T, open Open) {
 	same(t, "holders", got.Load(), int64(1))
 }
 
-func absent(t *testing.T, open Open) {
+func testAbsent(t *testing.T, open Open) {
 	s := fresh(t, open)
 	put(t, s, row("campaign", "oats", 1))
 	for _, ask := range [][2]string{{"campaign", "milk"}, {"audience", "oats"}, {"", ""}} {

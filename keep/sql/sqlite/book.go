@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,7 +25,7 @@ type Options struct {
 func (o *Options) Check() error {
 	switch {
 	case o.Path == "":
-		return fmt.Errorf("sqlite: no path")
+		return errors.New("sqlite: no path")
 	case o.Readers < 0 || o.Readers > 64:
 		return fmt.Errorf("sqlite: readers: 1 to 64, not %d", o.Readers)
 	case o.GroupMax < 0 || o.GroupMax > ledger.DeedsMax:

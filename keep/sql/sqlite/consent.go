@@ -68,7 +68,7 @@ func (v *Vault) Allowed(ctx context.Context, who []shopper.ID) ([]consent.Set, e
 			if err != nil {
 				return err
 			}
-			out[i] = consent.Set(bits) & consent.All //nolint:gosec // eight bits were stored
+			out[i] = consent.Set(bits) & consent.All
 		}
 		return nil
 	})
@@ -85,7 +85,7 @@ func (v *Vault) Sayings(ctx context.Context, who shopper.ID) (out []vault.Said, 
 		for q.next() {
 			s := q.stmt
 			out = append(out, vault.Said{
-				Shopper: who, Allowed: consent.Set(s.ColumnInt64(0)), //nolint:gosec // eight bits were stored
+				Shopper: who, Allowed: consent.Set(s.ColumnInt64(0)),
 				Wording: s.ColumnText(1), Source: s.ColumnText(2), At: instant(s.ColumnInt64(3)), EventID: s.ColumnText(4),
 			})
 		}
@@ -151,7 +151,7 @@ func (v *Vault) Refusals(ctx context.Context, after uint64, limit int) (out []va
 		for q.next() {
 			s := q.stmt
 			out = append(out, vault.Refused{
-				ID: number(s.ColumnInt64(0)), Kind: event.Kind(s.ColumnInt64(1)), //nolint:gosec // a Kind was stored
+				ID: number(s.ColumnInt64(0)), Kind: event.Kind(s.ColumnInt64(1)),
 				Source: s.ColumnText(2), Line: s.ColumnInt64(3), Reason: s.ColumnText(4), Say: s.ColumnText(5),
 				Raw: q.bytes(6), Stored: q.bytes(7), At: instant(s.ColumnInt64(8)),
 			})

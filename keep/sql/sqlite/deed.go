@@ -13,12 +13,12 @@ import (
 type ready struct {
 	*ledger.Deed
 	facts [][]byte // as the outbox keeps them
-	err   error    // the deed can never be carried out
+	never error    // why the deed can never be carried out; nil if it may be
 }
 
 func (b *Book) ready(d *ledger.Deed) ready {
 	if err := d.Check(); err != nil {
-		return ready{err: err}
+		return ready{never: err}
 	}
 	facts, err := d.Pack(b.zone)
 	return ready{d, facts, err}
@@ -89,8 +89,8 @@ func (t *transaction) finish() error {
 // carryOut does one deed or says why not. Its error is a fault of the file, not
 // of the deed, and ends the whole transaction.
 func (t *transaction) carryOut(d *ready) (ledger.Answer, error) {
-	if d.err != nil {
-		return ledger.Answer{Err: d.err}, nil
+	if d.never != nil {
+		return ledger.Answer{Err: d.never}, nil //nolint:nilerr // the deed's fault is its answer
 	}
 	moved, refusal, err := t.judge(d)
 	if err != nil {
@@ -115,11 +115,13 @@ func (t *transaction) carryOut(d *ready) (ledger.Answer, error) {
 // moved counts the entries that must be moved back if d is not done after all.
 func (t *transaction) judge(d *ready) (moved int, refusal ledger.Answer, err error) {
 	for i := range d.Rows {
-		stale, err := t.stale(d.Rows[:i], &d.Rows[i])
+		r := &d.Rows[i]
+		newest, err := t.newest(d.Rows[:i], r)
 		if err != nil {
 			return 0, refusal, err
 		}
-		if stale != nil {
+		if r.Version != newest+1 {
+			stale := fmt.Errorf("%w: %s %s is at version %d, so that %d does not follow", ledger.ErrStale, r.Kind, r.ID, newest, r.Version)
 			return 0, ledger.Answer{Err: stale}, nil
 		}
 	}
@@ -148,22 +150,19 @@ func (t *transaction) judge(d *ready) (moved int, refusal ledger.Answer, err err
 	return moved, refusal, nil
 }
 
-// stale says whether r is not the successor of what is stored, counting the
-// rows of the same deed before it.
-func (t *transaction) stale(before []registry.Row, r *registry.Row) (stale, err error) {
-	stored, _, err := t.c.query(sqlNewest).text(string(r.Kind)).text(r.ID).one()
+// newest is the version that r must follow: the stored one, counting the rows of
+// the same deed before it.
+func (t *transaction) newest(before []registry.Row, r *registry.Row) (uint64, error) {
+	version, _, err := t.c.query(sqlNewest).text(string(r.Kind)).text(r.ID).one()
 	if err != nil {
-		return nil, fmt.Errorf("read the newest %s: %w", r.Kind, err)
+		return 0, fmt.Errorf("read the newest %s: %w", r.Kind, err)
 	}
 	for i := range before {
 		if before[i].Kind == r.Kind && before[i].ID == r.ID {
-			stored++
+			version++
 		}
 	}
-	if want := uint64(stored) + 1; r.Version != want { //nolint:gosec // versions count from 1
-		return fmt.Errorf("%w: %s %s is at version %d, not before %d", ledger.ErrStale, r.Kind, r.ID, stored, r.Version), nil
-	}
-	return nil, nil
+	return number(version), nil
 }
 
 func (t *transaction) balance(p pot) (*balance, error) {
@@ -241,7 +240,7 @@ func (t *transaction) record(d *ready) error {
 
 func (t *transaction) addTerms(r *registry.Row) error {
 	t.last.terms++
-	version, removed := int64(r.Version), bit(r.Removed) //nolint:gosec // Row.Check bounds it
+	version, removed := int64(r.Version), bit(r.Removed)
 	err := t.c.query(sqlAddTerms).int(t.last.terms).text(string(r.Kind)).text(r.ID).int(version).
 		blob(r.Doc).int(removed).text(r.By).int(micros(r.At)).exec()
 	if err != nil {

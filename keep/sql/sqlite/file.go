@@ -123,7 +123,7 @@ func prepare(ctx context.Context, p place, dsn string) error {
 }
 
 func syncDirectory(name string) error {
-	d, err := os.Open(name) //nolint:gosec // the operator's own data directory
+	d, err := os.Open(name)
 	if err != nil {
 		return err
 	}

@@ -38,15 +38,14 @@ func (v *Vault) Resolve(ctx context.Context, sets [][]shopper.Key, mint vault.Mi
 	var open []int
 	err := v.file.read(ctx, func(c *conn) error {
 		for i, set := range sets {
-			who, unknown, joins, err := find(c, set)
-			switch {
-			case err != nil:
+			f, err := find(c, set)
+			if err != nil {
 				return err
-			case joins:
-			case len(unknown) == 0:
-				out[i] = who
-			default:
+			}
+			if len(f.unknown) > 0 && !f.joins {
 				open = append(open, i)
+			} else {
+				out[i] = f.who
 			}
 		}
 		return nil
@@ -84,38 +83,47 @@ func checkSets(sets [][]shopper.Key) error {
 	return nil
 }
 
-// find looks a set's keys up: whose they are, which are nobody's yet, and
-// whether they belong to more than one shopper.
-func find(c *conn, set []shopper.Key) (who shopper.ID, unknown []shopper.Key, joins bool, err error) {
+// finding is what the vault knows of a set of keys.
+type finding struct {
+	who     shopper.ID    // whose they are; zero for nobody's, and where they join
+	unknown []shopper.Key // the keys that are nobody's yet
+	joins   bool          // they belong to more than one shopper
+}
+
+func find(c *conn, set []shopper.Key) (f finding, err error) {
 	for _, key := range set {
 		bits, found, err := c.query(sqlShopper).text(string(key.Kind())).text(key.Reveal()).one()
 		switch {
 		case err != nil:
-			return shopper.ID{}, nil, false, err
+			return f, err
 		case !found:
-			unknown = append(unknown, key)
-		case who.Known() && who != known(bits):
-			joins = true
+			f.unknown = append(f.unknown, key)
+		case f.who.Known() && f.who != known(bits):
+			f.joins = true
 		default:
-			who = known(bits)
+			f.who = known(bits)
 		}
 	}
-	return who, unknown, joins, nil
+	if f.joins {
+		f.who = shopper.ID{}
+	}
+	return f, nil
 }
 
 // resolve answers one set, adding keys as needed, and drawn where nobody has one.
 func (v *Vault) resolve(c *conn, set []shopper.Key, drawn shopper.ID) (shopper.ID, error) {
-	who, unknown, joins, err := find(c, set)
-	if err != nil || joins {
+	f, err := find(c, set)
+	if err != nil || f.joins {
 		return shopper.ID{}, err
 	}
+	who := f.who
 	if !who.Known() {
 		if who, err = v.mint(c, drawn); err != nil {
 			return shopper.ID{}, err
 		}
 	}
-	for i, key := range unknown {
-		if slices.Contains(unknown[:i], key) {
+	for i, key := range f.unknown {
+		if slices.Contains(f.unknown[:i], key) {
 			continue
 		}
 		if err := c.query(sqlAddKey).text(string(key.Kind())).text(key.Reveal()).int(stored(who)).exec(); err != nil {
@@ -213,7 +221,7 @@ func (v *Vault) Ordinals(ctx context.Context, who []shopper.ID) ([]uint32, error
 			if !found {
 				open = append(open, i)
 			}
-			out[i] = uint32(number) //nolint:gosec // addOrdinals bounds it
+			out[i] = uint32(number)
 		}
 		return nil
 	})
@@ -244,7 +252,7 @@ func (v *Vault) addOrdinals(c *conn, who []shopper.ID, open []int, out []uint32)
 		case err != nil:
 			return err
 		case found:
-			out[i] = uint32(number) //nolint:gosec // bounded below
+			out[i] = uint32(number)
 			continue
 		case gone || !who[i].Known():
 			out[i] = vault.NoOrdinal
@@ -255,7 +263,7 @@ func (v *Vault) addOrdinals(c *conn, who []shopper.ID, open []int, out []uint32)
 		if err := c.query(sqlAddOrdinal).int(stored(who[i])).int(next).exec(); err != nil {
 			return err
 		}
-		out[i] = uint32(next) //nolint:gosec // bounded above
+		out[i] = uint32(next)
 		next++
 	}
 	return c.query(sqlSetMark).text("ordinals").int(next).exec()

@@ -22,6 +22,11 @@ func openBook(t *testing.T, dir string) *sqlite.Book {
 	return b
 }
 
+func openLedger(t *testing.T, dir string) ledgertest.Store {
+	t.Helper()
+	return openBook(t, dir)
+}
+
 func openVault(t *testing.T, dir string) *sqlite.Vault {
 	t.Helper()
 	v, err := sqlite.OpenVault(t.Context(), sqlite.Options{Path: filepath.Join(dir, "vault.db"), Readers: 2})
@@ -33,22 +38,28 @@ func openVault(t *testing.T, dir string) *sqlite.Vault {
 
 func TestLedger(t *testing.T) {
 	t.Parallel()
-	ledgertest.Run(t, func(t *testing.T, dir string) ledgertest.Store { return openBook(t, dir) })
+	ledgertest.Run(t, openLedger)
 }
 
 func TestLedgerSurvivesKills(t *testing.T) {
 	t.Parallel()
-	ledgertest.Crash(t, func(t *testing.T, dir string) ledgertest.Store { return openBook(t, dir) }, 7, 2)
+	ledgertest.Crash(t, openLedger, 7, 2)
 }
 
 func TestRegistry(t *testing.T) {
 	t.Parallel()
-	registrytest.Run(t, func(t *testing.T, dir string) registrytest.Store { return openBook(t, dir) })
+	registrytest.Run(t, func(t *testing.T, dir string) registrytest.Store {
+		t.Helper()
+		return openBook(t, dir)
+	})
 }
 
 func TestVault(t *testing.T) {
 	t.Parallel()
-	vaulttest.Run(t, func(t *testing.T, dir string) vaulttest.Store { return openVault(t, dir) })
+	vaulttest.Run(t, func(t *testing.T, dir string) vaulttest.Store {
+		t.Helper()
+		return openVault(t, dir)
+	})
 }
 
 func TestAClosedStoreSaysSo(t *testing.T) {

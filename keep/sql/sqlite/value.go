@@ -60,7 +60,7 @@ func page(limit, most int) int64 { return int64(max(0, min(limit, most))) }
 
 // position is a sequence number as a file compares it; numbers that no file can
 // reach lie at its end.
-func position(seq uint64) int64 { return int64(min(seq, math.MaxInt64)) } //nolint:gosec // bounded by min
+func position(seq uint64) int64 { return int64(min(seq, math.MaxInt64)) }
 
 // number is a sequence number, or a version, as it was stored: never negative.
-func number(seq int64) uint64 { return uint64(max(0, seq)) } //nolint:gosec // bounded by max
+func number(seq int64) uint64 { return uint64(max(0, seq)) }

@@ -215,7 +215,7 @@ func (v *Vault) tombstone(who shopper.ID) []byte {
 }
 
 // stored is a shopper as the file keeps her: the same 64 bits, signed.
-func stored(who shopper.ID) int64 { return int64(who.Reveal()) } //nolint:gosec // the bits are kept, not the number
+func stored(who shopper.ID) int64 { return int64(who.Reveal()) }
 
 // known reads what stored wrote.
-func known(bits int64) shopper.ID { return shopper.FromUint64(uint64(bits)) } //nolint:gosec // the bits are kept, not the number
+func known(bits int64) shopper.ID { return shopper.FromUint64(uint64(bits)) }

@@ -34,7 +34,7 @@ func allowed(t *testing.T, s Store, who ...shopper.ID) []consent.Set {
 	return got
 }
 
-func consents(t *testing.T, open Open) {
+func testConsents(t *testing.T, open Open) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	all, none, ads := consent.All, consent.None, consent.Of(consent.PersonalAds)
@@ -57,7 +57,7 @@ func consents(t *testing.T, open Open) {
 	})
 }
 
-func quarantine(t *testing.T, open Open) {
+func testQuarantine(t *testing.T, open Open) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	row := func(line int64, raw string) vault.Refused {
@@ -108,7 +108,7 @@ func quarantine(t *testing.T, open Open) {
 	}
 }
 
-func forgets(t *testing.T, open Open) {
+func testForgets(t *testing.T, open Open) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	always := func(shopper.Key) shopper.ID { return id(99) }
@@ -150,7 +150,7 @@ func forgets(t *testing.T, open Open) {
 	}
 }
 
-func limits(t *testing.T, open Open) {
+func testLimits(t *testing.T, open Open) {
 	s := fresh(t, open)
 	many := make([]shopper.Key, vault.KeysMax+1)
 	for i := range many {
@@ -185,7 +185,7 @@ type person struct {
 	allowed consent.Set
 }
 
-func histories(t *testing.T, open Open) {
+func testHistories(t *testing.T, open Open) {
 	const seed = 1204
 	t.Logf("seed %d", seed)
 	chance := rand.New(rand.NewPCG(seed, 2))
@@ -210,7 +210,7 @@ func histories(t *testing.T, open Open) {
 			}
 		case 1, 2:
 			if len(ids) > 0 {
-				who, what := ids[chance.IntN(len(ids))], consent.Set(chance.IntN(32)) //nolint:gosec // five bits
+				who, what := ids[chance.IntN(len(ids))], consent.Set(chance.IntN(32))
 				say(t, s, said(who, fmt.Sprint("e", step), what, noon.Add(time.Duration(step)*time.Second)))
 				if !people[who].gone {
 					people[who].allowed = what

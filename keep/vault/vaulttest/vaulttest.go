@@ -7,6 +7,7 @@ package vaulttest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -31,20 +32,21 @@ type Open func(t *testing.T, dir string) Store
 
 // Run runs the suite.
 func Run(t *testing.T, open Open) {
+	t.Helper()
 	for name, test := range map[string]func(*testing.T, Open){
-		"a card is one shopper for ever":              cards,
-		"keys given together belong together":         together,
-		"keys of two shoppers are never merged":       joins,
-		"an id that is taken is not given again":      taken,
-		"many tills that see a new card agree on her": crowd,
-		"thousands of receipts are one call":          batch,
-		"bitmaps get dense numbers":                   ordinals,
-		"the newest word on consent counts":           consents,
-		"a refused row is kept once until released":   quarantine,
-		"a secret is made once":                       secrets,
-		"a forgotten shopper is gone":                 forgets,
-		"limits are refused by name":                  limits,
-		"any history is the model's history":          histories,
+		"a card is one shopper for ever":              testCards,
+		"keys given together belong together":         testTogether,
+		"keys of two shoppers are never merged":       testJoins,
+		"an id that is taken is not given again":      testTaken,
+		"many tills that see a new card agree on her": testCrowd,
+		"thousands of receipts are one call":          testBatch,
+		"bitmaps get dense numbers":                   testOrdinals,
+		"the newest word on consent counts":           testConsents,
+		"a refused row is kept once until released":   testQuarantine,
+		"a secret is made once":                       testSecrets,
+		"a forgotten shopper is gone":                 testForgets,
+		"limits are refused by name":                  testLimits,
+		"any history is the model's history":          testHistories,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -117,7 +119,7 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-func cards(t *testing.T, open Open) {
+func testCards(t *testing.T, open Open) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	mint := counter()
@@ -139,7 +141,7 @@ func cards(t *testing.T, open Open) {
 	}
 }
 
-func together(t *testing.T, open Open) {
+func testTogether(t *testing.T, open Open) {
 	s := fresh(t, open)
 	account, device := key(shopper.Account, "ana"), key(shopper.Device, "d1")
 	mint := counter()
@@ -156,7 +158,7 @@ func together(t *testing.T, open Open) {
 	same(t, "her keys", keys, set(account, card(1), device))
 }
 
-func joins(t *testing.T, open Open) {
+func testJoins(t *testing.T, open Open) {
 	s := fresh(t, open)
 	mint := counter()
 	two := resolve(t, s, mint, set(card(1)), set(card(2)))
@@ -169,7 +171,7 @@ func joins(t *testing.T, open Open) {
 	same(t, "nothing was added", seen, []shopper.ID{two[0], two[1], {}})
 }
 
-func taken(t *testing.T, open Open) {
+func testTaken(t *testing.T, open Open) {
 	s := fresh(t, open)
 	always := func(shopper.Key) shopper.ID { return id(7) }
 	zero := func(shopper.Key) shopper.ID { return shopper.ID{} }
@@ -184,7 +186,7 @@ func taken(t *testing.T, open Open) {
 	same(t, "the first has what was minted", got[0], id(7))
 }
 
-func crowd(t *testing.T, open Open) {
+func testCrowd(t *testing.T, open Open) {
 	s := fresh(t, open)
 	mint := counter()
 	const tills, shoppers = 16, 10
@@ -213,7 +215,7 @@ func crowd(t *testing.T, open Open) {
 	}
 }
 
-func batch(t *testing.T, open Open) {
+func testBatch(t *testing.T, open Open) {
 	s := fresh(t, open)
 	sets := make([][]shopper.Key, 3_000)
 	for i := range sets {
@@ -230,7 +232,7 @@ func batch(t *testing.T, open Open) {
 	same(t, "shoppers", len(distinct), 2_000)
 }
 
-func ordinals(t *testing.T, open Open) {
+func testOrdinals(t *testing.T, open Open) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	ask := func(who ...shopper.ID) []uint32 {
@@ -250,7 +252,7 @@ func ordinals(t *testing.T, open Open) {
 	same(t, "a forgotten shopper's is nobody's", ask(id(10), id(40), id(20), id(0)), []uint32{1, 3, vault.NoOrdinal, vault.NoOrdinal})
 }
 
-func secrets(t *testing.T, open Open) {
+func testSecrets(t *testing.T, open Open) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	got := make([]string, 8)
@@ -275,7 +277,7 @@ func secrets(t *testing.T, open Open) {
 		t.Fatal(err)
 	}
 	same(t, "after a restart", string(kept), got[0])
-	failed := fmt.Errorf("no randomness")
+	failed := errors.New("no randomness")
 	if _, err := s.Secret(t.Context(), "other", func() ([]byte, error) { return nil, failed }); err == nil {
 		t.Error("a secret was made of nothing")
 	}
