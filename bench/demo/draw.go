@@ -17,7 +17,7 @@ func draw(seed string, words ...string) float64 {
 // personal adverts, 5 % nothing.
 const (
 	consentRule = "consents drawn by SHA-256 of seed and card: 90 % all purposes, 5 % all but personal_ads, 5 % none"
-	clickRule   = "clicks drawn by SHA-256 of seed, receipt, line item and slot: 12 %, 8 %, 5 %, 3 % by slot; a third of clicks go to the basket; none of it changes what is bought"
+	clickRule   = "clicks drawn by SHA-256 of seed, receipt, placement, product and slot: 12 %, 8 %, 5 %, 3 % by slot; a third of clicks go to the basket; none of it changes what is bought"
 )
 
 var everything = []string{"personal_offers", "personal_ads", "measurement", "offsite_matching", "pooling"}
@@ -46,7 +46,7 @@ func allowed(group string) []string {
 }
 
 // clicks says whether a shown item is clicked.
-func clicks(seed, receipt, lineItem string, slot int) bool {
+func clicks(seed, visit, item string, slot int) bool {
 	chance := [...]float64{0.12, 0.08, 0.05, 0.03}
-	return draw(seed, "click", receipt, lineItem, text(int64(slot))) < chance[min(slot, len(chance)-1)]
+	return draw(seed, "click", visit, item, text(int64(slot))) < chance[min(slot, len(chance)-1)]
 }

@@ -42,7 +42,7 @@ type visitAnswer struct {
 		Placement string
 		Items     []struct {
 			Product, Token string
-			LineItem       string `json:"line_item"`
+			Advertiser     struct{ ID string }
 		}
 	} `json:"sponsored"`
 }
@@ -162,7 +162,7 @@ func react(ctx context.Context, c *client, b *basket, a *visitAnswer) (shown, cl
 			n++
 			shown++
 			add("impression", item.Token, n)
-			if !clicks(c.seed, b.id+p.Placement, item.LineItem, slot) {
+			if !clicks(c.seed, b.id+p.Placement, item.Advertiser.ID+item.Product, slot) {
 				continue
 			}
 			clicked++
