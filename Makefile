@@ -57,7 +57,8 @@ check-laws:
 	go test .
 
 .PHONY: fix
-fix: $(lint) ## format the code and tidy the modules
+fix: $(lint) ## format the code, mend what linters can mend, tidy the modules
+	$(lint) run --fix --issues-exit-code=0
 	$(lint) fmt
 	go mod tidy
 	cd tools && go mod tidy
