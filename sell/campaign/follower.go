@@ -92,14 +92,17 @@ func (b *Book) foldClicked(id string, body *event.Clicked, now time.Time) {
 	if !ok || repeat || body.Day != b.day {
 		return
 	}
-	billed := b.clicks.early[id] || len(b.clicks.open) >= clicksMax
-	delete(b.clicks.early, id)
-	if !billed {
-		b.clicks.open[id] = openClick{body.LineItem, body.Price}
-	}
-	if age := purse.click(&body.Touch, now, billed); age >= 0 {
+	if age := purse.click(&body.Touch, now); age >= 0 {
 		b.pace.observe(age, 1, 1)
 	}
+	if b.clicks.early[id] || len(b.clicks.open) >= clicksMax {
+		// Billed already, or taken as such: the next read of the balance knows it.
+		delete(b.clicks.early, id)
+		b.clicks.answered[body.LineItem] = true
+		purse.billed(body.Price)
+		return
+	}
+	b.clicks.open[id] = openClick{body.LineItem, body.Price}
 }
 
 func (b *Book) foldBilled(body *event.Billed) {

@@ -65,10 +65,9 @@ func (p *Purse) Return(price retail.Micros, now time.Time) {
 	p.settle()
 }
 
-// click moves a promise from what is expected to what is certain, unless its
-// bill is known already. It gives the age of the token in steps, or -1 where it
-// is not among those counted.
-func (p *Purse) click(t *event.Touch, now time.Time, billed bool) int {
+// click moves a promise from what is expected to what is certain. It gives the
+// age of the token in steps, or -1 where it is not among those counted.
+func (p *Purse) click(t *event.Touch, now time.Time) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	age := -1
@@ -77,9 +76,7 @@ func (p *Purse) click(t *event.Touch, now time.Time, billed bool) int {
 		p.seen++
 		p.hoped += hazard(p.chances, age)
 	}
-	if !billed {
-		p.clicked += t.Price
-	}
+	p.clicked += t.Price
 	p.settle()
 	return age
 }

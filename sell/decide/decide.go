@@ -159,7 +159,7 @@ func New(cfg Config) (*Decider, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	return &Decider{cfg: cfg, scratch: sync.Pool{New: func() any { return new(sale) }}}, nil
+	return &Decider{cfg: cfg, scratch: sync.Pool{New: func() any { return &sale{sealer: media.NewSealer(cfg.Keys)} }}}, nil
 }
 
 // Decide answers a request. A request that breaks a limit or names an unknown
@@ -210,18 +210,20 @@ func (s *sale) checkRequest() error {
 	}
 	slots := 0
 	for i, ask := range r.Placements {
-		at := fmt.Sprintf("placements[%d]", i) //nolint:perfsprint // said only where it is wrong
+		at := func(field string) string { return fmt.Sprintf("placements[%d].%s", i, field) }
 		p := s.snap.Place(ask.ID)
 		switch {
 		case p == nil:
-			return wrong(at+".id", "unknown placement %.64q", string(ask.ID))
+			return wrong(at("id"), "unknown placement %.64q", string(ask.ID))
 		case ask.Slots < 1 || ask.Slots > p.SlotsMax:
-			return wrong(at+".slots", "this placement has 1 to %d slots", p.SlotsMax)
+			return wrong(at("slots"), "this placement has 1 to %d slots", p.SlotsMax)
 		case slices.ContainsFunc(r.Placements[:i], func(b Ask) bool { return b.ID == ask.ID }):
-			return wrong(at+".id", "named twice")
+			return wrong(at("id"), "named twice")
 		}
 		slots += ask.Slots
-		s.places = append(s.places, place{Place: p, slots: ask.Slots})
+		s.places = s.memory[:i+1]
+		s.places[i].Place, s.places[i].slots, s.places[i].shown = p, ask.Slots, 0
+		s.places[i].finalists = s.places[i].finalists[:0]
 	}
 	if slots > SlotsMax {
 		return wrong("placements", "at most %d slots in one request, not %d", SlotsMax, slots)
@@ -286,7 +288,7 @@ func (d *Decider) seal(s *sale, a *Answer) {
 			token.Slot = uint8(len(all)) //nolint:gosec // below SlotsMax
 			all = append(all, Sponsored{
 				Slot: f.Slot, Product: token.Product, Advertiser: token.Advertiser, Payer: l.Payer.Name,
-				Reasons: reasons(f.why, l.AudienceNo != campaign.Nobody), Token: d.cfg.Keys.Seal(&token),
+				Reasons: reasons(f.why, l.AudienceNo != campaign.Nobody), Token: s.sealer.Seal(&token),
 			})
 		}
 		a.Placed[i] = Placed{ID: p.ID, Sponsored: all[from:len(all):len(all)]}

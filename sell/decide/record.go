@@ -50,7 +50,7 @@ func (d *Decider) record(s *sale, a *Answer) {
 		Decision: a.Decision, Channel: v.Channel, Store: v.Store,
 		Wins: s.wins(), Refusals: s.refusals(),
 	}
-	body.Record = s.encode(a.Proposals, [...]uint64{s.snap.Version, versionOf(d.cfg.Assortment), versionOf(d.cfg.Recommender)})
+	body.Record = s.encode(a.Proposals, body.Refusals, [...]uint64{s.snap.Version, versionOf(d.cfg.Assortment), versionOf(d.cfg.Recommender)})
 	d.cfg.Recorder.Record(event.Fact{
 		ID: a.Decision.String(), At: v.At, Arrived: s.now, Day: v.Day, Shopper: s.request.Shopper, Consent: s.allowed,
 		Source: "decide", Body: body,
@@ -83,14 +83,14 @@ func (s *sale) wins() []event.Win {
 }
 
 // encode writes the record, as whole as fits.
-func (s *sale) encode(proposals []visit.Proposal, versions [3]uint64) []byte {
+func (s *sale) encode(proposals []visit.Proposal, refusals []event.RefusalCount, versions [3]uint64) []byte {
 	for level := whole; ; level++ {
 		w := writer{b: make([]byte, 0, 1_024), level: level}
 		w.head(s, proposals, versions)
 		for i := range s.places {
 			w.place(s, &s.places[i])
 		}
-		w.refusals(s.refusals())
+		w.refusals(refusals)
 		if len(w.b) <= event.RecordMax || level == noFinalists {
 			return w.b
 		}

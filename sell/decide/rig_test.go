@@ -28,7 +28,7 @@ import (
 
 // rig is the sell wing on embedded stores, with a clock that stands still.
 type rig struct {
-	t       *testing.T
+	t       testing.TB
 	clock   *retail.ReplayClock
 	book    *sqlite.Book
 	shelf   *pebbleshelf.Store
@@ -111,6 +111,11 @@ func membersIn(b []byte, _ retail.Day) (out []audience.ID) {
 }
 
 func newRig(t *testing.T) *rig {
+	t.Helper()
+	return newRigFor(t)
+}
+
+func newRigFor(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{t: t, clock: retail.NewReplayClock(start)}
 	dir := t.TempDir()

@@ -50,9 +50,11 @@ type sale struct {
 
 	ranking  auction.Ranking
 	auction  auction.Sale
-	places   []place
+	memory   [PlacementsMax]place
+	places   []place // of memory
 	refused  []refused
 	noMatch  int
+	sealer   *media.Sealer
 	counters []profile.Counter
 	bumped   []*bidder
 }
@@ -98,7 +100,7 @@ func (s *sale) reset(snap *campaign.Snapshot, r *Request, now time.Time) {
 	s.snap, s.request, s.now = snap, r, now
 	s.allowed, s.habits, s.unit, s.counts, s.capped = consent.None, nil, 0, nil, false
 	s.bidders, s.products, s.numbers, s.refused = s.bidders[:0], s.products[:0], s.numbers[:0], s.refused[:0]
-	s.counters, s.bumped, s.places, s.noMatch = s.counters[:0], s.bumped[:0], s.places[:0], 0
+	s.counters, s.bumped, s.places, s.noMatch = s.counters[:0], s.bumped[:0], nil, 0
 	words := len(snap.Audiences)/64 + 1
 	if cap(s.members) < words {
 		s.members = make([]uint64, words)
