@@ -268,3 +268,39 @@ func TestAReaderGivesUpWithItsCaller(t *testing.T) {
 		t.Errorf("the next caller: %+v, %v", answers, err)
 	}
 }
+
+func TestAFaultInTheMiddleUndoesTheBeginning(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b, v := openBook(t, dir), openVault(t, dir)
+	raw(t, filepath.Join(dir, "book.db"), `create trigger no before insert on balance when new.account = 'wallet/acme'
+		begin select raise(fail, 'no'); end`)
+	raw(t, filepath.Join(dir, "vault.db"), `create trigger no before insert on identifier when new.value = 'bad'
+		begin select raise(fail, 'no'); end`)
+	if _, err := b.Commit(t.Context(), pay("x", 1)); err == nil {
+		t.Error("a commit that failed half way was answered")
+	}
+	var keys []shopper.Key
+	for _, value := range []string{"good", "bad"} {
+		key, err := shopper.ParseKey(shopper.Card, value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, key)
+	}
+	mint := func(shopper.Key) shopper.ID { return shopper.FromUint64(5) }
+	if _, err := v.Resolve(t.Context(), [][]shopper.Key{keys[:1], keys[1:]}, mint); err == nil {
+		t.Error("a resolve that failed half way was answered")
+	}
+	seen, err := v.Lookup(t.Context(), keys)
+	if err != nil || seen[0].Known() || seen[1].Known() {
+		t.Errorf("the first set of a call that failed was kept: %v", err)
+	}
+	raw(t, filepath.Join(dir, "book.db"), `drop trigger no`)
+	if answers, err := b.Commit(t.Context(), pay("x", 1)); err != nil || !answers[0].Done {
+		t.Errorf("asked again: %+v, %v", answers, err)
+	}
+	if err := errors.Join(b.Check(t.Context()), b.Close(), v.Close()); err != nil {
+		t.Error(err)
+	}
+}
