@@ -123,7 +123,7 @@ func (w *Warehouse) paths(table string) []string {
 	var out []string
 	for _, f := range w.manifest.Files {
 		if f.Table == table {
-			out = append(out, filepath.Join(w.sealedDir(), f.Path))
+			out = append(out, w.sealedPath(f.Path))
 		}
 	}
 	return out

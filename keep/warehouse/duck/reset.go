@@ -185,22 +185,21 @@ func (w *Warehouse) rewrite(ctx context.Context, name, hers string, m *manifest)
 		return err
 	}
 	for i, f := range m.Files {
-		if filepath.Join(w.sealedDir(), filepath.FromSlash(f.Path)) != name {
+		if w.sealedPath(f.Path) != name {
 			continue
 		}
-		made, err := w.settleFile(to, sealedFile{Table: f.Table, Day: f.Day}, &m.Next)
-		if err != nil {
+		made := []sealedFile{{Table: f.Table, Day: f.Day}}
+		if err := w.nameFile(to, &made[0], &m.Next); err != nil {
 			return err
 		}
-		one := []sealedFile{made}
-		if err := w.countRows(ctx, one); err != nil {
+		if err := w.settleFiles(ctx, made); err != nil {
 			return err
 		}
-		if one[0].Rows != f.Rows {
-			return fmt.Errorf("%w: rewriting %s gave %d of %d rows", warehouse.ErrDamaged, f.Path, one[0].Rows, f.Rows)
+		if made[0].Rows != f.Rows {
+			return fmt.Errorf("%w: rewriting %s gave %d of %d rows", warehouse.ErrDamaged, f.Path, made[0].Rows, f.Rows)
 		}
-		m.Files[i] = one[0]
-		return w.syncDirs(one)
+		m.Files[i] = made[0]
+		return nil
 	}
 	return fmt.Errorf("%w: %s is not in the manifest", warehouse.ErrDamaged, name)
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"endcap/keep/warehouse"
 	"endcap/retail"
 	"endcap/retail/event"
@@ -102,20 +104,38 @@ func (w *Warehouse) unsealedRows(t *table, before retail.Day) string {
 		day, before, day, w.manifest.Before, seqColumn, w.manifest.Seq)
 }
 
+// sealDaysMax is how many days are written at once: each takes buffers of its
+// own for every column.
+const sealDaysMax = 32
+
 // sealTable writes one table's rows, one file or a few per day.
 func (w *Warehouse) sealTable(ctx context.Context, t *table, before retail.Day, next *int) ([]sealedFile, error) {
+	day := quoteName(t.stored[t.filed].Name)
 	where := w.unsealedRows(t, before)
-	some, err := w.writer.ask(ctx, "select count(*) from (select 1 from "+t.base()+" where "+where+" limit 1) as x")
-	if err != nil || some.Columns[0].Ints[0] == 0 {
+	found, err := w.writer.ask(ctx, "select distinct "+day+" from "+t.base()+" where "+where+" order by 1")
+	if err != nil {
 		return nil, err
 	}
+	var out []sealedFile
+	for days := range slices.Chunk(found.Columns[0].Ints, sealDaysMax) {
+		from, to := retail.Day(days[0]), retail.Day(days[len(days)-1]) //nolint:gosec // days were retail.Day
+		files, err := w.sealDays(ctx, t, fmt.Sprintf("%s and %s between date '%s' and date '%s'", where, day, from, to), next)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, files...)
+	}
+	return out, nil
+}
+
+// sealDays writes the rows under a condition, a directory per day.
+func (w *Warehouse) sealDays(ctx context.Context, t *table, where string, next *int) ([]sealedFile, error) {
 	staging := filepath.Join(w.sealedDir(), stagingName)
 	if err := os.RemoveAll(staging); err != nil {
 		return nil, err
 	}
-	day := t.stored[t.filed].Name
-	if err := w.writer.exec(ctx, "copy (select "+t.columns()+" from "+t.base()+" where "+where+" order by "+quoteName(day)+", "+seqColumn+
-		") to "+quoteText(staging)+" (format parquet, compression zstd, partition_by ("+quoteName(day)+"), write_partition_columns true, filename_pattern 'p{i}')"); err != nil {
+	if err := w.writer.exec(ctx, "copy (select "+t.columns()+" from "+t.base()+" where "+where+") to "+quoteText(staging)+
+		" (format parquet, compression zstd, partition_by ("+quoteName(t.stored[t.filed].Name)+"), write_partition_columns true, filename_pattern 'p{i}')"); err != nil {
 		return nil, err
 	}
 	found, err := filepath.Glob(filepath.Join(staging, "*", "*.parquet"))
@@ -123,56 +143,72 @@ func (w *Warehouse) sealTable(ctx context.Context, t *table, before retail.Day, 
 		return nil, err
 	}
 	slices.Sort(found)
-	var out []sealedFile
-	for _, from := range found {
+	out := make([]sealedFile, len(found))
+	for i, from := range found {
 		_, text, _ := strings.Cut(filepath.Base(filepath.Dir(from)), "=")
 		d, err := retail.ParseDay(text)
 		if err != nil {
 			return nil, err
 		}
-		f, err := w.settleFile(from, sealedFile{Table: t.Name, Day: d}, next)
-		if err != nil {
+		out[i] = sealedFile{Table: t.Name, Day: d}
+		if err := w.nameFile(from, &out[i], next); err != nil {
 			return nil, err
 		}
-		out = append(out, f)
 	}
-	if err := w.countRows(ctx, out); err != nil {
+	if err := w.settleFiles(ctx, out); err != nil {
 		return nil, err
 	}
-	return out, errors.Join(os.RemoveAll(staging), w.syncDirs(out))
+	return out, os.RemoveAll(staging)
 }
 
-// settleFile gives a written file its final name and hash and brings it to disk.
-func (w *Warehouse) settleFile(from string, f sealedFile, next *int) (sealedFile, error) {
+// nameFile gives a written file its final name.
+func (w *Warehouse) nameFile(from string, f *sealedFile, next *int) error {
 	f.Path = path.Join(f.Table, "day="+f.Day.String(), fmt.Sprintf("%d.parquet", *next))
 	*next++
-	to := filepath.Join(w.sealedDir(), filepath.FromSlash(f.Path))
+	to := w.sealedPath(f.Path)
 	if err := os.MkdirAll(filepath.Dir(to), 0o750); err != nil {
-		return f, err
+		return err
 	}
-	if err := syncPath(from); err != nil {
-		return f, err
-	}
-	if err := os.Rename(from, to); err != nil {
-		return f, err
-	}
-	var err error
-	f.SHA256, f.Bytes, err = hashFile(to)
-	return f, err
+	return os.Rename(from, to)
 }
 
-// syncDirs brings the names of new files to disk.
-func (w *Warehouse) syncDirs(files []sealedFile) error {
-	seen := map[string]bool{}
-	for _, f := range files {
-		for dir := path.Dir(f.Path); dir != "." && !seen[dir]; dir = path.Dir(dir) {
-			seen[dir] = true
-			if err := syncPath(filepath.Join(w.sealedDir(), filepath.FromSlash(dir))); err != nil {
+func (w *Warehouse) sealedPath(name string) string {
+	return filepath.Join(w.sealedDir(), filepath.FromSlash(name))
+}
+
+// syncsMax is how many files are brought to disk at the same time.
+const syncsMax = 16
+
+// settleFiles brings files and their names to disk and fills in what the
+// manifest says of them.
+func (w *Warehouse) settleFiles(ctx context.Context, files []sealedFile) error {
+	var all errgroup.Group
+	all.SetLimit(syncsMax)
+	dirs := map[string]bool{".": true}
+	for i := range files {
+		f := &files[i]
+		for dir := path.Dir(f.Path); dir != "."; dir = path.Dir(dir) {
+			dirs[dir] = true
+		}
+		all.Go(func() error {
+			if err := syncPath(w.sealedPath(f.Path)); err != nil {
 				return err
 			}
-		}
+			var err error
+			f.SHA256, f.Bytes, err = hashFile(w.sealedPath(f.Path))
+			return err
+		})
 	}
-	return syncPath(w.sealedDir())
+	if err := all.Wait(); err != nil {
+		return err
+	}
+	for dir := range dirs {
+		all.Go(func() error { return syncPath(w.sealedPath(dir)) })
+	}
+	if err := all.Wait(); err != nil {
+		return err
+	}
+	return w.countRows(ctx, files)
 }
 
 // countRows fills in how many rows each file's own footer says it has.
@@ -180,7 +216,7 @@ func (w *Warehouse) countRows(ctx context.Context, files []sealedFile) error {
 	at := map[string]int{}
 	names := make([]string, len(files))
 	for i, f := range files {
-		name := filepath.Join(w.sealedDir(), filepath.FromSlash(f.Path))
+		name := w.sealedPath(f.Path)
 		at[name], names[i] = i, quoteText(name)
 	}
 	got, err := w.writer.ask(ctx, "select file_name, num_rows from parquet_file_metadata(["+strings.Join(names, ", ")+"])")
@@ -317,7 +353,7 @@ func (w *Warehouse) Check(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		sum, size, err := hashFile(filepath.Join(w.sealedDir(), filepath.FromSlash(f.Path)))
+		sum, size, err := hashFile(w.sealedPath(f.Path))
 		switch {
 		case err != nil:
 			wrong = append(wrong, fmt.Errorf("%w: %s cannot be read: %w", warehouse.ErrDamaged, f.Path, err))
