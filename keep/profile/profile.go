@@ -62,7 +62,9 @@ type Store interface {
 	// Cursor is the last cursor applied, empty for none.
 	Cursor(ctx context.Context, follower string, partition int) (event.Cursor, error)
 	// Replace deletes every section written by a follower together with its
-	// cursors, so that it can be folded from the start. Counters stay.
+	// cursors, so that it can be folded from the start. Counters stay. One that
+	// fails or is cut short by a crash is finished by calling it again, or by
+	// opening the store again; until then Apply fails for that follower.
 	Replace(ctx context.Context, follower string, sections []Section) error
 	// Counting gives access to counters and forgetting.
 	Counting

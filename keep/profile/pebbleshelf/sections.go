@@ -133,6 +133,9 @@ func (s *Store) Apply(ctx context.Context, follower string, partition int, next 
 	defer s.life.RUnlock()
 	s.folding.RLock()
 	defer s.folding.RUnlock()
+	if s.halfway[follower] {
+		return fmt.Errorf("apply for %s: a Replace of it failed halfway and must be called again", follower)
+	}
 	c := s.cursors.of(place{follower, partition})
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -261,9 +264,11 @@ func (s *Store) Replace(ctx context.Context, follower string, sections []profile
 	if err := s.db.Set(mark, []byte(strings.Join(names, "\n")), pebble.Sync); err != nil {
 		return fmt.Errorf("replace what %s wrote: %w", follower, err)
 	}
+	s.halfway[follower] = true
 	if err := s.finishReplace(ctx, follower, names); err != nil {
 		return fmt.Errorf("replace what %s wrote: %w", follower, err)
 	}
+	delete(s.halfway, follower)
 	return nil
 }
 
@@ -315,7 +320,11 @@ func (s *Store) finishReplace(ctx context.Context, follower string, names []stri
 	return batch.Close()
 }
 
-const deleteBatch = 1 << 20 // bytes of a batch of deletions
+// What deleteSections does at once.
+const (
+	deleteBatch = 64 << 10 // bytes of a batch of deletions
+	deleteCheck = 1_024    // keys between two looks at the context
+)
 
 // deleteSections deletes the named sections of every shopper.
 func (s *Store) deleteSections(ctx context.Context, gone map[string]bool) error {
@@ -327,22 +336,20 @@ func (s *Store) deleteSections(ctx context.Context, gone map[string]bool) error 
 		return err
 	}
 	batch := s.db.NewBatch()
-	for ok := iter.First(); ok; ok = iter.Next() {
-		if !gone[string(iter.Key()[prefixSize:])] {
-			continue
+	seen := 0
+	for ok := iter.First(); ok && err == nil; ok = iter.Next() {
+		if seen++; seen%deleteCheck == 0 {
+			err = ctx.Err()
 		}
-		if err := batch.Delete(iter.Key(), nil); err != nil {
-			return errors.Join(err, batch.Close(), iter.Close())
+		if gone[string(iter.Key()[prefixSize:])] {
+			err = errors.Join(err, batch.Delete(iter.Key(), nil))
 		}
-		if batch.Len() < deleteBatch {
-			continue
+		if batch.Len() >= deleteBatch {
+			err = errors.Join(err, batch.Commit(pebble.NoSync), batch.Close())
+			batch = s.db.NewBatch()
 		}
-		if err := errors.Join(ctx.Err(), batch.Commit(pebble.NoSync), batch.Close()); err != nil {
-			return errors.Join(err, iter.Close())
-		}
-		batch = s.db.NewBatch()
 	}
-	return errors.Join(iter.Error(), iter.Close(), batch.Commit(pebble.NoSync), batch.Close())
+	return errors.Join(err, iter.Error(), iter.Close(), batch.Commit(pebble.NoSync), batch.Close())
 }
 
 // Dump calls each with every section of every shopper, in the order of shopper

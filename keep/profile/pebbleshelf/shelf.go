@@ -78,7 +78,8 @@ type Store struct {
 	life     sync.RWMutex // held for reading by every call, for writing by Close
 	closed   bool
 	closer   sync.Once
-	folding  sync.RWMutex // held for reading by Apply, for writing by Replace
+	folding  sync.RWMutex    // held for reading by Apply, for writing by Replace
+	halfway  map[string]bool // followers whose Replace failed, under folding
 	cursors  cursors
 	counting [256]sync.Mutex // Bump and Forget of a shopper, by the last byte of her ID
 	names    names
@@ -101,7 +102,7 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the profile store in %s: %w", dir, err), lock.Close())
 	}
-	s := &Store{db: db, lock: lock, dir: dir, opts: o}
+	s := &Store{db: db, lock: lock, dir: dir, opts: o, halfway: map[string]bool{}}
 	if err := s.finishReplaces(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the profile store in %s: %w", dir, err), db.Close(), lock.Close())
 	}

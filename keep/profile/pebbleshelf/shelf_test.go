@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,12 +41,15 @@ func shut(t testing.TB, s *pebbleshelf.Store) {
 
 func noon() time.Time { return time.Date(2017, 12, 4, 12, 0, 0, 0, time.UTC) }
 
+// TestSuite runs on disks in memory, one for each directory, because the suite
+// opens, syncs and compacts hundreds of times; other tests here use the real one.
 func TestSuite(t *testing.T) {
 	t.Parallel()
+	var disks sync.Map
 	profiletest.Run(t, profiletest.Setup{
 		Open: func(t *testing.T, dir string) (profile.Store, func()) {
 			t.Helper()
-			s := open(t, dir, pebbleshelf.Options{})
+			s := open(t, dir, pebbleshelf.Options{FS: diskOf(&disks, dir)})
 			return s, func() { shut(t, s) }
 		},
 		Crashing: func(t *testing.T) (profile.Store, func(*testing.T, uint64, int) profile.Store) {
@@ -62,6 +66,11 @@ func TestSuite(t *testing.T) {
 			}
 		},
 	})
+}
+
+func diskOf(disks *sync.Map, dir string) vfs.FS {
+	disk, _ := disks.LoadOrStore(dir, vfs.NewMem())
+	return disk.(vfs.FS)
 }
 
 func TestOneDirectoryHasOneOwner(t *testing.T) {
@@ -228,6 +237,9 @@ func profiles(b *testing.B, n int) *pebbleshelf.Store {
 				b.Fatal(err)
 			}
 		}
+	}
+	if err := s.Compact(b.Context()); err != nil {
+		b.Fatal(err)
 	}
 	shut(b, s)
 	return open(b, dir, pebbleshelf.Options{})

@@ -1,9 +1,11 @@
 package profiletest
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,7 +26,7 @@ func testCrash(t *testing.T, setup Setup) {
 			all.Go(func() { keepWriting(t, s, f, p, shoppers, stop) })
 		}
 	}
-	for seed := range uint64(12) {
+	for seed := range uint64(9) {
 		time.Sleep(time.Duration(1+seed*2) * time.Millisecond)
 		after := crash(t, seed, []int{100, 50, 0}[seed%3])
 		for f := range followers {
@@ -57,6 +59,7 @@ func keepWriting(t *testing.T, s profile.Store, f, partition, shoppers int, stop
 			t.Error(err)
 			return
 		}
+		time.Sleep(100 * time.Microsecond)
 	}
 }
 
@@ -82,7 +85,7 @@ func checkTogether(t *testing.T, s profile.Store, f, partition, shoppers int, se
 // testCrashInReplace lets the power fail while a follower's section is replaced:
 // either all of it is there, with the cursor, or none.
 func testCrashInReplace(t *testing.T, setup Setup) {
-	const shoppers = 20_000
+	const shoppers = 3_000
 	s, crash := setup.Crashing(t)
 	changes := make([]profile.Change, shoppers)
 	for i := range changes {
@@ -91,7 +94,7 @@ func testCrashInReplace(t *testing.T, setup Setup) {
 	mustApply(t, s, "f0", 0, 1, changes...)
 	done := make(chan error, 1)
 	go func() { done <- s.Replace(t.Context(), "f0", []profile.Section{"s_a"}) }()
-	for seed := range uint64(10) {
+	for seed := range uint64(6) {
 		checkTogether(t, crash(t, seed, []int{100, 50, 0}[seed%3]), 0, 0, shoppers, seed)
 	}
 	if err := <-done; err != nil {
@@ -102,16 +105,65 @@ func testCrashInReplace(t *testing.T, setup Setup) {
 	}
 }
 
+// endsSoon is a context that ends when it has been asked a few times.
+type endsSoon struct {
+	context.Context
+	left atomic.Int32
+}
+
+func (c *endsSoon) Err() error {
+	if c.left.Add(-1) < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// testHalfReplace cuts Replace short at different points.
+func testHalfReplace(t *testing.T, setup Setup) {
+	const shoppers = 3_000
+	s, crash := setup.Crashing(t)
+	changes := make([]profile.Change, shoppers)
+	for i := range changes {
+		changes[i] = set(uint64(i), "s_a", string(at(1)))
+	}
+	cut := 0
+	for asked := range int32(4) {
+		mustApply(t, s, "f0", 0, 1, changes...)
+		ends := &endsSoon{Context: t.Context()}
+		ends.left.Store(asked)
+		if s.Replace(ends, "f0", []profile.Section{"s_a"}) == nil {
+			continue // it looked at its context less often
+		}
+		cut++
+		checkTogether(t, crash(t, uint64(asked), 0), 0, 0, shoppers, uint64(asked))
+		first, err := s.Sections(t.Context(), "s_a", []shopper.ID{who(0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.Apply(t.Context(), "f0", 0, at(2), nil)
+		if half := first[0] == nil; half && err == nil {
+			t.Error("a follower of half a state goes on")
+		}
+		if err := s.Replace(t.Context(), "f0", []profile.Section{"s_a"}); err != nil {
+			t.Fatal(err)
+		}
+		checkTogether(t, s, 0, 0, shoppers, uint64(asked))
+	}
+	if cut == 0 {
+		t.Error("Replace does not heed its context")
+	}
+}
+
 // testHistories plays random calls against the store and plain maps.
 func testHistories(t *testing.T, setup Setup) {
-	for seed := range uint64(6) {
+	for seed := range uint64(4) {
 		t.Logf("seed %d", seed)
 		h := history{
 			t: t, setup: setup, dir: t.TempDir(), rng: rand.New(rand.NewPCG(seed, 5)),
 			sections: map[uint64]map[string]string{}, counts: map[uint64]map[string]int{}, cursors: map[string]int{},
 		}
 		h.s, h.shut = setup.Open(t, h.dir)
-		for range 300 {
+		for range 200 {
 			h.step()
 		}
 		h.compare()

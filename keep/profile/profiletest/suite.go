@@ -42,6 +42,7 @@ func Run(t *testing.T, setup Setup) {
 		"a profile is of one instant":                     testInstant,
 		"power fails and values stay with their cursors":  testCrash,
 		"power fails while a section is replaced":         testCrashInReplace,
+		"a replace cut short is not half a state":         testHalfReplace,
 		"replacing deletes a follower's sections alone":   testReplace,
 		"a counter stops at its bound, whoever counts":    testBumpRace,
 		"counters count, end and make room":               testCounters,

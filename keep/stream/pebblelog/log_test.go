@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,12 +41,15 @@ func shut(t testing.TB, l *pebblelog.Log) {
 
 func noon() time.Time { return time.Date(2017, 12, 4, 12, 0, 0, 0, time.UTC) }
 
+// TestSuite runs on disks in memory, one for each directory, because the suite
+// opens, syncs and compacts hundreds of times; other tests here use the real one.
 func TestSuite(t *testing.T) {
 	t.Parallel()
+	var disks sync.Map
 	streamtest.Run(t, streamtest.Setup{
 		Open: func(t *testing.T, dir string, now retail.Clock) (stream.Stream, func()) {
 			t.Helper()
-			l := open(t, dir, pebblelog.Options{Now: now})
+			l := open(t, dir, pebblelog.Options{Now: now, FS: diskOf(&disks, dir)})
 			return l, func() { shut(t, l) }
 		},
 		Crashing: func(t *testing.T, now retail.Clock) (stream.Stream, func(*testing.T, uint64, int) stream.Stream) {
@@ -62,6 +66,11 @@ func TestSuite(t *testing.T) {
 			}
 		},
 	})
+}
+
+func diskOf(disks *sync.Map, dir string) vfs.FS {
+	disk, _ := disks.LoadOrStore(dir, vfs.NewMem())
+	return disk.(vfs.FS)
 }
 
 func TestOneDirectoryHasOneOwner(t *testing.T) {

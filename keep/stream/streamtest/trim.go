@@ -190,7 +190,7 @@ func testBig(t *testing.T, setup Setup) {
 	big := lasting(t, "big", 0, 1, "x")
 	big.Bytes = append(big.Bytes, make([]byte, event.FactMax-len(big.Bytes))...)
 	facts := []event.Packed{big}
-	for i := range 20_000 {
+	for i := range 5_000 {
 		facts = append(facts, lasting(t, id(i), 0, uint64(i), "some words to make it as long as a small one"))
 	}
 	two := big
