@@ -42,7 +42,8 @@ type People interface {
 	Consents(ctx context.Context, rs []ingest.Consent, from ingest.From) (ingest.Result, error)
 }
 
-// Desk is where everything that was read goes; know/ingest's Desk fits.
+// Desk is where everything that was read goes; know/ingest's Desk fits. It owns
+// the items it is given, but their Raw bytes only until it returns.
 type Desk interface {
 	Trade
 	People
@@ -104,7 +105,7 @@ func Load(ctx context.Context, o LoadOptions) (Summary, error) {
 	}
 	feed, err := o.Mapping.Feed(o.Kind)
 	if err != nil {
-		return Summary{}, err //nolint:wrapcheck // it is for the operator as it is
+		return Summary{}, err
 	}
 	l := &loader{LoadOptions: o, feed: feed, began: o.Clock(), from: ingest.From{Door: Door, Name: SourceName(o.Mapping, o.Kind, o.File)}}
 	err = l.load(ctx)
@@ -142,7 +143,7 @@ func (l *loader) load(ctx context.Context) error {
 	}
 	src, err := rows.Open(l.File, l.feed)
 	if err != nil {
-		return err //nolint:wrapcheck // it is for the operator as it is
+		return err
 	}
 	if l.state.Line > 0 {
 		if err := src.Seek(rows.Position{Offset: l.state.Offset, Line: l.state.Line}); err != nil {
@@ -205,7 +206,7 @@ func (l *loader) run(ctx context.Context, src rows.Source) error {
 		cancel()
 	}
 	close(batches)
-	for range blocks { //nolint:revive // the reader must not wait for a receiver
+	for range blocks {
 	}
 	stages.Wait()
 	return firstErr(deskErr, readErr, gatherErr, cancelled)
@@ -234,7 +235,7 @@ func read(ctx context.Context, src rows.Source, blocks chan<- *rows.Block) error
 			return nil
 		}
 		if err != nil {
-			return err //nolint:wrapcheck // it is for the operator as it is
+			return err
 		}
 		select {
 		case blocks <- b:
@@ -276,11 +277,16 @@ func (l *loader) gather(ctx context.Context, blocks <-chan *rows.Block, readErr 
 
 // newGatherer gathers receipts within the wanted days and sends them.
 func (l *loader) newGatherer(send sender) *gatherer {
-	g := newGatherer(l.feed, func(b *batch) error {
+	var g *gatherer
+	g = newGatherer(l.feed, func(b *batch) error {
 		return send(func(ctx context.Context) error {
 			res, err := l.Desk.Receipts(ctx, b.receipts, l.from)
 			if err != nil {
-				return err //nolint:wrapcheck // the desk says what it did
+				return err
+			}
+			select {
+			case g.arenas <- b.raw[:0]:
+			default:
 			}
 			return l.stored(&res, b)
 		})

@@ -84,6 +84,7 @@ type gatherer struct {
 	give      func(*batch) error
 	skipped   counts
 	cache     keyCache
+	arenas    chan []byte // raw bytes of batches that the desk is done with
 	fields    fieldSet
 }
 
@@ -100,7 +101,7 @@ type fieldSet struct {
 func newGatherer(feed *mapping.Feed, give func(*batch) error) *gatherer {
 	g := &gatherer{
 		feed: feed, open: make(map[string]*group, openMax), openMax: openMax, linesMax: openLinesMax,
-		from: minTime, to: maxTime, give: give, lastGiven: -1,
+		from: minTime, to: maxTime, give: give, lastGiven: -1, arenas: make(chan []byte, 2),
 	}
 	g.oldest.next, g.oldest.prev = &g.oldest, &g.oldest
 	f := &g.fields
@@ -468,7 +469,7 @@ func (g *gatherer) describe(r *group, out *ingest.Receipt) {
 	if r.version < 0 || r.version > 1<<31 {
 		fail("version", fmt.Errorf("version %d is none: versions count from 0", r.version))
 	}
-	out.Version = uint32(max(0, r.version)) //nolint:gosec // checked above
+	out.Version = uint32(max(0, r.version))
 	out.At = micro(r.at)
 	for k, value := range r.keys {
 		if value == "" || f.keys[k] == nil {
@@ -529,7 +530,12 @@ func (g *gatherer) flush() error {
 			}
 		}
 	}
-	g.now = &batch{slab: b.slab, raw: make([]byte, 0, len(b.raw)+len(b.raw)/8), receipts: make([]ingest.Receipt, 0, batchMax+64)}
+	g.now = &batch{slab: b.slab, receipts: make([]ingest.Receipt, 0, batchMax+64)}
+	select {
+	case g.now.raw = <-g.arenas:
+	default:
+		g.now.raw = make([]byte, 0, len(b.raw)+len(b.raw)/8)
+	}
 	return g.give(b)
 }
 
@@ -571,7 +577,7 @@ func (c *keyCache) key(kind int, value string, field *mapping.Field) (shopper.Ke
 	}
 	key, err := shopper.ParseKey(shopper.KeyKind(field.Name.String()), word)
 	if err != nil {
-		return shopper.Key{}, err //nolint:wrapcheck // it names the kind, never the key
+		return shopper.Key{}, err
 	}
 	c[kind].value, c[kind].key = value, key
 	return key, nil

@@ -45,7 +45,7 @@ func Replay(ctx context.Context, desk Desk, named func(name string) (*mapping.Ma
 	}
 	feed, err := m.Feed(mapping.Kind(kind))
 	if err != nil {
-		return err //nolint:wrapcheck // it is for the operator as it is
+		return err
 	}
 	b, err := rows.ReadRaw(r.Raw, feed, headed(file, r.Raw, feed))
 	if err != nil {
@@ -80,7 +80,7 @@ func replayBlock(ctx context.Context, desk Desk, feed *mapping.Feed, b *rows.Blo
 		if err != nil {
 			return err
 		}
-		return res.Taken() //nolint:wrapcheck // it is ingest.ErrStill
+		return res.Taken()
 	}
 	var all []ingest.Receipt
 	g := newGatherer(feed, func(got *batch) error {
@@ -95,7 +95,7 @@ func replayBlock(ctx context.Context, desk Desk, feed *mapping.Feed, b *rows.Blo
 	}
 	res, err := desk.Receipts(ctx, all, from)
 	if err != nil {
-		return err //nolint:wrapcheck // the desk says what it did
+		return err
 	}
-	return res.Taken() //nolint:wrapcheck // it is ingest.ErrStill
+	return res.Taken()
 }

@@ -39,7 +39,7 @@ func openState(path, file, load string) (*state, error) {
 	if path == "" {
 		return now, nil
 	}
-	b, err := os.ReadFile(path) //nolint:gosec // the caller names it
+	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return now, nil
 	}
@@ -59,7 +59,7 @@ func openState(path, file, load string) (*state, error) {
 }
 
 func identify(file string) (*state, error) {
-	f, err := os.Open(file) //nolint:gosec // the operator names the file
+	f, err := os.Open(file)
 	if err != nil {
 		return nil, cannotOpen(err)
 	}

@@ -60,7 +60,7 @@ func (l *loader) loadScattered(ctx context.Context) error {
 func (l *loader) dealAndLoad(ctx context.Context, dir string) error {
 	src, err := rows.Open(l.File, l.feed)
 	if err != nil {
-		return err //nolint:wrapcheck // it is for the operator as it is
+		return err
 	}
 	l.meter = newMeter(l, src)
 	l.meter.sort = true
@@ -102,7 +102,7 @@ func (l *loader) deal(ctx context.Context, src rows.Source, dir string) (err err
 			return nil
 		}
 		if err != nil {
-			return err //nolint:wrapcheck // it is for the operator as it is
+			return err
 		}
 		if err := l.dealBlock(ctx, b, &out, dir); err != nil {
 			return err
@@ -133,7 +133,7 @@ func (l *loader) dealBlock(ctx context.Context, b *rows.Block, out *[piles]*pile
 		}
 		n := xxhash.Sum64String(id) % piles
 		if out[n] == nil {
-			p, err := newPile(pilePath(dir, int(n)), b.Header()) //nolint:gosec // below piles
+			p, err := newPile(pilePath(dir, int(n)), b.Header())
 			if err != nil {
 				return err
 			}
@@ -146,7 +146,7 @@ func (l *loader) dealBlock(ctx context.Context, b *rows.Block, out *[piles]*pile
 	for part := range slices.Chunk(refused, batchMax) {
 		res, err := l.Desk.Receipts(ctx, part, l.from)
 		if err != nil {
-			return err //nolint:wrapcheck // the desk says what it did
+			return err
 		}
 		l.sum.Desk.Add(&res.Summary)
 	}
@@ -156,7 +156,7 @@ func (l *loader) dealBlock(ctx context.Context, b *rows.Block, out *[piles]*pile
 func newPile(path string, header []byte) (*pile, error) {
 	p := &pile{}
 	for i, name := range []string{path, path + ".lines"} {
-		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // in a folder of our own
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
 			return nil, fmt.Errorf("make a pile: %w", err)
 		}
@@ -173,7 +173,7 @@ func (p *pile) add(raw []byte, line int64) error {
 		err = p.rows.WriteByte('\n')
 	}
 	if err == nil {
-		_, err = p.lines.Write(binary.AppendUvarint(nil, uint64(line))) //nolint:gosec // lines count from 1
+		_, err = p.lines.Write(binary.AppendUvarint(nil, uint64(line)))
 	}
 	if err != nil {
 		return fmt.Errorf("write a pile: %w", err)
@@ -197,7 +197,7 @@ func (p *pile) close() error {
 // loadPile loads one pile as a file of its own, with the lines' numbers in the
 // file they came from.
 func (l *loader) loadPile(ctx context.Context, path string) error {
-	lines, err := os.Open(path + ".lines") //nolint:gosec // in a folder of our own
+	lines, err := os.Open(path + ".lines")
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -207,7 +207,7 @@ func (l *loader) loadPile(ctx context.Context, path string) error {
 	defer func() { _ = lines.Close() }()
 	src, err := rows.OpenRaw(path, l.feed, l.headed)
 	if err != nil {
-		return err //nolint:wrapcheck // it says enough
+		return err
 	}
 	err = l.run(ctx, &renumbered{src, bufio.NewReader(lines)})
 	if e := src.Close(); err == nil {
@@ -226,14 +226,14 @@ type renumbered struct {
 func (r *renumbered) Next() (*rows.Block, error) {
 	b, err := r.Source.Next()
 	if err != nil {
-		return b, err //nolint:wrapcheck // it says enough
+		return b, err
 	}
 	for i := range b.Line {
 		n, err := binary.ReadUvarint(r.lines)
 		if err != nil {
 			return nil, fmt.Errorf("read a pile's lines: %w", err)
 		}
-		b.Line[i] = int64(n) //nolint:gosec // it was one
+		b.Line[i] = int64(n)
 	}
 	return b, nil
 }

@@ -31,7 +31,7 @@ const (
 // and Parquet by their first bytes, CSV and NDJSON by the name's ending, or
 // else by the first character.
 func Open(path string, feed *mapping.Feed) (Source, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, &retail.Error{Kind: retail.Invalid, Field: "file", Say: "cannot open it", Cure: "check its name and rights", Err: err}
 	}
@@ -93,7 +93,7 @@ func open(f *os.File, feed *mapping.Feed) (Source, error) {
 // OpenRaw opens a file of raw rows as Block.Raw gives them. headed says that
 // they follow a Block's Header.
 func OpenRaw(path string, feed *mapping.Feed, headed bool) (Source, error) {
-	f, err := os.Open(path) //nolint:gosec // the caller made it
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open raw rows: %w", err)
 	}
@@ -227,7 +227,7 @@ type countingReader struct {
 func (c countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.used.Add(int64(n))
-	return n, err //nolint:wrapcheck // io.EOF must pass as it is
+	return n, err
 }
 
 // boundedReader stops a bomb while it unpacks.
@@ -242,5 +242,5 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 	if b.s.out > UnpackedMax || b.s.out > ratioFrom && b.s.out/RatioMax > b.s.used.Load() {
 		return 0, errBomb
 	}
-	return n, err //nolint:wrapcheck // io.EOF must pass as it is
+	return n, err
 }

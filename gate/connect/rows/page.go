@@ -178,7 +178,7 @@ func (c *pageColumn) convert(from values) error {
 			if d.bad == nil {
 				d.bad = map[int32]*complaint{}
 			}
-			d.bad[int32(i)] = bad //nolint:gosec // a dictionary has at most 2^31 values
+			d.bad[int32(i)] = bad
 		}
 	}
 	if c.Name.Form() == mapping.Text {
@@ -378,7 +378,7 @@ func (c *pageColumn) instantAt(v *values, i int) (int64, *complaint) {
 	switch {
 	case v.kind == encoding.Int96:
 		x := v.v.Int96()[i]
-		nanos := int64(uint64(x[1])<<32 | uint64(x[0])) //nolint:gosec // checked below
+		nanos := int64(uint64(x[1])<<32 | uint64(x[0]))
 		days := int64(x[2]) - julian
 		if nanos < 0 || nanos >= 86_400e9 {
 			return Absent, badTime(nil)

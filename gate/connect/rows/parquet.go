@@ -33,7 +33,8 @@ type parquet struct {
 	used   atomic.Int64
 	groups []pq.RowGroup
 	fields []*mapping.Field
-	leaves []int // column index by field; -1 where the file lacks an optional one
+	digits []bool // by field: its texts are whole numbers
+	leaves []int  // column index by field; -1 where the file lacks an optional one
 	cols   []*pageColumn
 	group  int   // the next row group
 	left   int64 // rows left in the open one
@@ -111,7 +112,7 @@ func (p *parquet) bind(root *pq.Column) error {
 	for _, c := range root.Columns() {
 		have = append(have, c.Name())
 	}
-	p.leaves = make([]int, len(p.fields))
+	p.leaves, p.digits = make([]int, len(p.fields)), make([]bool, len(p.fields))
 	for i, f := range p.fields {
 		p.leaves[i] = -1
 		for _, c := range root.Columns() {
@@ -125,6 +126,8 @@ func (p *parquet) bind(root *pq.Column) error {
 				}
 			}
 			p.leaves[i] = c.Index()
+			kind := c.Type().Kind()
+			p.digits[i] = kind == pq.Int64 || kind == pq.Int32
 		}
 		if p.leaves[i] < 0 && !f.Optional {
 			return noColumn(f.Column, have)
@@ -223,7 +226,7 @@ func (p *parquet) Next() (b *Block, err error) {
 	}
 	n := int(min(p.left, parquetRows))
 	b = newBlock(p.fields, n)
-	b.N, b.Start, b.raw = n, Position{Line: p.row}, parquetRaw{p, b}
+	b.N, b.Start, b.raw = n, Position{Line: p.row}, &parquetRaw{p: p, b: b}
 	for i := range n {
 		b.Line = append(b.Line, p.row+int64(i)+1)
 	}
@@ -252,26 +255,40 @@ func blankColumn(b *Block, f *mapping.Field) {
 }
 
 // parquetRaw writes rows as CSV, since a column store has no rows of its own.
+// Rows of one receipt mostly share their time, so the last one is kept as text.
 type parquetRaw struct {
-	p *parquet
-	b *Block
+	p    *parquet
+	b    *Block
+	at   int64
+	time []byte
 }
 
-func (r parquetRaw) header() []byte { return r.p.head }
+func (r *parquetRaw) header() []byte { return r.p.head }
 
-func (r parquetRaw) appendRaw(dst []byte, row int) []byte {
-	feed := r.p.feed
-	for i, f := range r.p.fields {
+func (r *parquetRaw) appendRaw(dst []byte, row int) []byte {
+	p, feed := r.p, r.p.feed
+	for i, f := range p.fields {
 		if i > 0 {
 			dst = append(dst, feed.Delimiter)
 		}
 		if f.Name.Form() == mapping.Text {
-			dst = appendCSV(dst, r.b.Text[f.Name][row], feed.Delimiter)
+			if p.digits[i] {
+				dst = append(dst, r.b.Text[f.Name][row]...)
+			} else {
+				dst = appendCSV(dst, r.b.Text[f.Name][row], feed.Delimiter)
+			}
 			continue
 		}
 		v := r.b.Num[f.Name][row]
-		if v == Absent {
+		switch v {
+		case Absent:
 			continue
+		case 0:
+			if f.Name.Form() != mapping.Instant {
+				dst = append(dst, '0')
+				continue
+			}
+		default:
 		}
 		switch f.Name.Form() {
 		case mapping.Money:
@@ -282,7 +299,10 @@ func (r parquetRaw) appendRaw(dst []byte, row int) []byte {
 		case mapping.Pieces:
 			dst = appendAmount(dst, v, 3, feed)
 		case mapping.Instant:
-			dst = appendInstant(dst, v)
+			if v != r.at || r.time == nil {
+				r.at, r.time = v, appendInstant(r.time[:0], v)
+			}
+			dst = append(dst, r.time...)
 		default:
 			dst = strconv.AppendInt(dst, v, 10)
 		}
@@ -358,5 +378,5 @@ type countingReaderAt struct {
 func (c *countingReaderAt) ReadAt(b []byte, off int64) (int, error) {
 	n, err := c.r.ReadAt(b, off)
 	c.used.Add(int64(n))
-	return n, err //nolint:wrapcheck // io.EOF must pass as it is
+	return n, err
 }

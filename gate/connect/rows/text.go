@@ -141,8 +141,8 @@ func (t *text) cut(buf []byte) (*Block, int) {
 		t.pos.Offset += int64(e.next)
 		switch {
 		case len(bytes.TrimRight(row, "\r")) > 0 || e.broken != nil:
-			raw.start = append(raw.start, int32(used))                     //nolint:gosec // a buffer is far below 2 GB
-			raw.end = append(raw.end, int32(used+min(len(row), RawMax+1))) //nolint:gosec // a buffer is far below 2 GB
+			raw.start = append(raw.start, int32(used))
+			raw.end = append(raw.end, int32(used+min(len(row), RawMax+1)))
 			b.add(t, row, line, e.broken)
 		case b.N == 0:
 			b.Start = t.pos
