@@ -34,7 +34,7 @@ type Ports struct {
 
 // People finds a shopper by her keys without making one; know/identity fits it.
 type People interface {
-	Find(ctx context.Context, sets [][]shopper.Key) ([]shopper.ID, error)
+	Find(ctx context.Context, keys []shopper.Key) (shopper.ID, error)
 }
 
 // Decider answers a visit; sell/decide fits it.
@@ -168,12 +168,8 @@ func (h *handler) request(ctx context.Context, in *Visit) (*decide.Request, erro
 	if err != nil || len(keys) == 0 {
 		return req, err
 	}
-	who, err := h.People.Find(ctx, [][]shopper.Key{keys})
-	if err != nil {
-		return nil, err
-	}
-	req.Shopper = who[0]
-	return req, nil
+	req.Shopper, err = h.People.Find(ctx, keys)
+	return req, err
 }
 
 func tooMany(field string, most int) error {

@@ -1,0 +1,302 @@
+package trade
+
+import (
+	"context"
+	"net/http"
+
+	"endcap/gate/api"
+	"endcap/retail"
+	"endcap/retail/audience"
+	"endcap/retail/catalog"
+	"endcap/retail/media"
+	"endcap/sell/campaign"
+)
+
+// Campaign is what an advertiser wants to reach, on the wire.
+type Campaign struct {
+	ID         string      `json:"id,omitempty" readOnly:"true"`
+	Advertiser string      `json:"advertiser" maxLength:"64"`
+	Name       string      `json:"name" maxLength:"200"`
+	Flight     Flight      `json:"flight"`
+	Halo       catalog.Set `json:"halo,omitempty" doc:"products whose sales it may claim beside the advertised ones, usually the brand"`
+	ControlPPM *int        `json:"control_ppm,omitempty" minimum:"0" maximum:"500000" doc:"share of shoppers held out, parts per million; 100000 where absent, because every campaign proves itself"`
+	WindowDays int         `json:"window_days,omitempty" minimum:"1" maximum:"90" default:"14" doc:"how long after a touch a sale may be attributed"`
+}
+
+// controlDefault is the share held out where a campaign says nothing.
+const controlDefault = 100_000
+
+// LineItem is one bookable part of a campaign, on the wire.
+type LineItem struct {
+	ID          string    `json:"id,omitempty" readOnly:"true"`
+	Campaign    string    `json:"campaign" maxLength:"64"`
+	Name        string    `json:"name" maxLength:"200"`
+	Products    []string  `json:"products" minItems:"1" maxItems:"500" doc:"the advertised products"`
+	Placements  []string  `json:"placements,omitempty" doc:"where it may run; absent for every placement"`
+	Keywords    []string  `json:"keywords,omitempty" doc:"searches it targets"`
+	Categories  []string  `json:"categories,omitempty" doc:"category pages it targets"`
+	Audience    string    `json:"audience,omitempty" maxLength:"64" doc:"who may see it; absent for everybody"`
+	Bid         api.Money `json:"bid" doc:"the most it pays for a click"`
+	BudgetDaily api.Money `json:"budget_daily"`
+	BudgetTotal api.Money `json:"budget_total"`
+	CapPerDay   int       `json:"cap_per_day,omitempty" minimum:"0" maximum:"1000" doc:"most times one shopper may be shown it in a day; 0 for no cap"`
+	Flight      Flight    `json:"flight"`
+	Paused      bool      `json:"paused,omitempty"`
+	Left        *Left     `json:"today,omitempty" readOnly:"true" doc:"how it stands today"`
+}
+
+// Left is how a line item stands today.
+type Left struct {
+	Day   string    `json:"day" format:"date"`
+	Left  api.Money `json:"left" doc:"what it can still promise today"`
+	Short bool      `json:"short,omitempty" doc:"its wallet could not pay for the whole day"`
+}
+
+func writeCampaign(h campaign.Held[media.Campaign]) Campaign {
+	c := &h.Terms
+	return Campaign{string(c.ID), string(c.Advertiser), c.Name, flightOf(c.Flight), c.Halo, &c.ControlPPM, c.WindowDays}
+}
+
+func mountCampaigns(s *api.Server, h *handler) {
+	api.Register(s, operation("list-campaigns", http.MethodGet, "/v1/campaigns", "List campaigns."), h.listCampaigns)
+	api.Register(s, operation("get-campaign", http.MethodGet, "/v1/campaigns/{id}", "Read a campaign."), h.getCampaign)
+	api.Register(s, operation("put-campaign", http.MethodPut, "/v1/campaigns/{id}", "Make or change a campaign."), h.putCampaign)
+	api.Register(s, operation("remove-campaign", http.MethodDelete, "/v1/campaigns/{id}", "Remove a campaign."), h.removeCampaign)
+}
+
+func (h *handler) listCampaigns(ctx context.Context, in *page) (*many[Campaign], error) {
+	who := api.Caller(ctx)
+	held, err := h.Book.Campaigns(ctx, campaign.Page{After: in.After, Limit: min(in.Limit, h.pageMax), Advertiser: who.Advertiser})
+	if err != nil {
+		return nil, err
+	}
+	return manyOf(held, in.Limit, writeCampaign, func(c campaign.Held[media.Campaign]) string { return string(c.Terms.ID) }), nil
+}
+
+// campaignOf finds a campaign that the caller may know of.
+func (h *handler) campaignOf(ctx context.Context, id string) (campaign.Held[media.Campaign], error) {
+	held, err := h.Book.Campaign(ctx, media.CampaignID(id))
+	if err != nil {
+		return held, err
+	}
+	if who := api.Caller(ctx); !who.Sees(held.Terms.Advertiser) {
+		return campaign.Held[media.Campaign]{}, missing("campaign")
+	}
+	return held, nil
+}
+
+func (h *handler) getCampaign(ctx context.Context, in *which) (*one[Campaign], error) {
+	held, err := h.campaignOf(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &one[Campaign]{etag(held.Version), writeCampaign(held)}, nil
+}
+
+type putCampaign struct {
+	edit
+	Body Campaign
+}
+
+func (h *handler) putCampaign(ctx context.Context, in *putCampaign) (*one[Campaign], error) {
+	e, err := in.of(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if who := api.Caller(ctx); !who.Sees(media.AdvertiserID(in.Body.Advertiser)) {
+		return nil, &retail.Error{Kind: retail.Invalid, Field: "advertiser", Say: "no such advertiser"}
+	}
+	if _, err := h.campaignOf(ctx, in.ID); retail.KindOf(err) == retail.NotFound && e.Version > 0 {
+		return nil, err
+	}
+	c := media.Campaign{
+		ID: media.CampaignID(in.ID), Advertiser: media.AdvertiserID(in.Body.Advertiser), Name: in.Body.Name,
+		Halo: in.Body.Halo, ControlPPM: controlDefault, WindowDays: in.Body.WindowDays,
+	}
+	if in.Body.ControlPPM != nil {
+		c.ControlPPM = *in.Body.ControlPPM
+	}
+	if c.Flight, err = in.Body.Flight.days(); err != nil {
+		return nil, err
+	}
+	version, err := h.Book.PutCampaign(ctx, c, e)
+	if err != nil {
+		return nil, err
+	}
+	return &one[Campaign]{etag(version), writeCampaign(campaign.Held[media.Campaign]{Terms: c})}, nil
+}
+
+func (h *handler) removeCampaign(ctx context.Context, in *edit) (*struct{}, error) {
+	e, err := in.remove(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := h.campaignOf(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	_, err = h.Book.RemoveCampaign(ctx, media.CampaignID(in.ID), e)
+	return nil, err
+}
+
+func (h *handler) writeLineItem(l *media.LineItem, currency retail.Currency) LineItem {
+	out := LineItem{
+		ID: string(l.ID), Campaign: string(l.Campaign), Name: l.Name, Products: texts(l.Products), Placements: texts(l.Placements),
+		Keywords: l.Keywords, Categories: texts(l.Categories), Audience: string(l.Audience), Bid: api.MoneyOf(l.Bid, currency),
+		BudgetDaily: api.MoneyOf(l.BudgetDaily, currency), BudgetTotal: api.MoneyOf(l.BudgetTotal, currency),
+		CapPerDay: l.CapPerDay, Flight: flightOf(l.Flight), Paused: l.Paused,
+	}
+	if s, ok := h.Book.Standing(l.ID); ok {
+		out.Left = &Left{s.Day.String(), api.MoneyOf(s.Left.Amount, s.Left.Currency), s.Short}
+	}
+	return out
+}
+
+func texts[T ~string](in []T) []string {
+	out := make([]string, len(in))
+	for i, v := range in {
+		out[i] = string(v)
+	}
+	return out
+}
+
+func words[T ~string](in []string) []T {
+	out := make([]T, len(in))
+	for i, v := range in {
+		out[i] = T(v)
+	}
+	return out
+}
+
+func mountLineItems(s *api.Server, h *handler) {
+	api.Register(s, operation("list-line-items", http.MethodGet, "/v1/line-items", "List line items."), h.listLineItems)
+	api.Register(s, operation("get-line-item", http.MethodGet, "/v1/line-items/{id}", "Read a line item."), h.getLineItem)
+	api.Register(s, operation("put-line-item", http.MethodPut, "/v1/line-items/{id}", "Make or change a line item."), h.putLineItem)
+	api.Register(s, operation("remove-line-item", http.MethodDelete, "/v1/line-items/{id}", "Remove a line item."), h.removeLineItem)
+}
+
+type lineItemPage struct {
+	page
+	Campaign string `query:"campaign" maxLength:"64" doc:"only of this campaign"`
+}
+
+func (h *handler) listLineItems(ctx context.Context, in *lineItemPage) (*many[LineItem], error) {
+	who := api.Caller(ctx)
+	held, err := h.Book.LineItems(ctx, campaign.Page{
+		After: in.After, Limit: min(in.Limit, h.pageMax), Advertiser: who.Advertiser, Campaign: media.CampaignID(in.Campaign),
+	})
+	if err != nil {
+		return nil, err
+	}
+	currencies, err := h.currencies(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return manyOf(held, in.Limit, func(l campaign.Held[media.LineItem]) LineItem {
+		return h.writeLineItem(&l.Terms, currencies[l.Terms.Advertiser])
+	}, func(l campaign.Held[media.LineItem]) string { return string(l.Terms.ID) }), nil
+}
+
+// currencies maps advertisers to the currency of their money.
+func (h *handler) currencies(ctx context.Context) (map[media.AdvertiserID]retail.Currency, error) {
+	out := make(map[media.AdvertiserID]retail.Currency)
+	for after := ""; ; {
+		held, err := h.Book.Advertisers(ctx, campaign.Page{After: after, Limit: h.pageMax})
+		if err != nil || len(held) == 0 {
+			return out, err
+		}
+		for _, a := range held {
+			out[a.Terms.ID] = a.Terms.Currency
+			after = string(a.Terms.ID)
+		}
+	}
+}
+
+// lineItemOf finds a line item that the caller may know of, and its currency.
+func (h *handler) lineItemOf(ctx context.Context, id string) (campaign.Held[media.LineItem], retail.Currency, error) {
+	held, err := h.Book.LineItem(ctx, media.LineItemID(id))
+	if err != nil {
+		return held, "", err
+	}
+	if who := api.Caller(ctx); !who.Sees(held.Terms.Advertiser) {
+		return campaign.Held[media.LineItem]{}, "", missing("line_item")
+	}
+	payer, err := h.Book.Advertiser(ctx, held.Terms.Advertiser)
+	return held, payer.Terms.Currency, err
+}
+
+func (h *handler) getLineItem(ctx context.Context, in *which) (*one[LineItem], error) {
+	held, currency, err := h.lineItemOf(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &one[LineItem]{etag(held.Version), h.writeLineItem(&held.Terms, currency)}, nil
+}
+
+type putLineItem struct {
+	edit
+	Body LineItem
+}
+
+func (h *handler) putLineItem(ctx context.Context, in *putLineItem) (*one[LineItem], error) {
+	e, err := in.of(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := h.lineItemOf(ctx, in.ID); retail.KindOf(err) == retail.NotFound && e.Version > 0 {
+		return nil, err
+	}
+	of, err := h.campaignOf(ctx, in.Body.Campaign)
+	if err != nil {
+		return nil, &retail.Error{Kind: retail.Invalid, Field: "campaign", Say: "no such campaign", Err: err}
+	}
+	payer, err := h.Book.Advertiser(ctx, of.Terms.Advertiser)
+	if err != nil {
+		return nil, err
+	}
+	l, err := readLineItem(in.ID, &in.Body, &payer.Terms)
+	if err != nil {
+		return nil, err
+	}
+	if l.Audience != "" {
+		if l.AudienceSize, err = h.Audiences.Booked(ctx, l.Audience); err != nil {
+			return nil, err
+		}
+	}
+	version, err := h.Book.PutLineItem(ctx, *l, e)
+	if err != nil {
+		return nil, err
+	}
+	return &one[LineItem]{etag(version), h.writeLineItem(l, payer.Terms.Currency)}, nil
+}
+
+func readLineItem(id string, in *LineItem, payer *media.Advertiser) (*media.LineItem, error) {
+	l := &media.LineItem{
+		ID: media.LineItemID(id), Campaign: media.CampaignID(in.Campaign), Advertiser: payer.ID, Name: in.Name,
+		Products: words[catalog.ProductID](in.Products), Placements: words[media.PlacementID](in.Placements), Keywords: in.Keywords,
+		Categories: words[catalog.Category](in.Categories), Audience: audience.ID(in.Audience), CapPerDay: in.CapPerDay, Paused: in.Paused,
+	}
+	var err error
+	for _, m := range [...]struct {
+		to    *retail.Micros
+		field string
+		money api.Money
+	}{{&l.Bid, "bid", in.Bid}, {&l.BudgetDaily, "budget_daily", in.BudgetDaily}, {&l.BudgetTotal, "budget_total", in.BudgetTotal}} {
+		if *m.to, err = m.money.In(m.field, payer.Currency); err != nil {
+			return nil, err
+		}
+	}
+	l.Flight, err = in.Flight.days()
+	return l, err
+}
+
+func (h *handler) removeLineItem(ctx context.Context, in *edit) (*struct{}, error) {
+	e, err := in.remove(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := h.lineItemOf(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	_, err = h.Book.RemoveLineItem(ctx, media.LineItemID(in.ID), e)
+	return nil, err
+}

@@ -1,0 +1,162 @@
+// Package trade is the door for those who sell and buy advertising: placements,
+// advertisers with their wallets, campaigns, line items, audiences. An
+// advertiser's key sees and changes only that advertiser's own things; whatever
+// belongs to somebody else is answered as if it did not exist.
+//
+// On the road of a receipt, terms are set up here before any visit comes.
+package trade
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"endcap/gate/access"
+	"endcap/gate/api"
+	"endcap/retail"
+	"endcap/sell/campaign"
+)
+
+// Ports are what the door speaks to.
+type Ports struct {
+	Book      *campaign.Book
+	Audiences Audiences
+	Currency  retail.Currency // of placements
+}
+
+// Mount adds the door to a server.
+func Mount(s *api.Server, p Ports) {
+	h := &handler{p, s.Limits.PageMax}
+	mountAdvertisers(s, h)
+	mountPlacements(s, h)
+	mountCampaigns(s, h)
+	mountLineItems(s, h)
+	mountAudiences(s, h)
+}
+
+type handler struct {
+	Ports
+	pageMax int
+}
+
+// operation is a documented route of the door. Reports may read what trade may
+// write.
+func operation(id, method, path, summary string) huma.Operation {
+	op := huma.Operation{OperationID: id, Method: method, Path: path, Tags: []string{"trade"}, Summary: summary, Security: api.Needs(access.Trade)}
+	switch method {
+	case http.MethodGet:
+		op.Security = api.Needs(access.Trade, access.Reports)
+	case http.MethodPut:
+		op.Description = "If-None-Match: * makes it new; If-Match with its ETag changes that version; with neither it is made where its id is free."
+	case http.MethodDelete:
+		op.Description = "If-Match names the version that is removed. Its versions stay for the audit."
+		op.DefaultStatus = http.StatusNoContent
+	}
+	return op
+}
+
+// which names the thing and, for edits, the version it stands at.
+type which struct {
+	ID string `path:"id" maxLength:"64"`
+}
+
+// edit is the head of every PUT and DELETE.
+type edit struct {
+	which
+	Match     string `header:"If-Match" maxLength:"24" doc:"the ETag of the version to change"`
+	NoneMatch string `header:"If-None-Match" maxLength:"24" doc:"* to make something new"`
+	Once      string `header:"Idempotency-Key" maxLength:"100" doc:"the same request again has the same effect once"`
+}
+
+// of is the Edit that the headers ask for.
+func (e *edit) of(ctx context.Context) (campaign.Edit, error) {
+	out := campaign.Edit{By: api.Caller(ctx).Name, Once: e.Once}
+	if e.Match == "" {
+		return out, nil
+	}
+	version, err := strconv.ParseUint(strings.Trim(e.Match, `"`), 10, 64)
+	if err != nil || version == 0 || e.NoneMatch != "" {
+		return out, &retail.Error{Kind: retail.Invalid, Field: "header.If-Match", Say: "not an ETag of this API", Cure: `send the ETag that GET gave, such as "3", or If-None-Match: *`}
+	}
+	out.Version = version
+	return out, nil
+}
+
+// remove is edit for a DELETE, which must name its version.
+func (e *edit) remove(ctx context.Context) (campaign.Edit, error) {
+	out, err := e.of(ctx)
+	if err == nil && out.Version == 0 {
+		err = &retail.Error{Kind: retail.Invalid, Field: "header.If-Match", Say: "a removal names the version it removes", Cure: "send the ETag that GET gave as If-Match"}
+	}
+	return out, err
+}
+
+func etag(version uint64) string { return strconv.Quote(strconv.FormatUint(version, 10)) }
+
+// page asks for part of a list.
+type page struct {
+	After string `query:"after" maxLength:"64" doc:"the last id of the page before"`
+	Limit int    `query:"limit" minimum:"1" maximum:"500" default:"100"`
+}
+
+// one is the answer with one thing and its version.
+type one[T any] struct {
+	ETag string `header:"ETag"`
+	Body T
+}
+
+// many is the answer with a page of things.
+type many[T any] struct {
+	Body struct {
+		Items []T    `json:"items"`
+		Next  string `json:"next,omitempty" doc:"send it as after for the next page"`
+	}
+}
+
+func manyOf[T, H any](held []H, limit int, write func(H) T, id func(H) string) *many[T] {
+	out := new(many[T])
+	out.Body.Items = make([]T, len(held))
+	for i, h := range held {
+		out.Body.Items[i] = write(h)
+	}
+	if n := len(held); n == limit && n > 0 {
+		out.Body.Next = id(held[n-1])
+	}
+	return out
+}
+
+// missing is the one answer for things that are not there and things of others.
+func missing(what string) error {
+	return &retail.Error{Kind: retail.NotFound, Say: "no such " + what}
+}
+
+// retailerOnly refuses advertisers' keys.
+func retailerOnly(ctx context.Context) error {
+	if who := api.Caller(ctx); !who.Retailer() {
+		return &retail.Error{Kind: retail.Denied, Say: "this is the retailer's to do", Cure: "ask the retailer"}
+	}
+	return nil
+}
+
+// Flight is the days on which something runs.
+type Flight struct {
+	From string `json:"from" format:"date" doc:"the first day"`
+	To   string `json:"to" format:"date" doc:"the day after the last"`
+}
+
+func (f Flight) days() (retail.Days, error) {
+	from, err := retail.ParseDay(f.From)
+	if err != nil {
+		return retail.Days{}, &retail.Error{Kind: retail.Invalid, Field: "flight.from", Say: err.Error()}
+	}
+	to, err := retail.ParseDay(f.To)
+	if err != nil {
+		return retail.Days{}, &retail.Error{Kind: retail.Invalid, Field: "flight.to", Say: err.Error()}
+	}
+	return retail.Days{From: from, To: to}, nil
+}
+
+func flightOf(d retail.Days) Flight { return Flight{d.From.String(), d.To.String()} }
