@@ -15,6 +15,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,7 +33,7 @@ func main() {
 	rounds := flag.Int("rounds", 5, "how many rounds of each")
 	dir := flag.String("dir", "", "where the files are made; the temporary directory by default")
 	flag.Parse()
-	if err := run(*dir, time.Duration(*seconds*float64(time.Second)), *rounds); err != nil {
+	if err := run(os.Stdout, *dir, time.Duration(*seconds*float64(time.Second)), *rounds); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/ledger:", err)
 		os.Exit(1)
 	}
@@ -66,7 +67,7 @@ func (c *counts) before(op disk.Op, bytes int64) error {
 	return nil
 }
 
-func run(dir string, length time.Duration, rounds int) (err error) {
+func run(out io.Writer, dir string, length time.Duration, rounds int) (err error) {
 	dir, err = os.MkdirTemp(dir, "bench-ledger")
 	if err != nil {
 		return err
@@ -76,6 +77,7 @@ func run(dir string, length time.Duration, rounds int) (err error) {
 	if err := disk.Watch("counted", c.before); err != nil {
 		return err
 	}
+	defer disk.Unwatch("counted")
 	if rounds < 1 {
 		return fmt.Errorf("%d rounds: at least 1", rounds)
 	}
@@ -95,7 +97,7 @@ func run(dir string, length time.Duration, rounds int) (err error) {
 				*side.to = append(*side.to, r)
 			}
 		}
-		report(w.name, ours, bare)
+		report(out, w.name, ours, bare)
 	}
 	return nil
 }
@@ -109,13 +111,12 @@ func firstError(a, b error) error {
 
 // report prints the rounds of the median rate of each side. The ratio is the
 // median of the ratios within each round, which the machine's moods touch least.
-func report(suffix string, ours, bare []result) {
+func report(out io.Writer, suffix string, ours, bare []result) {
 	ratios := make([]result, len(ours))
 	for i := range ours {
 		ratios[i].rate = ours[i].rate / bare[i].rate
 	}
 	o, b := middle(ours), middle(bare)
-	out := os.Stdout
 	figure.Print(out, "ledger.charges"+suffix, o.rate, "1/s")
 	figure.Print(out, "ledger.bare_inserts"+suffix, b.rate, "1/s")
 	figure.Goal(out, "ledger.ratio_vs_bare"+suffix, middle(ratios).rate, "ratio", ">=0.5")

@@ -85,7 +85,7 @@ type Answer struct {
 	Done    bool
 	Repeat  bool   // an earlier commit of the same deed did it; Stored is its answer
 	Refused string // the name of the first limit that failed; nothing was done
-	Err     error  // ErrKeyReused, ErrStale or ErrUnbalanced; nothing was done
+	Err     error  // ErrKeyReused, ErrStale, ErrUnbalanced or ErrDeed; nothing was done
 	Stored  []byte
 }
 

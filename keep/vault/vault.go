@@ -23,7 +23,9 @@ var ErrNotFound = errors.New("not in the vault")
 // different shoppers. Nothing is changed: merging is a decision of its own.
 var ErrTwoShoppers = errors.New("the keys belong to different shoppers")
 
-// Mint draws the id of a shopper never seen before, from a key of hers.
+// Mint draws the id of a shopper never seen before, from a key of hers. An id
+// that is taken or forgotten is replaced by a free one; one that turns out not to
+// be needed is dropped.
 type Mint func(first shopper.Key) shopper.ID
 
 // Vault is the port, in five parts. All methods are safe for concurrent use
@@ -40,14 +42,15 @@ type Vault interface {
 type Identities interface {
 	// Resolve returns the shopper of each set of keys. Where none of a set is
 	// known it mints one; unknown keys beside a known one are added to that
-	// shopper. A set that joins two shoppers gives the zero ID at its place.
+	// shopper. A set that joins two shoppers gives the zero ID at its place,
+	// and so does an empty one.
 	Resolve(ctx context.Context, sets [][]shopper.Key, mint Mint) ([]shopper.ID, error)
 	// Lookup is Resolve without minting or adding; zero where unknown.
 	Lookup(ctx context.Context, keys []shopper.Key) ([]shopper.ID, error)
 	// Keys returns all keys of a shopper.
 	Keys(ctx context.Context, who shopper.ID) ([]shopper.Key, error)
 	// Ordinals returns a dense number for each shopper, minting new ones from 0
-	// upwards; for bitmaps.
+	// upwards; for bitmaps. Nobody and the forgotten get NoOrdinal.
 	Ordinals(ctx context.Context, who []shopper.ID) ([]uint32, error)
 }
 
@@ -63,7 +66,8 @@ type Said struct {
 
 // Consents keeps every consent ever given, append-only.
 type Consents interface {
-	// Say records consents. The newest At counts; of equal instants the later call.
+	// Say records consents; what a forgotten shopper says is dropped. The newest
+	// At counts; of equal instants the later call.
 	Say(ctx context.Context, said []Said) error
 	// Allowed returns what each shopper allows now; None where she said nothing.
 	Allowed(ctx context.Context, who []shopper.ID) ([]consent.Set, error)

@@ -1,0 +1,68 @@
+package ledger
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"endcap/keep/registry"
+)
+
+// Revision is one change of one thing in the registry.
+type Revision struct {
+	Kind    registry.Kind
+	ID      string
+	Doc     []byte
+	Removed bool
+	From    uint64 // the version that is changed; 0 makes something new
+	By      string
+	Once    string // the caller's idempotency key; empty where it gave none
+	At      time.Time
+}
+
+// Revise commits a revision as a deed of its own and returns the new version.
+// The same revision again, or the same one under its idempotency key, returns
+// the same version. ErrStale says that From is not the newest version (or, for
+// a new thing, that the id is or was taken), ErrKeyReused that the idempotency
+// key was used for something else.
+func Revise(ctx context.Context, book interface {
+	Commit(ctx context.Context, deeds ...Deed) ([]Answer, error)
+}, r Revision,
+) (uint64, error) {
+	row := registry.Row{Kind: r.Kind, ID: r.ID, Version: r.From + 1, Doc: r.Doc, Removed: r.Removed, By: r.By, At: r.At}
+	name := fmt.Sprintf("%s/%s/%d", row.Kind, row.ID, row.Version)
+	deed := Deed{
+		Key: "terms/" + name, Body: digest(fmt.Sprintf("%s %t %s", name, row.Removed, row.Doc)), Rows: []registry.Row{row},
+		Answer: binary.AppendUvarint(nil, row.Version), At: r.At,
+	}
+	if r.Once != "" {
+		by, once := digest(r.By), digest(r.Once)
+		deed.Key = "once/" + hex.EncodeToString(by[:]) + "/" + hex.EncodeToString(once[:])
+	}
+	answers, err := book.Commit(ctx, deed)
+	if err != nil {
+		return 0, fmt.Errorf("commit %s: %w", name, err)
+	}
+	switch a := &answers[0]; {
+	case a.Err != nil && r.Once == "":
+		return 0, fmt.Errorf("%w: %s", ErrStale, name) // the version's own key was used: somebody else made that version
+	case a.Err != nil:
+		return 0, fmt.Errorf("write %s: %w", name, a.Err)
+	case a.Repeat:
+		version, n := binary.Uvarint(a.Stored)
+		if n <= 0 {
+			return 0, fmt.Errorf("write %s: its stored answer is damaged", name)
+		}
+		return version, nil
+	}
+	return row.Version, nil
+}
+
+// digest is the hash under which texts of any length name deeds.
+func digest(text string) [16]byte {
+	sum := sha256.Sum256([]byte(text))
+	return [16]byte(sum[:16])
+}
