@@ -115,6 +115,10 @@ func pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
 		FormatMajorVersion: pebble.FormatTableFormatV6, MaxOpenFiles: 512,
 		MemTableSize: 32 << 20, MemTableStopWritesThreshold: 4,
 	}
+	p.Experimental.SpanPolicyFunc = func([]byte) (pebble.SpanPolicy, []byte, error) {
+		// Sections are not versions of one another: all are read, so all stay in place.
+		return pebble.SpanPolicy{DisableValueSeparationBySuffix: true}, nil, nil
+	}
 	for i := range p.Levels {
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		p.Levels[i].BlockSize = 8 << 10 // a read wants one shopper, not her neighbours

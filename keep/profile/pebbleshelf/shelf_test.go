@@ -248,7 +248,7 @@ func profiles(b *testing.B, n int) *pebbleshelf.Store {
 func person(i int) shopper.ID { return shopper.FromUint64(uint64(i+1) * 0x9e37_79b9_7f4a_7c15) }
 
 func BenchmarkGet(b *testing.B) {
-	const n = 100_000
+	const n = 50_000
 	s := profiles(b, n)
 	defer shut(b, s)
 	rng := rand.New(rand.NewPCG(3, 4))
