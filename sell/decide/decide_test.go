@@ -1,0 +1,474 @@
+package decide_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"endcap/keep/ledger"
+	"endcap/keep/registry"
+	"endcap/retail"
+	"endcap/retail/catalog"
+	"endcap/retail/consent"
+	"endcap/retail/event"
+	"endcap/retail/media"
+	"endcap/retail/shopper"
+	"endcap/retail/trial"
+	"endcap/retail/visit"
+	"endcap/sell/campaign"
+	"endcap/sell/decide"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write goldens anew")
+
+// audience makes an audience that line items may target.
+func (r *rig) audience(id string) {
+	r.t.Helper()
+	answers, err := r.book.Commit(r.t.Context(), ledger.Deed{
+		Key: "audience/" + id, At: start, Rows: []registry.Row{{Kind: registry.Audience, ID: id, Version: 1, Doc: []byte("{}"), By: "test", At: start}},
+	})
+	must(r.t, errors.Join(err, answers[0].Err))
+}
+
+func products(a *decide.Answer) (out []string) {
+	for _, p := range a.Placed {
+		for _, s := range p.Sponsored {
+			out = append(out, string(s.Product))
+		}
+	}
+	return out
+}
+
+// last is the newest Decided fact.
+func (r *rig) last() event.Decided {
+	all := r.records.decided()
+	return all[len(all)-1]
+}
+
+func (r *rig) lastRefusals() string {
+	var out []string
+	for _, c := range r.last().Refusals {
+		out = append(out, fmt.Sprintf("%s=%d", c.Reason, c.Count))
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
+func TestWhyALineItemIsNotShown(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		line  func(*media.LineItem)
+		visit func(*rig, *decide.Request)
+		shown string
+		why   string
+	}{
+		"it runs everywhere":              {shown: "oats"},
+		"out of stock":                    {visit: func(r *rig, _ *decide.Request) { r.gone.Store(catalog.ProductID("oats"), true) }, why: "out_of_stock=1"},
+		"another of its is left":          {line: func(l *media.LineItem) { l.Products = append(l.Products, "rolled") }, visit: func(r *rig, _ *decide.Request) { r.gone.Store(catalog.ProductID("oats"), true) }, shown: "rolled"},
+		"its better product":              {line: func(l *media.LineItem) { l.Products = append(l.Products, "rolled") }, visit: func(r *rig, _ *decide.Request) { r.poor.Store(catalog.ProductID("oats"), int32(1)) }, shown: "rolled"},
+		"below the floor":                 {line: func(l *media.LineItem) { l.Bid = 9 * retail.Cent }, why: "below_floor=1"},
+		"paused":                          {line: func(l *media.LineItem) { l.Paused = true }, why: "paused=1"},
+		"not yet in flight":               {line: func(l *media.LineItem) { l.Flight.From = today + 1 }, why: "not_in_flight=1"},
+		"no longer in flight":             {line: func(l *media.LineItem) { l.Flight.To = today }, why: "not_in_flight=1"},
+		"another placement":               {line: func(l *media.LineItem) { l.Placements = []media.PlacementID{"home"} }, why: "wrong_placement=1"},
+		"another search":                  {line: func(l *media.LineItem) { l.Keywords = []string{"oat milk"} }, visit: func(_ *rig, r *decide.Request) { r.Visit.Query = "milk" }, why: "no_match=1"},
+		"its search":                      {line: func(l *media.LineItem) { l.Keywords = []string{"Crème Oat!"} }, visit: func(_ *rig, r *decide.Request) { r.Visit.Query = "fresh OAT creme 1l" }, shown: "oats"},
+		"its category":                    {line: func(l *media.LineItem) { l.Categories = []catalog.Category{"cereals"} }, visit: func(_ *rig, r *decide.Request) { r.Visit.Category = "cereals" }, shown: "oats"},
+		"another category":                {line: func(l *media.LineItem) { l.Categories = []catalog.Category{"cereals"} }, why: "no_match=1"},
+		"in its audience":                 {line: func(l *media.LineItem) { l.Audience = "lovers" }, shown: "oats"},
+		"not in its audience":             {line: func(l *media.LineItem) { l.Audience = "haters" }, why: "not_in_audience=1"},
+		"nobody is known":                 {line: func(l *media.LineItem) { l.Audience = "lovers" }, visit: func(_ *rig, r *decide.Request) { r.Shopper = shopper.ID{} }, why: "no_consent=1"},
+		"she allows nothing":              {line: func(l *media.LineItem) { l.Audience = "lovers" }, visit: func(g *rig, r *decide.Request) { r.Shopper = g.shopper(2, consent.None, "lovers") }, why: "no_consent=1"},
+		"without audience she may see it": {visit: func(g *rig, r *decide.Request) { r.Shopper = g.shopper(2, consent.None, "lovers") }, shown: "oats"},
+		"a search in another currency":    {visit: func(_ *rig, r *decide.Request) { r.Placements[0].ID = "swiss" }, why: "wrong_currency=1"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.audience("lovers")
+			r.audience("haters")
+			r.placement("search", 2, 10*retail.Cent)
+			_, err := r.terms.PutPlacement(t.Context(), media.Placement{ID: "swiss", Name: "s", SlotsMax: 2, Floor: retail.Cent, Currency: "CHF"}, by)
+			must(t, err)
+			r.advertiser("oats", 0, 100*retail.Unit)
+			r.line("oats", "oats", 50*retail.Cent, test.line)
+			r.tick()
+			req := r.ask(r.shopper(1, consent.All, "lovers"), 2)
+			if test.visit != nil {
+				test.visit(r, &req)
+			}
+			if got := strings.Join(products(r.decide(req)), " "); got != test.shown {
+				t.Errorf("shows %q, want %q", got, test.shown)
+			}
+			if got := r.lastRefusals(); got != test.why {
+				t.Errorf("refusals %q, want %q", got, test.why)
+			}
+		})
+	}
+}
+
+func TestTheAnswerSaysWhoPaysAndWhy(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.audience("lovers")
+	r.placement("search", 4, 10*retail.Cent)
+	r.advertiser("oats", 0, 100*retail.Unit)
+	r.advertiser("milk", 0, 100*retail.Unit)
+	r.line("oats", "oats", 50*retail.Cent, func(l *media.LineItem) { l.Audience, l.Keywords = "lovers", []string{"porridge"} })
+	r.line("milk", "milk", 40*retail.Cent, nil)
+	r.tick()
+	req := r.ask(r.shopper(1, consent.All, "lovers"), 4)
+	req.Visit.Query, req.Proposals = "porridge", 2
+	a := r.decide(req)
+	want := []decide.Sponsored{
+		{Slot: 0, Product: "oats", Advertiser: "oats", Payer: "The oats company", Reasons: []string{"keyword", "audience"}},
+		{Slot: 1, Product: "milk", Advertiser: "milk", Payer: "The milk company", Reasons: []string{"placement"}},
+	}
+	if diff := cmp.Diff(want, a.Placed[0].Sponsored, cmpopts.IgnoreFields(decide.Sponsored{}, "Token")); diff != "" {
+		t.Error(diff)
+	}
+	token, err := media.NewKeyring(media.Key{Number: 1}).Open(a.Placed[0].Sponsored[0].Token)
+	must(t, err)
+	if token.Price != 41*retail.Cent || token.Day != today || token.Shopper != req.Shopper || token.Decision != a.Decision {
+		t.Errorf("token %+v", token)
+	}
+	if len(a.Proposals) != 2 || a.Proposals[0].Reason != visit.BoughtOften {
+		t.Errorf("proposals %+v", a.Proposals)
+	}
+}
+
+func TestWithoutConsentProposalsAreContextual(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.placement("search", 4, 10*retail.Cent)
+	r.tick()
+	for name, who := range map[string]shopper.ID{"nobody known": {}, "none": r.shopper(1, consent.None, ""), "ads only": r.shopper(2, consent.Of(consent.PersonalAds), "")} {
+		req := r.ask(who, 1)
+		req.Proposals = 1
+		if a := r.decide(req); len(a.Proposals) != 1 || a.Proposals[0].Reason != visit.Popular {
+			t.Errorf("%s: %+v", name, a.Proposals)
+		}
+	}
+}
+
+func TestAFrequencyCapIsExactUnderRacingVisits(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.placement("search", 1, 10*retail.Cent)
+	r.advertiser("oats", 0, 1_000*retail.Unit)
+	r.line("oats", "oats", 50*retail.Cent, func(l *media.LineItem) { l.CapPerDay = 7 })
+	r.tick()
+	who := r.shopper(1, consent.All, "")
+	var shown atomic.Int64
+	var all sync.WaitGroup
+	for range 40 {
+		all.Go(func() {
+			req := r.ask(who, 1)
+			a, err := r.decider.Decide(t.Context(), &req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			shown.Add(int64(len(products(a))))
+		})
+	}
+	all.Wait()
+	if shown.Load() != 7 {
+		t.Errorf("shown %d times, the cap is 7", shown.Load())
+	}
+	r.decide(r.ask(who, 1))
+	if got := r.lastRefusals(); got != "frequency_cap=1" {
+		t.Error(got)
+	}
+	must(t, r.clock.Advance(start.Add(24*time.Hour)))
+	r.tick()
+	if got := products(r.decide(r.ask(who, 1))); len(got) != 1 {
+		t.Errorf("the next day shows %v", got)
+	}
+}
+
+func TestTheHeldOutSeeNothingAndAreRecordedAsGhosts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.placement("search", 1, 10*retail.Cent)
+	rich := func(l *media.LineItem) { l.BudgetDaily, l.BudgetTotal = 500*retail.Unit, 500*retail.Unit }
+	r.advertiser("oats", 500_000, 1_000*retail.Unit)
+	r.advertiser("milk", 0, 1_000*retail.Unit)
+	r.line("oats", "oats", 50*retail.Cent, rich)
+	r.line("milk", "milk", 40*retail.Cent, rich)
+	r.tick()
+	held := 0
+	for n := range uint64(200) {
+		id := r.shopper(n+1, consent.All, "")
+		want := "oats"
+		if trial.Assign(trial.SeedOf("oats"), id.Reveal(), 500_000) == trial.Control {
+			want = "milk"
+			held++
+		}
+		if got := products(r.decide(r.ask(id, 1))); !slices.Equal(got, []string{want}) {
+			t.Fatalf("shopper %d sees %v, want %s", n, got, want)
+		}
+		d := r.last()
+		if w := d.Wins[0]; w.LineItem != "oats" || w.Price != 41*retail.Cent || (w.Arm == trial.Control) != (want == "milk") {
+			t.Fatalf("wins %+v", d.Wins)
+		}
+	}
+	if held < 60 || held > 140 {
+		t.Errorf("%d of 200 held out of a half", held)
+	}
+	for n := range uint64(50) { // who allows no measurement is in no experiment
+		id := r.shopper(n+1_000, consent.Of(consent.PersonalAds), "")
+		if got := products(r.decide(r.ask(id, 1))); !slices.Equal(got, []string{"oats"}) {
+			t.Fatalf("unmeasured shopper %d sees %v", n, got)
+		}
+	}
+}
+
+// full is a rig with much to decide: races, ghosts, caps, duplicates, stock.
+func full(t *testing.T) *rig {
+	r := newRig(t)
+	r.audience("lovers")
+	r.placement("search", 4, 10*retail.Cent)
+	r.placement("home", 4, 20*retail.Cent)
+	for i, a := range []string{"oats", "milk", "rye", "nuts"} {
+		r.advertiser(a, 250_000, 1_000*retail.Unit)
+		for j := range 4 {
+			r.line(fmt.Sprintf("%s-%d", a, j), a, retail.Micros(15+7*i+11*j)*retail.Cent, func(l *media.LineItem) {
+				l.Products = []catalog.ProductID{catalog.ProductID(fmt.Sprintf("p%d", (i+j)%6))}
+				if j == 1 {
+					l.Audience, l.CapPerDay = "lovers", 3
+				}
+			})
+		}
+	}
+	r.gone.Store(catalog.ProductID("p3"), true)
+	r.poor.Store(catalog.ProductID("p4"), int32(333_333))
+	r.tick()
+	return r
+}
+
+// Every recorded decision, explained, gives the very wins of its fact.
+func TestExplainRunsTheSameAuction(t *testing.T) {
+	t.Parallel()
+	r := full(t)
+	for n := range uint64(60) {
+		req := r.ask(r.shopper(n%10+1, consent.All, "lovers"), 4)
+		req.Placements = append(req.Placements, decide.Ask{ID: "home", Slots: 3})
+		req.Visit.Query, req.Proposals = "porridge", 2
+		r.decide(req)
+	}
+	ghosts, refusals := 0, map[event.Refusal]bool{}
+	for _, d := range r.records.decided() {
+		if len(d.Record) > event.RecordMax {
+			t.Errorf("a record of %d bytes", len(d.Record))
+		}
+		e, err := decide.Explain(d.Record)
+		must(t, err)
+		if diff := cmp.Diff(d.Wins, e.Wins()); diff != "" {
+			t.Fatalf("explained otherwise:\n%s", diff)
+		}
+		if diff := cmp.Diff(d.Refusals, e.Refusals); diff != "" {
+			t.Fatal(diff)
+		}
+		for _, p := range e.Places {
+			for _, f := range p.Finalists {
+				refusals[f.Refusal] = true
+				if f.Refusal == "" && f.Arm == trial.Control {
+					ghosts++
+				}
+			}
+		}
+		if e.Query != "porridge" || !e.Known || e.Consent != consent.All || len(e.Proposals) != 2 || e.Terms == 0 || e.Shortened {
+			t.Fatalf("%+v", e)
+		}
+	}
+	for _, want := range []event.Refusal{event.OutOfStock, event.FrequencyCap, event.DuplicateProduct, event.Outbid, ""} {
+		if !refusals[want] {
+			t.Errorf("no finalist was refused for %q", want)
+		}
+	}
+	if ghosts == 0 {
+		t.Error("no ghosts")
+	}
+}
+
+func TestALongRecordIsShortenedAndStillExplains(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	long := strings.Repeat("x", 60)
+	r.advertiser(long, 0, 100_000*retail.Unit)
+	for i := range 45 {
+		r.line(fmt.Sprintf("%s%02d", long, i), long, retail.Micros(20+i)*retail.Cent, nil)
+	}
+	req := r.ask(shopper.ID{}, 1)
+	req.Placements = nil
+	for i := range 2 {
+		id := fmt.Sprintf("%s%d", long, i)
+		r.placement(id, 20, 10*retail.Cent)
+		req.Placements = append(req.Placements, decide.Ask{ID: media.PlacementID(id), Slots: 20})
+	}
+	r.tick()
+	if got := len(products(r.decide(req))); got != 40 {
+		t.Fatalf("%d of 40 slots filled", got)
+	}
+	d := r.last()
+	e, err := decide.Explain(d.Record)
+	must(t, err)
+	if !e.Shortened || len(d.Record) > event.RecordMax {
+		t.Errorf("%d bytes, shortened %v", len(d.Record), e.Shortened)
+	}
+	got := e.Wins()
+	for i := range d.Wins {
+		if got[i].Slot != d.Wins[i].Slot || got[i].Price != d.Wins[i].Price {
+			t.Fatalf("win %d: %+v, want %+v", i, got[i], d.Wins[i])
+		}
+	}
+}
+
+func TestARecordOfTheFirstVersionReadsForEver(t *testing.T) {
+	t.Parallel()
+	const file = "testdata/record.v1.golden"
+	if *rewrite {
+		r := full(t)
+		r.decide(r.ask(r.shopper(5, consent.All, "lovers"), 4))
+		must(t, os.WriteFile(file, r.last().Record, 0o600))
+	}
+	record, err := os.ReadFile(file)
+	must(t, err)
+	e, err := decide.Explain(record)
+	must(t, err)
+	var got strings.Builder
+	for _, f := range e.Places[0].Finalists {
+		fmt.Fprintf(&got, "%s %s bid %s x %d, %s slot %d pays %s %s\n", f.LineItem, f.Product, f.Bid, f.Quality, f.Arm, f.Slot, f.Price, f.Refusal)
+	}
+	if *rewrite {
+		must(t, os.WriteFile("testdata/record.v1.txt", []byte(got.String()), 0o600))
+	}
+	want, err := os.ReadFile("testdata/record.v1.txt")
+	must(t, err)
+	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func FuzzExplain(f *testing.F) {
+	if golden, err := os.ReadFile("testdata/record.v1.golden"); err == nil {
+		f.Add(golden)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := decide.Explain(b)
+		if err != nil {
+			if !errors.Is(err, decide.ErrRecord) {
+				t.Error(err)
+			}
+			return
+		}
+		for _, w := range e.Wins() {
+			if w.Price < 0 {
+				t.Errorf("%+v", w)
+			}
+		}
+	})
+}
+
+func TestRequestsBeyondALimitAreRefusedWithTheirField(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.placement("search", 2, 10*retail.Cent)
+	r.tick()
+	tests := map[string]struct {
+		edit  func(*decide.Request)
+		field string
+	}{
+		"unknown placement":   {func(q *decide.Request) { q.Placements[0].ID = "nowhere" }, "placements[0].id"},
+		"named twice":         {func(q *decide.Request) { q.Placements = append(q.Placements, q.Placements[0]) }, "placements[1].id"},
+		"too many slots":      {func(q *decide.Request) { q.Placements[0].Slots = 3 }, "placements[0].slots"},
+		"no slot":             {func(q *decide.Request) { q.Placements[0].Slots = 0 }, "placements[0].slots"},
+		"too many placements": {func(q *decide.Request) { q.Placements = make([]decide.Ask, 6) }, "placements"},
+		"too many proposals":  {func(q *decide.Request) { q.Proposals = 51 }, "proposals"},
+		"a novel as query":    {func(q *decide.Request) { q.Visit.Query = strings.Repeat("x", 201) }, "visit.query"},
+		"a full van":          {func(q *decide.Request) { q.Visit.Basket = make([]catalog.ProductID, 501) }, "visit.basket"},
+	}
+	for name, test := range tests {
+		req := r.ask(shopper.ID{}, 1)
+		test.edit(&req)
+		_, err := r.decider.Decide(t.Context(), &req)
+		e, ok := errors.AsType[*retail.Error](err)
+		if !ok || e.Kind != retail.Invalid || e.Field != test.field {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestRefusalsAreTalliedPerLineItem(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.placement("search", 1, 10*retail.Cent)
+	r.advertiser("oats", 0, 100*retail.Unit)
+	r.line("oats", "oats", 50*retail.Cent, nil)
+	r.line("rye", "oats", 40*retail.Cent, nil)
+	r.line("milk", "oats", 9*retail.Cent, nil)
+	r.tick()
+	for range 3 {
+		r.decide(r.ask(shopper.ID{}, 1))
+	}
+	r.line("nuts", "oats", 30*retail.Cent, nil) // a new snapshot in between
+	r.tick()
+	r.decide(r.ask(shopper.ID{}, 1))
+	must(t, r.decider.Flush())
+	must(t, r.decider.Flush())
+	got := map[string]uint32{}
+	for _, f := range r.records.facts {
+		if b, ok := f.Body.(event.Tallied); ok {
+			for _, c := range b.Tallies {
+				got[string(c.LineItem)+" "+string(c.Reason)] += c.Count
+			}
+		}
+	}
+	want := map[string]uint32{"rye outbid": 4, "milk below_floor": 4, "nuts outbid": 1}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestADecisionAllocatesLittle(t *testing.T) {
+	r := full(t)
+	req := r.ask(shopper.ID{}, 4)
+	got := testing.AllocsPerRun(200, func() {
+		if _, err := r.decider.Decide(t.Context(), &req); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got > 25 { // four tokens, the answer, the fact and its record
+		t.Errorf("%v allocations", got)
+	}
+}
+
+func TestAChangedBudgetOrPauseIsSeenAtTheNextTick(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.placement("search", 1, 10*retail.Cent)
+	r.advertiser("oats", 0, 100*retail.Unit)
+	r.line("oats", "oats", 50*retail.Cent, nil)
+	r.tick()
+	held, err := r.terms.LineItem(t.Context(), "oats")
+	must(t, err)
+	held.Terms.Paused = true
+	_, err = r.terms.PutLineItem(t.Context(), held.Terms, campaign.Edit{By: "ana", Version: held.Version})
+	must(t, err)
+	r.tick()
+	if got := products(r.decide(r.ask(shopper.ID{}, 1))); len(got) != 0 {
+		t.Errorf("paused and shown: %v", got)
+	}
+}
