@@ -47,12 +47,10 @@ func openState(path, file, load string) (*state, error) {
 		return nil, fmt.Errorf("read the load's state: %w", err)
 	}
 	was := *now
-	if json.Unmarshal(b, &was) != nil {
-		return now, nil
-	}
+	readable := json.Unmarshal(b, &was) == nil
 	same := was
 	same.path, same.Offset, same.Line, same.Done = path, 0, 0, false
-	if same != *now || was.Offset < 0 || was.Line < 0 {
+	if !readable || same != *now || was.Offset < 0 || was.Line < 0 {
 		return now, nil
 	}
 	return &was, nil

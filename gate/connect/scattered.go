@@ -35,7 +35,6 @@ func cannotOpen(err error) error {
 type pile struct {
 	rows, lines *bufio.Writer
 	files       [2]*os.File
-	headed      bool
 }
 
 // loadScattered loads a file whose receipts' lines may lie anywhere: rows are

@@ -13,7 +13,6 @@ import (
 	"endcap/gate/connect/mapping"
 	"endcap/know/ingest"
 	"endcap/retail"
-	"endcap/retail/basket"
 	"endcap/retail/catalog"
 )
 
@@ -33,7 +32,6 @@ type sink struct {
 	count    bool // count only
 	lines    int
 	sales    retail.Micros
-	marks    map[basket.Mark]int
 }
 
 func (s *sink) answer(n int) (ingest.Result, error) {

@@ -20,6 +20,7 @@ import (
 	"endcap/keep/profile"
 	"endcap/retail/audience"
 	"endcap/retail/catalog"
+	"endcap/retail/media"
 )
 
 // FollowerName and Section are the follower's name and the part of a profile
@@ -31,8 +32,9 @@ const (
 
 // Definition is what people set up, the document of a registry row.
 type Definition struct {
-	Name     string        `json:"name"`
-	Sentence audience.Node `json:"sentence"` // as text
+	Name     string             `json:"name"`
+	Sentence audience.Node      `json:"sentence"`        // as text
+	Owner    media.AdvertiserID `json:"owner,omitempty"` // only it and the retailer see the audience; empty is the retailer's, for all
 }
 
 // ParseDefinition reads and checks a document.

@@ -258,7 +258,7 @@ func (h *handler) putLineItem(ctx context.Context, in *putLineItem) (*one[LineIt
 		return nil, err
 	}
 	if l.Audience != "" {
-		if l.AudienceSize, err = h.Audiences.Booked(ctx, l.Audience); err != nil {
+		if l.AudienceSize, err = h.booked(ctx, l.Audience); err != nil {
 			return nil, err
 		}
 	}

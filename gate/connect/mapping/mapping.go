@@ -62,7 +62,7 @@ func (m *Mapping) Feed(k Kind) (*Feed, error) {
 	have := slices.Sorted(maps.Keys(m.feeds))
 	return nil, &retail.Error{
 		Kind: retail.Invalid, Field: "kind", Say: fmt.Sprintf("mapping %q has no feed %q", m.Name, string(k)),
-		Cure: fmt.Sprintf("it has %s", join(have)),
+		Cure: "it has " + join(have),
 	}
 }
 
@@ -101,7 +101,7 @@ func (f *Field) Translate(word string) (string, error) {
 		if !ok {
 			return "", &retail.Error{
 				Kind: retail.Invalid, Field: f.Name.String(), Say: fmt.Sprintf("the mapping's words do not have %.40q", word),
-				Cure: fmt.Sprintf("add it beside %s", join(slices.Sorted(maps.Keys(f.Words)))),
+				Cure: "add it beside " + join(slices.Sorted(maps.Keys(f.Words))),
 			}
 		}
 		word = known

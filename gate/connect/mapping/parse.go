@@ -151,7 +151,7 @@ func (ff *feedFile) feed(m *Mapping, k Kind, at string) (*Feed, error) {
 		place := at + ".columns." + word
 		n, ok := find(word, required, optional)
 		if !ok {
-			return nil, wrong(place, fmt.Sprintf("%s have no such field", string(k)), "use "+join(wordsOf(append(required, optional...))))
+			return nil, wrong(place, string(k)+" have no such field", "use "+join(wordsOf(append(required, optional...))))
 		}
 		field, err := in.field(m, n, place)
 		if err != nil {

@@ -1,0 +1,136 @@
+package audience
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"endcap/keep/ledger"
+	"endcap/keep/registry"
+	"endcap/retail"
+	"endcap/retail/audience"
+	"endcap/retail/media"
+)
+
+// Store is where definitions are kept: a registry, and the ledger that alone
+// writes to it.
+type Store interface {
+	Get(ctx context.Context, kind registry.Kind, id string) (registry.Row, error)
+	List(ctx context.Context, kind registry.Kind, after string, limit int) ([]registry.Row, error)
+	Commit(ctx context.Context, deeds ...ledger.Deed) ([]ledger.Answer, error)
+}
+
+// Terms keeps the definitions that people set up. Make one with NewTerms.
+type Terms struct {
+	store Store
+	now   retail.Clock
+}
+
+// NewTerms keeps definitions in a store.
+func NewTerms(s Store, now retail.Clock) *Terms { return &Terms{s, now} }
+
+// Held is one definition with its version.
+type Held struct {
+	ID audience.ID
+	Definition
+	Version uint64
+}
+
+// Edit says who changes which version, and once.
+type Edit struct {
+	By      string
+	Version uint64 // 0 makes something new
+	Once    string // idempotency key; may be empty
+}
+
+// Put makes or changes an audience and returns its new version. Its owner
+// never changes.
+func (t *Terms) Put(ctx context.Context, id audience.ID, d Definition, e Edit) (uint64, error) {
+	if err := media.CheckID(string(id)); err != nil {
+		return 0, &retail.Error{Kind: retail.Invalid, Field: "id", Say: err.Error(), Err: err}
+	}
+	if d.Name == "" || len(d.Name) > media.NameMax {
+		return 0, &retail.Error{Kind: retail.Invalid, Field: "name", Say: fmt.Sprintf("a name has 1 to %d bytes", media.NameMax)}
+	}
+	if err := d.Sentence.Check(); err != nil {
+		return 0, &retail.Error{Kind: retail.Invalid, Field: "sentence", Say: err.Error(), Err: err}
+	}
+	if e.Version > 0 {
+		old, err := t.Get(ctx, id)
+		if err != nil {
+			return 0, err
+		}
+		if old.Owner != d.Owner {
+			return 0, &retail.Error{Kind: retail.Invalid, Field: "owner", Say: "an audience's owner never changes"}
+		}
+	}
+	doc, err := json.Marshal(d)
+	if err != nil {
+		return 0, fmt.Errorf("encode audience %s: %w", id, err)
+	}
+	return t.write(ctx, ledger.Revision{ID: string(id), Doc: doc}, e)
+}
+
+// Remove ends an audience. Line items that name it reach nobody from then on.
+func (t *Terms) Remove(ctx context.Context, id audience.ID, e Edit) (uint64, error) {
+	row, err := t.row(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	return t.write(ctx, ledger.Revision{ID: string(id), Doc: row.Doc, Removed: true}, e)
+}
+
+func (t *Terms) write(ctx context.Context, r ledger.Revision, e Edit) (uint64, error) {
+	r.Kind, r.From, r.By, r.Once, r.At = registry.Audience, e.Version, e.By, e.Once, t.now()
+	version, err := ledger.Revise(ctx, t.store, r)
+	switch {
+	case errors.Is(err, ledger.ErrKeyReused):
+		return 0, &retail.Error{Kind: retail.Conflict, Field: "Idempotency-Key", Say: "this key was used for another request", Cure: "use a new key", Err: err}
+	case errors.Is(err, ledger.ErrStale) && e.Version == 0:
+		return 0, &retail.Error{Kind: retail.Conflict, Field: "id", Say: "this id is taken, or was", Cure: "choose another id, or change what exists by its version", Err: err}
+	case errors.Is(err, ledger.ErrStale):
+		return 0, &retail.Error{Kind: retail.Stale, Say: fmt.Sprintf("version %d is not the newest", e.Version), Cure: "read it again and change that version", Err: err}
+	}
+	return version, err
+}
+
+func (t *Terms) row(ctx context.Context, id audience.ID) (registry.Row, error) {
+	row, err := t.store.Get(ctx, registry.Audience, string(id))
+	if errors.Is(err, registry.ErrNotFound) {
+		return row, &retail.Error{Kind: retail.NotFound, Say: "no such audience", Err: err}
+	}
+	if err != nil {
+		return row, fmt.Errorf("look up audience %s: %w", id, err)
+	}
+	return row, nil
+}
+
+// Get returns an audience; a retail.Error of kind NotFound where absent.
+func (t *Terms) Get(ctx context.Context, id audience.ID) (Held, error) {
+	row, err := t.row(ctx, id)
+	if err != nil {
+		return Held{}, err
+	}
+	return heldOf(&row)
+}
+
+// List returns up to limit audiences by id, after one.
+func (t *Terms) List(ctx context.Context, after string, limit int) ([]Held, error) {
+	rows, err := t.store.List(ctx, registry.Audience, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list audiences: %w", err)
+	}
+	out := make([]Held, len(rows))
+	for i := range rows {
+		if out[i], err = heldOf(&rows[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func heldOf(row *registry.Row) (Held, error) {
+	d, err := ParseDefinition(row.Doc)
+	return Held{audience.ID(row.ID), d, row.Version}, err
+}
