@@ -17,17 +17,17 @@ import (
 )
 
 // fill folds bodies into a shelf as consecutive batches of one partition.
-func fill(t testing.TB, s *assortment.Shelf, bodies ...event.Body) {
-	t.Helper()
+func fill(tb testing.TB, s *assortment.Shelf, bodies ...event.Body) {
+	tb.Helper()
 	f := s.Follower()
 	for _, body := range bodies {
-		at, err := f.Cursor(t.Context(), 0)
+		at, err := f.Cursor(tb.Context(), 0)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		b := stream.Batch{Next: at + "x", Facts: []event.Fact{{Body: body}}}
-		if err := f.Fold(t.Context(), b); err != nil {
-			t.Fatal(err)
+		if err := f.Fold(tb.Context(), b); err != nil {
+			tb.Fatal(err)
 		}
 	}
 }

@@ -12,35 +12,8 @@ import (
 // Allowed returns what each shopper allows, None for nobody. An answer may be a
 // copy as old as Config.Life; what Say and Forget change here shows at once.
 func (i *Identity) Allowed(ctx context.Context, who []shopper.ID) ([]consent.Set, error) {
-	all, err := i.standing(ctx, who)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]consent.Set, len(all))
-	for n := range all {
-		out[n] = all[n].allowed
-	}
-	return out, nil
-}
-
-// Gone says of each shopper whether she was forgotten, under the terms of
-// Allowed. A token or a file may still carry the ID of one who was.
-func (i *Identity) Gone(ctx context.Context, who []shopper.ID) ([]bool, error) {
-	all, err := i.standing(ctx, who)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]bool, len(all))
-	for n := range all {
-		out[n] = all[n].gone
-	}
-	return out, nil
-}
-
-// standing answers from copies, and asks the vault once for each other shopper.
-func (i *Identity) standing(ctx context.Context, who []shopper.ID) ([]standing, error) {
 	now := i.cfg.Clock()
-	out := make([]standing, len(who))
+	out := make([]consent.Set, len(who))
 	missing := make(map[shopper.ID]int)
 	var ask []shopper.ID
 	var marks []uint64
@@ -48,8 +21,9 @@ func (i *Identity) standing(ctx context.Context, who []shopper.ID) ([]standing, 
 		if !id.Known() {
 			continue
 		}
-		if s, ok := i.says.get(id, now.Add(-i.cfg.Life)); ok {
-			out[n] = s
+		allowed, ok := i.says.get(id, now.Add(-i.cfg.Life))
+		if ok {
+			out[n] = allowed
 			continue
 		}
 		if _, twice := missing[id]; !twice {
@@ -60,40 +34,48 @@ func (i *Identity) standing(ctx context.Context, who []shopper.ID) ([]standing, 
 	if len(ask) == 0 {
 		return out, nil
 	}
-	found, err := i.ask(ctx, ask)
+	sets, err := i.vault.Allowed(ctx, ask)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ask what %d shoppers allow: %w", len(ask), err)
+	}
+	if len(sets) != len(ask) {
+		return nil, fmt.Errorf("ask what %d shoppers allow: the vault answered %d", len(ask), len(sets))
 	}
 	for n, id := range ask {
-		i.says.put(id, found[n], now, marks[n])
+		i.says.put(id, sets[n], now, marks[n])
 	}
 	for n, id := range who {
 		if at, ok := missing[id]; ok {
-			out[n] = found[at]
+			out[n] = sets[at]
 		}
 	}
 	return out, nil
 }
 
-// ask reads from the vault. Only a shopper who allows nothing can have been
-// forgotten, so only of her the tombstones are asked.
-func (i *Identity) ask(ctx context.Context, who []shopper.ID) ([]standing, error) {
-	sets, err := i.vault.Allowed(ctx, who)
+// Gone says of each shopper whether she was forgotten, under the terms of
+// Allowed. A token or a file may still carry the ID of one who was. Only a
+// shopper who allows nothing can have been forgotten, so only of her the
+// tombstones are asked.
+func (i *Identity) Gone(ctx context.Context, who []shopper.ID) ([]bool, error) {
+	sets, err := i.Allowed(ctx, who)
 	if err != nil {
-		return nil, fmt.Errorf("ask what %d shoppers allow: %w", len(who), err)
+		return nil, err
 	}
-	if len(sets) != len(who) {
-		return nil, fmt.Errorf("ask what %d shoppers allow: the vault answered %d", len(who), len(sets))
-	}
-	out := make([]standing, len(who))
+	now := i.cfg.Clock()
+	out := make([]bool, len(who))
 	for n, id := range who {
-		out[n] = standing{who: id, allowed: sets[n]}
-		if sets[n] != consent.None {
+		if sets[n] != consent.None || !id.Known() {
 			continue
 		}
-		if out[n].gone, err = i.vault.Forgotten(ctx, id); err != nil {
-			return nil, fmt.Errorf("ask whether a shopper is forgotten: %w", err)
+		gone, ok := i.gone.get(id, now.Add(-i.cfg.Life))
+		if !ok {
+			mark := i.gone.mark(id)
+			if gone, err = i.vault.Forgotten(ctx, id); err != nil {
+				return nil, fmt.Errorf("ask whether a shopper is forgotten: %w", err)
+			}
+			i.gone.put(id, gone, now, mark)
 		}
+		out[n] = gone
 	}
 	return out, nil
 }
@@ -121,5 +103,6 @@ func (i *Identity) Forget(ctx context.Context, who shopper.ID) error {
 	}
 	i.ids.dropWhere(func(id shopper.ID) bool { return id == who })
 	i.says.drop(who)
+	i.gone.drop(who)
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"endcap/keep/vault"
@@ -79,14 +80,8 @@ type Identity struct {
 	mint  vault.Mint
 	cfg   Config
 	ids   *cache[shopper.Key, shopper.ID] // the zero ID where the vault knew none
-	says  *cache[shopper.ID, standing]
-}
-
-// standing is what the vault said of a shopper.
-type standing struct {
-	who     shopper.ID
-	allowed consent.Set
-	gone    bool
+	says  *cache[shopper.ID, consent.Set]
+	gone  *cache[shopper.ID, bool]
 }
 
 // New makes an Identity over a vault. mint draws the ids of new shoppers:
@@ -98,7 +93,8 @@ func New(v vault.Vault, mint vault.Mint, cfg Config) (*Identity, error) {
 	return &Identity{
 		vault: v, mint: mint, cfg: cfg,
 		ids:  newCache[shopper.Key, shopper.ID](cfg.KeysMax),
-		says: newCache[shopper.ID, standing](cfg.ShoppersMax),
+		says: newCache[shopper.ID, consent.Set](cfg.ShoppersMax),
+		gone: newCache[shopper.ID, bool](cfg.ShoppersMax),
 	}, nil
 }
 
@@ -176,7 +172,7 @@ func (i *Identity) resolve(ctx context.Context, sets [][]shopper.Key, ask []int,
 	for n, set := range distinct {
 		for _, key := range set {
 			if ids[n].Known() {
-				i.ids.put(key, ids[n], now, marks[0])
+				i.ids.put(own(key), ids[n], now, marks[0])
 			}
 			marks = marks[1:]
 		}
@@ -264,7 +260,16 @@ func (i *Identity) lookup(ctx context.Context, keys []shopper.Key) ([]shopper.ID
 	}
 	for n, key := range ask {
 		out[places[n]] = ids[n]
-		i.ids.put(key, ids[n], now, marks[n])
+		i.ids.put(own(key), ids[n], now, marks[n])
 	}
 	return out, nil
+}
+
+// own is key in memory of its own: a decoder's keys may be parts of a large
+// buffer, which a copy kept here would keep too.
+func own(key shopper.Key) shopper.Key {
+	if k, err := shopper.ParseKey(key.Kind(), strings.Clone(key.Reveal())); err == nil {
+		return k
+	}
+	return key
 }

@@ -25,15 +25,15 @@ type house struct {
 	now   atomic.Int64
 }
 
-func open(t testing.TB, mint vault.Mint, change ...func(*identity.Config)) *house {
-	t.Helper()
-	v, err := sqlite.OpenVault(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "vault.db")})
+func open(tb testing.TB, mint vault.Mint, change ...func(*identity.Config)) *house {
+	tb.Helper()
+	v, err := sqlite.OpenVault(tb.Context(), sqlite.Options{Path: filepath.Join(tb.TempDir(), "vault.db")})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := v.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	h := &house{vault: v}
@@ -42,43 +42,43 @@ func open(t testing.TB, mint vault.Mint, change ...func(*identity.Config)) *hous
 		f(&cfg)
 	}
 	if h.Identity, err = identity.New(v, mint, cfg); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return h
 }
 
-func key(t testing.TB, kind shopper.KeyKind, value string) shopper.Key {
-	t.Helper()
+func key(tb testing.TB, kind shopper.KeyKind, value string) shopper.Key {
+	tb.Helper()
 	k, err := shopper.ParseKey(kind, value)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k
 }
 
-func (h *house) name(t testing.TB, keys ...shopper.Key) shopper.ID {
-	t.Helper()
-	who, err := h.Name(t.Context(), [][]shopper.Key{keys})
+func (h *house) name(tb testing.TB, keys ...shopper.Key) shopper.ID {
+	tb.Helper()
+	who, err := h.Name(tb.Context(), [][]shopper.Key{keys})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return who[0]
 }
 
-func (h *house) find(t testing.TB, keys ...shopper.Key) shopper.ID {
-	t.Helper()
-	who, err := h.Find(t.Context(), keys)
+func (h *house) find(tb testing.TB, keys ...shopper.Key) shopper.ID {
+	tb.Helper()
+	who, err := h.Find(tb.Context(), keys)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return who
 }
 
-func (h *house) allowed(t testing.TB, who shopper.ID) consent.Set {
-	t.Helper()
-	sets, err := h.Allowed(t.Context(), []shopper.ID{who})
+func (h *house) allowed(tb testing.TB, who shopper.ID) consent.Set {
+	tb.Helper()
+	sets, err := h.Allowed(tb.Context(), []shopper.ID{who})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return sets[0]
 }
@@ -246,7 +246,7 @@ func TestSeededIDsRepeatAndDiffer(t *testing.T) {
 	seen := make(map[shopper.ID]bool)
 	for i := range 1_000 {
 		k := key(t, shopper.Card, fmt.Sprint(i))
-		if a(k) != a(k) || a(k) == b(k) || !a(k).Known() || seen[a(k)] {
+		if first := a(k); first != a(k) || first == b(k) || !first.Known() || seen[first] {
 			t.Fatalf("card %d has a bad id", i)
 		}
 		seen[a(k)] = true

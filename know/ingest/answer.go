@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"fmt"
+	"strings"
 
 	"endcap/retail"
 	"endcap/retail/basket"
@@ -186,16 +187,25 @@ func (s *Summary) receipt(r *basket.Receipt, rounded int) {
 		}
 		countMarks(&s.LineMarks, l.Marks)
 		if l.Marks.Has(basket.ProductUnknown) {
-			addOne(&s.ProductsUnknown, l.Product, 1, DistinctMax)
+			addOne(&s.ProductsUnknown, own(s.ProductsUnknown, l.Product), 1, DistinctMax)
 		}
 	}
 	addOne(&s.Sales, r.Currency, sales, 0)
 	if r.Marks != 0 {
 		countMarks(&s.ReceiptMarks, r.Marks)
 		if r.Marks.Has(basket.StoreUnknown) {
-			addOne(&s.StoresUnknown, r.Store, 1, DistinctMax)
+			addOne(&s.StoresUnknown, own(s.StoresUnknown, r.Store), 1, DistinctMax)
 		}
 	}
+}
+
+// own is id in memory of its own where m is about to keep it: a decoder's texts
+// may be parts of a large buffer.
+func own[K ~string](m map[K]int64, id K) K {
+	if _, ok := m[id]; ok {
+		return id
+	}
+	return K(strings.Clone(string(id)))
 }
 
 func countMarks(to *map[basket.Mark]int64, m basket.Mark) {

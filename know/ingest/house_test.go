@@ -36,11 +36,11 @@ type house struct {
 
 const noon = "2017-12-04T12:00:00Z"
 
-func at(t testing.TB, text string) time.Time {
-	t.Helper()
+func at(tb testing.TB, text string) time.Time {
+	tb.Helper()
 	got, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return got
 }
@@ -49,53 +49,53 @@ func (h *house) clock() time.Time { return time.UnixMicro(h.micros.Load()).UTC()
 
 func (h *house) pass(d time.Duration) { h.micros.Add(d.Microseconds()) }
 
-func open(t testing.TB) *house {
-	t.Helper()
-	dir := t.TempDir()
+func open(tb testing.TB) *house {
+	tb.Helper()
+	dir := tb.TempDir()
 	h := &house{shelf: assortment.New()}
-	h.micros.Store(at(t, noon).UnixMicro())
+	h.micros.Store(at(tb, noon).UnixMicro())
 	var err error
-	if h.vault, err = sqlite.OpenVault(t.Context(), sqlite.Options{Path: filepath.Join(dir, "vault.db")}); err != nil {
-		t.Fatal(err)
+	if h.vault, err = sqlite.OpenVault(tb.Context(), sqlite.Options{Path: filepath.Join(dir, "vault.db")}); err != nil {
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { closed(t, h.vault.Close) })
+	tb.Cleanup(func() { closed(tb, h.vault.Close) })
 	if h.log, err = pebblelog.Open(filepath.Join(dir, "stream"), pebblelog.Options{Now: h.clock}); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { closed(t, h.log.Close) })
+	tb.Cleanup(func() { closed(tb, h.log.Close) })
 	if h.people, err = identity.New(h.vault, identity.Seeded([32]byte{7}), identity.Defaults(time.Now)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	zone, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	h.Desk, err = ingest.NewDesk(ingest.Ports{
 		Log: h.log, People: h.people, Quarantine: h.vault, Assortment: h.shelf, Clock: h.clock,
 	}, ingest.Defaults(zone, "EUR"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return h
 }
 
-func closed(t testing.TB, f func() error) {
-	t.Helper()
+func closed(tb testing.TB, f func() error) {
+	tb.Helper()
 	if err := f(); err != nil {
-		t.Error(err)
+		tb.Error(err)
 	}
 }
 
 // facts reads the whole stream, of some kinds if any are named.
-func (h *house) facts(t testing.TB, kinds ...event.Kind) []event.Fact {
-	t.Helper()
+func (h *house) facts(tb testing.TB, kinds ...event.Kind) []event.Fact {
+	tb.Helper()
 	var out []event.Fact
 	for p := range h.log.Partitions() {
 		var after event.Cursor
 		for {
-			entries, err := h.log.Read(t.Context(), p, after, stream.ReadMax)
+			entries, err := h.log.Read(tb.Context(), p, after, stream.ReadMax)
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			if len(entries) == 0 {
 				break
@@ -103,7 +103,7 @@ func (h *house) facts(t testing.TB, kinds ...event.Kind) []event.Fact {
 			for _, e := range entries {
 				f, err := event.Unpack(e.Bytes)
 				if err != nil {
-					t.Fatal(err)
+					tb.Fatal(err)
 				}
 				after = e.At
 				for _, k := range kinds {
@@ -121,18 +121,18 @@ func (h *house) facts(t testing.TB, kinds ...event.Kind) []event.Fact {
 }
 
 // follow brings the shelf up to the stream.
-func (h *house) follow(t testing.TB) {
-	t.Helper()
-	if err := stream.CatchUp(t.Context(), h.log, h.shelf.Follower()); err != nil {
-		t.Fatal(err)
+func (h *house) follow(tb testing.TB) {
+	tb.Helper()
+	if err := stream.CatchUp(tb.Context(), h.log, h.shelf.Follower()); err != nil {
+		tb.Fatal(err)
 	}
 }
 
-func (h *house) refused(t testing.TB) []vault.Refused {
-	t.Helper()
-	rows, err := h.Refused(t.Context(), 0, ingest.QuarantineMax)
+func (h *house) refused(tb testing.TB) []vault.Refused {
+	tb.Helper()
+	rows, err := h.Refused(tb.Context(), 0, ingest.QuarantineMax)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return rows
 }
@@ -158,14 +158,14 @@ func said(r ingest.Result) string {
 	return strings.Join(words, " ")
 }
 
-func (h *house) receipts(t testing.TB, rs ...ingest.Receipt) ingest.Result {
-	t.Helper()
+func (h *house) receipts(tb testing.TB, rs ...ingest.Receipt) ingest.Result {
+	tb.Helper()
 	for i := range rs {
 		rs[i].Lines = append([]basket.Line(nil), rs[i].Lines...) // the desk owns them
 	}
-	res, err := h.Receipts(t.Context(), rs, file)
+	res, err := h.Receipts(tb.Context(), rs, file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return res
 }
@@ -178,11 +178,11 @@ func rows[T any](of ...T) []ingest.Row[T] {
 	return out
 }
 
-func card(t testing.TB, value string) shopper.Key {
-	t.Helper()
+func card(tb testing.TB, value string) shopper.Key {
+	tb.Helper()
 	k, err := shopper.ParseKey(shopper.Card, value)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k
 }
@@ -192,11 +192,11 @@ func line(product string, sales int) basket.Line {
 	return basket.Line{Product: catalog.ProductID(product), Quantity: basket.Piece, Sales: retail.Micros(sales) * retail.Cent}
 }
 
-func receipt(t testing.TB, id string, lines ...basket.Line) ingest.Receipt {
-	t.Helper()
+func receipt(tb testing.TB, id string, lines ...basket.Line) ingest.Receipt {
+	tb.Helper()
 	return ingest.Receipt{
 		Receipt: basket.Receipt{
-			ID: basket.ReceiptID(id), Store: "367", Channel: catalog.InStore, At: at(t, "2017-12-04T09:30:00Z"), Currency: "EUR", Lines: lines,
+			ID: basket.ReceiptID(id), Store: "367", Channel: catalog.InStore, At: at(tb, "2017-12-04T09:30:00Z"), Currency: "EUR", Lines: lines,
 		},
 		Line: 2, Raw: []byte("raw " + id),
 	}

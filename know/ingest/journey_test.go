@@ -24,68 +24,68 @@ import (
 const journey = "../../../shared/data/complete-journey/v2"
 
 // read reads a compressed CSV file without its header.
-func read(t testing.TB, name string) [][]string {
-	t.Helper()
+func read(tb testing.TB, name string) [][]string {
+	tb.Helper()
 	f, err := os.Open(filepath.Join(journey, name))
 	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("the sample of The Complete Journey is not at %s", journey)
+		tb.Skipf("the sample of The Complete Journey is not at %s", journey)
 	}
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer f.Close()
 	z, err := gzip.NewReader(f)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	rows, err := csv.NewReader(z).ReadAll()
 	if err != nil && !errors.Is(err, io.EOF) {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return rows[1:]
 }
 
-func amount(t testing.TB, text string) retail.Micros {
-	t.Helper()
+func amount(tb testing.TB, text string) retail.Micros {
+	tb.Helper()
 	f, err := strconv.ParseFloat(text, 64) // the file holds numbers such as 4e-16
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	m, err := retail.FromFloat(f)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return m
 }
 
 // sample reads the sampled receipts of 2017, one row after the other joined.
-func sample(t testing.TB) []ingest.Receipt {
-	t.Helper()
+func sample(tb testing.TB) []ingest.Receipt {
+	tb.Helper()
 	zone, err := time.LoadLocation("America/New_York")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var all []ingest.Receipt
 	place := make(map[string]int)
-	for n, row := range read(t, "transactions_sample_100k.csv.gz") {
+	for n, row := range read(tb, "transactions_sample_100k.csv.gz") {
 		when, err := time.ParseInLocation(time.DateTime, row[10], zone)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		pieces, err := strconv.ParseInt(row[4], 10, 64)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		key, err := shopper.ParseKey(shopper.Card, row[0])
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		r := ingest.Receipt{
 			Receipt: basket.Receipt{
 				ID: basket.ReceiptID(row[2]), Store: catalog.StoreID(row[1]), Channel: catalog.InStore, At: when, Currency: "USD",
 				Lines: []basket.Line{{
-					Product: catalog.ProductID(row[3]), Quantity: basket.Quantity(pieces) * basket.Piece, Sales: amount(t, row[5]),
-					RetailDiscount: amount(t, row[6]), CouponDiscount: amount(t, row[7]), CouponMatch: amount(t, row[8]),
+					Product: catalog.ProductID(row[3]), Quantity: basket.Quantity(pieces) * basket.Piece, Sales: amount(tb, row[5]),
+					RetailDiscount: amount(tb, row[6]), CouponDiscount: amount(tb, row[7]), CouponMatch: amount(tb, row[8]),
 				}},
 			},
 			Keys: []shopper.Key{key}, Line: int64(n + 2),

@@ -17,20 +17,20 @@ import (
 	"endcap/retail/shopper"
 )
 
-func (h *house) who(t testing.TB, keys ...shopper.Key) shopper.ID {
-	t.Helper()
-	id, err := h.people.Find(t.Context(), keys)
+func (h *house) who(tb testing.TB, keys ...shopper.Key) shopper.ID {
+	tb.Helper()
+	id, err := h.people.Find(tb.Context(), keys)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return id
 }
 
-func (h *house) consents(t testing.TB, rows ...ingest.Consent) string {
-	t.Helper()
-	res, err := h.Consents(t.Context(), rows, file)
+func (h *house) consents(tb testing.TB, rows ...ingest.Consent) string {
+	tb.Helper()
+	res, err := h.Consents(tb.Context(), rows, file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return said(res)
 }
@@ -250,7 +250,7 @@ func TestNothingSaidNamesAShopper(t *testing.T) {
 	twice := good
 	twice.Lines = []basket.Line{line("oats", 2)}
 	twins := receipt(t, "2", line("oats", 1))
-	twins.Keys = append(keys, card(t, secret+"0"))
+	twins.Keys = []shopper.Key{keys[0], card(t, secret+"0")}
 	lone := []shopper.Key{card(t, secret+"1")}
 	h.receipts(t, receipt(t, "3", line("oats", 1)), twice, twins)
 	h.consents(t, ingest.Consent{ID: secret, Keys: append(keys, lone...)}, ingest.Consent{ID: "c", Keys: keys}, ingest.Consent{ID: "c", Keys: keys, Allowed: consent.All})

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -316,7 +317,7 @@ func (s *onceSet) add(ids []catalog.StoreID) {
 	defer s.mu.Unlock()
 	for _, id := range ids {
 		if len(s.set) < onceMax {
-			s.set[id] = true
+			s.set[catalog.StoreID(strings.Clone(string(id)))] = true
 		}
 	}
 }
