@@ -32,6 +32,7 @@ const corner = `{"name":"corner-shop","zone":"Europe/Paris","currency":"EUR","fe
 	"consents":{"columns":{"card":"card","allowed":"yes","time":"at","wording":"text"}}}}`
 
 func cornerShop(tb testing.TB, sorted string) *mapping.Mapping {
+	tb.Helper()
 	return parse(tb, fmt.Sprintf(corner, sorted))
 }
 
@@ -83,7 +84,8 @@ func TestHowLinesBecomeReceipts(t *testing.T) {
 		"two currencies":            {"id,at,sku,total,money\n1," + day + "10:00,a,1,EUR\n1," + day + "10:00,b,2,CHF\n", []string{"line 2: two_currencies"}},
 		"one bad line refuses the receipt, not its neighbours": {
 			"id,at,sku,total\n1," + day + "10:00,a,1\n1," + day + "10:00,b,x\n1," + day + "10:00,c,1\n2," + day + "10:00,c,3\n",
-			[]string{"line 3: bad_number", "2 09:00 c=3.00"}},
+			[]string{"line 3: bad_number", "2 09:00 c=3.00"},
+		},
 		"a row without an id":      {"id,at,sku,total\n," + day + "10:00,a,1\n2," + day + "10:00,c,3\n", []string{"line 2: missing_id", "2 09:00 c=3.00"}},
 		"a channel nobody knows":   {"id,at,sku,total,where\n1," + day + "10:00,a,1,X\n", []string{"line 2: bad_value"}},
 		"a version that is no one": {"id,at,sku,total,version\n1," + day + "10:00,a,1,-4\n", []string{"line 2: bad_value"}},

@@ -88,11 +88,14 @@ func TestWhatBecomesOfARow(t *testing.T) {
 		"a plain row, in the shop's zone": {"t.csv", head + "1,2017-07-01 10:00:00,oats,1.50\n", []string{"2 1 2017-07-01T08:00:00Z oats 1.50"}},
 		"windows line ends and a mark":    {"t.csv", "\ufeffid,at,sku,total\r\n1,2017-01-01 10:00:00,a,1\r\n", []string{"2 1 2017-01-01T09:00:00Z a 1.00"}},
 		"a quoted newline": {"t.csv", head + "1,2017-01-01 10:00:00,\"a\"\"b,\nc\",1\n2,2017-01-01 10:00:00,d,1", []string{
-			"2 1 2017-01-01T09:00:00Z a\"b,\nc 1.00", "4 2 2017-01-01T09:00:00Z d 1.00"}},
+			"2 1 2017-01-01T09:00:00Z a\"b,\nc 1.00", "4 2 2017-01-01T09:00:00Z d 1.00",
+		}},
 		"a quote that is never closed takes one line": {"t.csv", head + "1,2017-01-01 10:00:00,\"a,1\n2,2017-01-01 10:00:00,b,1\n", []string{
-			"2 bad_quotes ", "3 2 2017-01-01T09:00:00Z b 1.00"}},
+			"2 bad_quotes ", "3 2 2017-01-01T09:00:00Z b 1.00",
+		}},
 		"a stray quote takes one line": {"t.csv", head + "1,2017-01-01 10:00:00,\"a,1\n2,2017-01-01 10:00:00,\"b\",1\n", []string{
-			"2 bad_quotes ", "3 2 2017-01-01T09:00:00Z b 1.00"}},
+			"2 bad_quotes ", "3 2 2017-01-01T09:00:00Z b 1.00",
+		}},
 		"too few columns":        {"t.csv", head + "1,2017-01-01 10:00:00,a\n", []string{"2 wrong_column_count "}},
 		"not a number":           {"t.csv", head + "1,2017-01-01 10:00:00,a,NaN\n2,2017-01-01 10:00:00,a,inf\n3,2017-01-01 10:00:00,a,1.2.3\n", []string{"2 bad_number total", "3 bad_number total", "4 bad_number total"}},
 		"a double's tail":        {"t.csv", head + "1,2017-01-01 10:00:00,a,0.30000000000000004\n2,2017-01-01 10:00:00,a,1e-2\n", []string{"2 1 2017-01-01T09:00:00Z a 0.30", "3 2 2017-01-01T09:00:00Z a 0.01"}},

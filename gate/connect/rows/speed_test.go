@@ -68,6 +68,7 @@ func drain(tb testing.TB, path string, feed *mapping.Feed) (n, faults int, sales
 }
 
 func benchmark(b *testing.B, path string) {
+	b.Helper()
 	feed := completeJourney(b, mapping.Receipts)
 	info, err := os.Stat(path)
 	if err != nil {
