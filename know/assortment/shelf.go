@@ -1,402 +1,219 @@
-package pebblelog
+// Package assortment holds what is for sale now: products with their place in
+// the range, stores, prices and stock by store. It is a copy in memory, folded
+// from facts, so that a decision can ask about hundreds of products without
+// waiting for a store; it is thrown away and folded again at every start.
+//
+// On the road of a receipt, know/ingest asks it which products and stores are
+// known, and proposals and auctions ask what is in stock and at which price.
+package assortment
 
 import (
-	"bytes"
-	"cmp"
-	"context"
-	"encoding/binary"
-	"errors"
-	"fmt"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
-	"github.com/cockroachdb/pebble/v2"
-
-	"endcap/keep/stream"
 	"endcap/retail"
+	"endcap/retail/catalog"
 	"endcap/retail/event"
 )
 
-const (
-	blockBytes = 64 << 10 // facts are gathered into blocks of about this size
-	chunkBytes = 8 << 20  // and the facts of a call into batches of about this size
-	// generationDays is how many days of arrival share a generation of dated
-	// keys. A generation goes as a whole, once the next one has ended: after
-	// RememberDays at the earliest, twice that at the latest.
-	generationDays = event.RememberDays
-)
+// Shelf is what is for sale now. Make one with New; reading is safe beside the
+// one follower that fills it, takes no lock for products, and never waits for a
+// fold.
+type Shelf struct {
+	fold    sync.Mutex // held by the one who changes anything
+	cursors map[int]event.Cursor
 
-// bench is where facts are judged, one chunk at a time; its memory is used again.
-type bench struct {
-	mu          sync.Mutex
-	next        []uint64 // the seq of the next fact of each partition
-	generations []uint32 // of dated keys, rising; usually one or two
-	order       []place  // the chunk's facts in the order of their keys
-	runs        []run
-	versions    []version
-	seqs        []uint64 // for each fact, where it or what it repeats lies
-	blocks      [][]byte // for each partition, the block being filled
-	counts      []uint32
-	key, value  []byte
+	products atomic.Pointer[products]
+	stores   atomic.Pointer[map[catalog.StoreID]*store]
+	ranges   ranges
+	prices   places[retail.Money]
+	stock    places[int64]
+	version  atomic.Uint64
 }
 
-// place is one fact of a chunk. High is the beginning of its key, for sorting.
-type place struct {
-	high uint64
-	at   int32
+// products finds items by id. Both maps are immutable; recent holds the newest
+// few, so that one new product does not copy the whole catalogue.
+type products struct {
+	base, recent map[catalog.ProductID]*item
+	all          []*item // by ordinal; only appended to
 }
 
-// run is the facts of a chunk under one key: order[from:to], and what is stored
-// under it: versions[low:high], of which the last fresh ones are of this chunk.
-type run struct {
-	from, to, low, high int32
-	fresh               int32
+// item is one product, also one that only a price or a stock row names.
+type item struct {
+	ordinal int32
+	row     atomic.Pointer[catalog.Product] // nil while the catalogue lacks it
+	// What holds at every store without an entry of its own, and whether any
+	// store has one.
+	price       atomic.Pointer[retail.Money]
+	stock       atomic.Pointer[int64]
+	priceStores atomic.Bool
+	stockStores atomic.Bool
 }
 
-// unplaced marks a version of this chunk: its seq is the fact's index until the
-// facts have their places.
-const unplaced = 1 << 63
-
-// Append implements stream.Stream.
-func (l *Log) Append(ctx context.Context, facts []event.Packed) ([]stream.Appended, error) {
-	if err := checkFacts(facts); err != nil {
-		return nil, err
-	}
-	if err := l.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer l.life.RUnlock()
-	if err := l.room(); err != nil {
-		return nil, err
-	}
-	out := make([]stream.Appended, len(facts))
-	rest := facts
-	for done := 0; len(rest) > 0; {
-		n := chunk(rest)
-		if err := l.appendChunk(ctx, rest[:n], out[done:done+n]); err != nil {
-			return nil, err
-		}
-		rest, done = rest[n:], done+n
-	}
-	return out, nil
+type store struct {
+	ordinal uint32
+	row     catalog.Store
+	zone    *time.Location // nil for the house's
+	derived bool
 }
 
-func checkFacts(facts []event.Packed) error {
-	if len(facts) > stream.AppendMax {
-		return fmt.Errorf("%w: %d facts in one call, at most %d", stream.ErrLimit, len(facts), stream.AppendMax)
-	}
-	for i := range facts {
-		if n := len(facts[i].Bytes); n == 0 || n > event.FactMax {
-			return fmt.Errorf("%w: a fact of %d bytes, 1 to %d are taken", stream.ErrLimit, n, event.FactMax)
-		}
-	}
-	return nil
+// New makes an empty Shelf.
+func New() *Shelf {
+	s := &Shelf{cursors: make(map[int]event.Cursor)}
+	s.products.Store(&products{})
+	s.stores.Store(&map[catalog.StoreID]*store{})
+	s.ranges.init()
+	s.prices.init()
+	s.stock.init()
+	return s
 }
 
-// chunk is how many of the facts go into one batch: at least one.
-func chunk(facts []event.Packed) int {
-	size := 0
-	for i := range facts {
-		if size += len(facts[i].Bytes); size > chunkBytes && i > 0 {
-			return i
-		}
+func (p *products) find(id catalog.ProductID) *item {
+	if it, ok := p.recent[id]; ok {
+		return it
 	}
-	return len(facts)
+	return p.base[id]
 }
 
-// room refuses facts while the disk is almost full.
-func (l *Log) room() error {
-	usage, err := l.opts.FS.GetDiskUsage(l.dir)
-	if err != nil || usage.AvailBytes >= l.opts.ReserveBytes {
-		return nil //nolint:nilerr // a file system that cannot tell is not full
+// Product is the catalogue's row of a product. The caller must not change it.
+func (s *Shelf) Product(id catalog.ProductID) (*catalog.Product, bool) {
+	it := s.products.Load().find(id)
+	if it == nil {
+		return nil, false
 	}
-	return &retail.Error{
-		Kind: retail.Unavailable, Say: "the disk is almost full; nothing was stored",
-		Cure: "make room on the disk of the data directory and send it again",
-		Err:  fmt.Errorf("%d bytes left for the stream, %d are kept free", usage.AvailBytes, l.opts.ReserveBytes),
-	}
+	row := it.row.Load()
+	return row, row != nil
 }
 
-// appendChunk judges facts, applies them and waits until they are on disk.
-// Batches reach the disk in the order they are applied, so this batch's fsync
-// also vouches for all before it.
-func (l *Log) appendChunk(ctx context.Context, facts []event.Packed, out []stream.Appended) error {
-	batch := l.db.NewBatchWithSize(batchSize(facts))
-	applied, ends, err := l.apply(batch, facts, out)
-	if err != nil {
-		return errors.Join(err, batch.Close())
-	}
-	if !applied {
-		return errors.Join(l.settle(ctx, ends), batch.Close())
-	}
-	if err := batch.SyncWait(); err != nil {
-		return l.fail(err)
-	}
-	for p, end := range ends {
-		l.parts[p].publish(end)
-	}
-	return batch.Close()
+// Known reports whether the catalogue has a product.
+func (s *Shelf) Known(id catalog.ProductID) bool {
+	it := s.products.Load().find(id)
+	return it != nil && it.row.Load() != nil
 }
 
-func batchSize(facts []event.Packed) int {
-	size := 64
-	for i := range facts {
-		size += len(facts[i].Bytes) + 8 + 17 + versionSize + 16
+// Ordinal is a dense number of a product, from 0 upwards, for arrays. It stays
+// while the process lives and means nothing beyond it. Products that only a
+// price or a stock row names have one too.
+func (s *Shelf) Ordinal(id catalog.ProductID) (int, bool) {
+	it := s.products.Load().find(id)
+	if it == nil {
+		return 0, false
 	}
-	return size
+	return int(it.ordinal), true
 }
 
-// apply judges facts and puts what is new into the database, where readers do
-// not look for it before it is published. ends holds the last seq given to each
-// partition: by this call if it applied anything, else by any before it.
-func (l *Log) apply(batch *pebble.Batch, facts []event.Packed, out []stream.Appended) (applied bool, ends []uint64, err error) {
-	b := &l.bench
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := l.whole(); err != nil {
-		return false, nil, err
-	}
-	generation := b.generation(l.opts.Now)
-	if err := l.judge(facts, out); err != nil {
-		return false, nil, fmt.Errorf("judge facts: %w", err)
-	}
-	if err := errors.Join(b.place(batch, facts, out), b.index(batch, facts, generation)); err != nil {
-		return false, nil, l.fail(err)
-	}
-	b.answer(out)
-	l.hideTrimmed(out)
-	ends = slices.Clone(b.next)
-	for p := range ends {
-		ends[p]--
-	}
-	if batch.Empty() {
-		return false, ends, nil
-	}
-	if err := l.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
-		return false, nil, l.fail(err)
-	}
-	return true, ends, nil
-}
+// Ordinals is how many ordinals are given: every Ordinal is below it.
+func (s *Shelf) Ordinals() int { return len(s.products.Load().all) }
 
-// settle waits until everything up to ends is on disk.
-func (l *Log) settle(ctx context.Context, ends []uint64) error {
-	for p, end := range ends {
-		if end == 0 {
-			continue
-		}
-		if err := l.waitPart(ctx, &l.parts[p], end-1); err != nil {
-			return err
+// Products lists the catalogue's rows at this moment, in the order of their
+// ordinals. The caller must not change them.
+func (s *Shelf) Products() []*catalog.Product {
+	all := s.products.Load().all
+	out := make([]*catalog.Product, 0, len(all))
+	for _, it := range all {
+		if row := it.row.Load(); row != nil {
+			out = append(out, row)
 		}
 	}
-	return nil
+	return out
 }
 
-// judge finds out what becomes of each fact: it fills runs and versions, and the
-// outcome and, for repeats and conflicts, the seq of each fact. Facts are taken
-// in the order of their keys, so that the database is read and written in order.
-func (l *Log) judge(facts []event.Packed, out []stream.Appended) error {
-	b := &l.bench
-	b.sort(facts)
-	b.runs, b.versions = b.runs[:0], b.versions[:0]
-	b.seqs = slices.Grow(b.seqs[:0], len(facts))[:len(facts)]
-	iter, err := l.db.NewIter(&pebble.IterOptions{
-		LowerBound: []byte{tagDated}, UpperBound: []byte{tagKey + 1}, UseL6Filters: true,
-	})
-	if err != nil {
-		return err
+// InStock reports whether a store has a product. The store's own count wins
+// over the general one; where there is neither, it is taken to be in stock.
+func (s *Shelf) InStock(id catalog.ProductID, at catalog.StoreID) bool {
+	it := s.products.Load().find(id)
+	if it == nil {
+		return true
 	}
-	for from := 0; from < len(b.order); {
-		key := &facts[b.order[from].at].Key
-		to := from + 1
-		for to < len(b.order) && facts[b.order[to].at].Key == *key {
-			to++
+	if at != "" && it.stockStores.Load() {
+		if n, ok := s.stock.get(s.place(it, at)); ok {
+			return n > 0
 		}
-		r := run{from: int32(from), to: int32(to), low: int32(len(b.versions))}
-		if err := b.lookUp(iter, facts[b.order[from].at].Kind.Lasting(), key); err != nil {
-			return errors.Join(err, iter.Close())
-		}
-		for _, o := range b.order[from:to] {
-			if out[o.at].Outcome = b.weigh(&r, facts, o.at); out[o.at].Outcome == stream.New {
-				r.fresh++
-			}
-		}
-		r.high = int32(len(b.versions))
-		b.runs = append(b.runs, r)
-		from = to
 	}
-	return iter.Close()
+	n := it.stock.Load()
+	return n == nil || *n > 0
 }
 
-// sort puts the facts in the order of their keys, those of one key as they came.
-func (b *bench) sort(facts []event.Packed) {
-	b.order = b.order[:0]
-	for i := range facts {
-		b.order = append(b.order, place{binary.BigEndian.Uint64(facts[i].Key[:8]), int32(i)})
+// PriceAt is what a product costs at a store: the store's own price, else the
+// general one.
+func (s *Shelf) PriceAt(id catalog.ProductID, at catalog.StoreID) (retail.Money, bool) {
+	it := s.products.Load().find(id)
+	if it == nil {
+		return retail.Money{}, false
 	}
-	slices.SortFunc(b.order, func(x, y place) int {
-		if x.high != y.high {
-			return cmp.Compare(x.high, y.high)
+	if at != "" && it.priceStores.Load() {
+		if m, ok := s.prices.get(s.place(it, at)); ok {
+			return m, true
 		}
-		if c := bytes.Compare(facts[x.at].Key[8:], facts[y.at].Key[8:]); c != 0 {
-			return c
-		}
-		return cmp.Compare(x.at, y.at)
-	})
+	}
+	if m := it.price.Load(); m != nil {
+		return *m, true
+	}
+	return retail.Money{}, false
 }
 
-// lookUp appends to versions what is stored under a key, in rising order.
-func (b *bench) lookUp(iter *pebble.Iterator, lasting bool, key *[16]byte) error {
-	if lasting {
-		return b.lookAt(iter, appendIDKey(b.key[:0], true, 0, key))
+// place is where something about an item at a store is kept; no place has the
+// number nowhere.
+func (s *Shelf) place(it *item, at catalog.StoreID) uint64 {
+	st := (*s.stores.Load())[at]
+	if st == nil {
+		return nowhere
 	}
-	for _, generation := range slices.Backward(b.generations) {
-		had := len(b.versions)
-		if err := b.lookAt(iter, appendIDKey(b.key[:0], false, generation, key)); err != nil || len(b.versions) > had {
-			return err
-		}
-	}
-	return nil
+	return uint64(it.ordinal)<<32 | uint64(st.ordinal)
 }
 
-func (b *bench) lookAt(iter *pebble.Iterator, key []byte) error {
-	b.key = key
-	if !iter.SeekPrefixGE(key) {
-		return iter.Error()
+const nowhere = ^uint64(0)
+
+// Store is the row of a store that the list has or that receipts named.
+func (s *Shelf) Store(id catalog.StoreID) (catalog.Store, bool) {
+	st := (*s.stores.Load())[id]
+	if st == nil || st.row.ID == "" {
+		return catalog.Store{}, false
 	}
-	value, err := iter.ValueAndErr()
-	if err != nil {
-		return err
-	}
-	b.versions, err = readVersions(b.versions, value)
-	return err
+	return st.row, true
 }
 
-// weigh judges one fact against the versions of its run and adds it to them if
-// it is new.
-func (b *bench) weigh(r *run, facts []event.Packed, at int32) stream.Outcome {
-	f := &facts[at]
-	known := b.versions[r.low:]
-	if len(known) == 0 || f.Version > known[len(known)-1].number {
-		b.versions = append(b.versions, version{number: f.Version, sum: f.Sum, seq: unplaced | uint64(at)})
-		return stream.New
-	}
-	for i := range known {
-		if known[i].number == f.Version && known[i].sum == f.Sum {
-			b.seqs[at] = uint64(r.low) + uint64(i)
-			return stream.Repeat
+// Stores lists them by id.
+func (s *Shelf) Stores() []catalog.Store {
+	all := *s.stores.Load()
+	out := make([]catalog.Store, 0, len(all))
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		if row := all[id].row; row.ID != "" {
+			out = append(out, row)
 		}
 	}
-	b.seqs[at] = uint64(r.low) + uint64(len(known)-1)
-	return stream.Conflict
+	return out
 }
 
-// place gives each new fact its seq and writes the blocks.
-func (b *bench) place(batch *pebble.Batch, facts []event.Packed, out []stream.Appended) error {
-	for i := range facts {
-		if out[i].Outcome != stream.New {
-			continue
-		}
-		p := stream.PartitionOf(facts[i].Unit, len(b.next))
-		out[i].Partition, b.seqs[i] = p, b.next[p]
-		b.next[p]++
-		if b.counts[p] == 0 {
-			b.blocks[p] = append(b.blocks[p][:0], 0, 0, 0, 0)
-		}
-		b.counts[p]++
-		if b.blocks[p] = appendFact(b.blocks[p], facts[i].Kind, facts[i].Bytes); len(b.blocks[p]) >= blockBytes {
-			if err := b.writeBlock(batch, p); err != nil {
-				return err
-			}
-		}
+// Listed reports whether the store list has a store, other than by receipts
+// alone, and gives its zone; nil means the house's.
+func (s *Shelf) Listed(id catalog.StoreID) (*time.Location, bool) {
+	st := (*s.stores.Load())[id]
+	if st == nil || st.derived || st.row.ID == "" {
+		return nil, false
 	}
-	for p := range b.blocks {
-		if err := b.writeBlock(batch, p); err != nil {
-			return err
-		}
-	}
-	return nil
+	return st.zone, true
 }
 
-func (b *bench) writeBlock(batch *pebble.Batch, p int) error {
-	if b.counts[p] == 0 {
-		return nil
-	}
-	binary.BigEndian.PutUint32(b.blocks[p], b.counts[p])
-	b.counts[p] = 0
-	b.key = appendBlockKey(b.key[:0], p, b.next[p]-1)
-	err := batch.Set(b.key, b.blocks[p], nil)
-	if cap(b.blocks[p]) > 4*blockBytes {
-		b.blocks[p] = nil // one fact was huge; let its memory go
-	}
-	return err
+// Version counts the facts folded; it changes whenever anything else may have.
+func (s *Shelf) Version() uint64 { return s.version.Load() }
+
+// InCategory lists the products of a category by id, InDepartment those of a
+// department, InBrand those of a brand. The caller must not change the list.
+func (s *Shelf) InCategory(c catalog.Category) []catalog.ProductID {
+	return s.ranges.categories.list(c)
 }
 
-// index writes the rows of the keys under which something is new.
-func (b *bench) index(batch *pebble.Batch, facts []event.Packed, generation uint32) error {
-	for _, r := range b.runs {
-		if r.fresh == 0 {
-			continue
-		}
-		known := b.versions[r.low:r.high]
-		for i := len(known) - int(r.fresh); i < len(known); i++ {
-			at := known[i].seq &^ unplaced
-			known[i].partition = uint16(stream.PartitionOf(facts[at].Unit, len(b.next)))
-			known[i].seq = b.seqs[at]
-		}
-		f := &facts[b.order[r.from].at]
-		if !f.Kind.Lasting() {
-			b.generations = withGeneration(b.generations, generation)
-		}
-		b.key = appendIDKey(b.key[:0], f.Kind.Lasting(), generation, &f.Key)
-		b.value = appendVersions(b.value[:0], known)
-		if err := batch.Set(b.key, b.value, nil); err != nil {
-			return err
-		}
-	}
-	return nil
+// InDepartment is told at InCategory.
+func (s *Shelf) InDepartment(d catalog.Department) []catalog.ProductID {
+	return s.ranges.departments.list(d)
 }
 
-// answer fills in where the facts lie.
-func (b *bench) answer(out []stream.Appended) {
-	for i := range out {
-		if out[i].Outcome != stream.New {
-			v := &b.versions[b.seqs[i]]
-			out[i].Partition, b.seqs[i] = int(v.partition), v.seq
-		}
-	}
-	cursors := newCursorRun(b.seqs)
-	for i := range out {
-		out[i].At = cursors.take()
-	}
-}
+// InBrand is told at InCategory.
+func (s *Shelf) InBrand(b catalog.Brand) []catalog.ProductID { return s.ranges.brands.list(b) }
 
-// hideTrimmed empties the cursors of stored facts that were trimmed.
-func (l *Log) hideTrimmed(out []stream.Appended) {
-	for i := range out {
-		if out[i].Outcome != stream.New && l.bench.seqs[i] <= l.parts[out[i].Partition].first() {
-			out[i].At = ""
-		}
-	}
-}
-
-// generation is the one under which dated keys are written now. It never falls
-// behind one that exists, whatever the clock says.
-func (b *bench) generation(now retail.Clock) uint32 {
-	g := generationOf(now)
-	if n := len(b.generations); n > 0 {
-		g = max(g, b.generations[n-1])
-	}
-	return g
-}
-
-func generationOf(now retail.Clock) uint32 {
-	return uint32(max(0, now().Unix()/(86_400*generationDays)))
-}
-
-// withGeneration adds g, which is not below any of all, if it is not the last.
-func withGeneration(all []uint32, g uint32) []uint32 {
-	if n := len(all); n > 0 && all[n-1] == g {
-		return all
-	}
-	return append(all, g)
-}
+// Categories lists every category that has a product, in order.
+func (s *Shelf) Categories() []catalog.Category { return s.ranges.categories.names() }
