@@ -295,6 +295,11 @@ func (b *Book) closeFlights(ctx context.Context, flights []openFlight, now time.
 	for _, f := range empty {
 		delete(b.open, f)
 	}
+	for _, f := range flights {
+		if _, live := b.docs.lines[f.line]; live {
+			b.due[f.line] = true // its total budget has that room again
+		}
+	}
 	for p := range payers {
 		b.moneyCame(p)
 	}
