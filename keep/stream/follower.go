@@ -33,6 +33,10 @@ type Follower struct {
 	// Together asks for one goroutine over all partitions rather than one each,
 	// for state that has only one writer.
 	Together bool
+	// Passed, where set, hears how far a partition has been read: everything up
+	// to at has been folded or was not wanted. It may be called from several
+	// goroutines.
+	Passed func(partition int, at event.Cursor)
 }
 
 // The pace of Run.
@@ -193,6 +197,7 @@ func (r *reader) drain(ctx context.Context) error {
 	}
 	if saved != r.saved { // somebody else moved it, or this is the first time
 		r.saved, r.at, r.passed = saved, saved, 0
+		r.tell()
 	}
 	ahead, stop := context.WithCancel(ctx)
 	batches := make(chan decoded, 1)
@@ -210,8 +215,16 @@ func (r *reader) drain(ctx context.Context) error {
 		if err := r.fold(ctx, d); err != nil {
 			return err
 		}
+		r.tell()
 	}
 	return ctx.Err()
+}
+
+// tell says how far the partition has been read.
+func (r *reader) tell() {
+	if r.f.Passed != nil {
+		r.f.Passed(r.partition, r.at)
+	}
 }
 
 // decoded is a batch read ahead, or why it could not be; read counts all its

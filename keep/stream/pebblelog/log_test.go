@@ -138,14 +138,14 @@ func TestTrimmedFactsLeaveNoBytesOnDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !holds(t, dir, "receipt-100") || !holds(t, dir, "receipt-400") {
+	if !holds(t, dir, "receipt-100") || !holds(t, dir, "receipt-299") || !holds(t, dir, "receipt-400") {
 		t.Fatal("the search finds no stored fact, so it proves nothing")
 	}
 	if err := l.Trim(t.Context(), 0, got[300].At); err != nil {
 		t.Fatal(err)
 	}
 	deadline := time.Now().Add(10 * time.Second)
-	for holds(t, dir, "receipt-100") {
+	for holds(t, dir, "receipt-100") || holds(t, dir, "receipt-299") { // the second shares its block with some that stay
 		if time.Now().After(deadline) {
 			t.Fatal("a trimmed fact is still on disk")
 		}

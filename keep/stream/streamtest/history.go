@@ -163,7 +163,13 @@ func testCrash(t *testing.T, setup Setup) {
 	for seed := range uint64(crashes) {
 		time.Sleep(time.Duration(1+seed*3) * time.Millisecond)
 		facts, acked := log.sofar()
+		seen := ends(t, s)
 		after := crash(t, seed, []int{100, 50, 0}[seed%3])
+		for p, at := range ends(t, after) {
+			if at < seen[p] {
+				t.Fatalf("crash %d: partition %d ends at %x, but a reader had seen %x", seed, p, at, seen[p])
+			}
+		}
 		checkCrash(t, after, seed, facts, acked)
 	}
 	close(stop)
@@ -171,6 +177,14 @@ func testCrash(t *testing.T, setup Setup) {
 	if err := errors.Join(log.errs...); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func ends(t *testing.T, s stream.Stream) (all [Partitions]event.Cursor) {
+	t.Helper()
+	for p := range all {
+		all[p] = end(t, s, p)
+	}
+	return all
 }
 
 // checkCrash checks that what was acknowledged before the crash is there once,
