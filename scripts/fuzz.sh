@@ -6,10 +6,10 @@ cd "$(dirname "$0")/.."
 
 each=${1:-1m}
 failed=0
-for package in $(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do
-	for target in $(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
-		echo "fuzz: $package $target for $each"
-		go test -run '^$' -fuzz "^$target\$" -fuzztime "$each" "$package" </dev/null || failed=1
-	done
-done
+while IFS=: read -r file target; do
+	package=./$(dirname "$file")
+	target=${target#func }
+	echo "fuzz: $package $target for $each"
+	go test -run '^$' -fuzz "^$target\$" -fuzztime "$each" "$package" </dev/null || failed=1
+done < <(git ls-files '*_test.go' | xargs grep -oE '^func Fuzz[A-Za-z0-9_]+' | sort)
 exit "$failed"

@@ -220,7 +220,7 @@ func TestCheckRefusesTreesThatNoSentenceSays(t *testing.T) {
 
 // words draws a list of one dimension, hostile names included.
 func words[T ~string](t *rapid.T) []T {
-	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) T { return T(rapid.StringN(1, 12, 40).Draw(t, "name")) }), 0, 3).Draw(t, "names")
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) T { return T(rapid.StringN(1, 6, 20).Draw(t, "name")) }), 0, 3).Draw(t, "names")
 }
 
 func drawRule(t *rapid.T) audience.Rule {
@@ -241,7 +241,7 @@ func drawRule(t *rapid.T) audience.Rule {
 
 func drawNode(t *rapid.T, depth int) audience.Node {
 	op := audience.Bought
-	if depth < audience.DepthMax {
+	if depth < 4 {
 		op = audience.Op(rapid.IntRange(0, 3).Draw(t, "op"))
 	}
 	n := audience.Node{Op: op}
