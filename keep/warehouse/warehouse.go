@@ -159,6 +159,9 @@ type Writer interface {
 	Reset(ctx context.Context) error
 	// Forget sets a shopper's columns to NULL everywhere, sealed files too.
 	Forget(ctx context.Context, who []shopper.ID) error
+	// Expire drops the records of decisions of business days before a day, in
+	// sealed files too; their other columns stay.
+	Expire(ctx context.Context, before retail.Day) error
 	// Check proves that sealed files are whole and agree with their manifest.
 	Check(ctx context.Context) error
 	// Keeping is how sealed history stands in for a trimmed stream.

@@ -76,6 +76,7 @@ type Sealer interface {
 	Seal(ctx context.Context, before retail.Day) ([]retail.Day, error)
 	Sealings(ctx context.Context) ([]warehouse.Sealing, error)
 	Release(ctx context.Context, marks []warehouse.Mark) error
+	Expire(ctx context.Context, before retail.Day) error
 }
 
 // Trimmer is what SealThrough needs of a stream.
@@ -83,14 +84,18 @@ type Trimmer interface {
 	Trim(ctx context.Context, partition int, upto event.Cursor) error
 }
 
-// SealThrough seals the business days before today and lets the stream forget
-// what was sealed KeepDays ago or earlier. It is safe to call at any time and
+// SealThrough seals the business days before today, drops decisions' records
+// older than event.RememberDays, and lets the stream forget what was sealed
+// KeepDays ago or earlier. It is safe to call at any time and
 // again after a crash: history takes over a fact's place before the stream
 // gives it up. It returns the days newly sealed.
 func SealThrough(ctx context.Context, w Sealer, s Trimmer, today retail.Day) ([]retail.Day, error) {
 	days, err := w.Seal(ctx, today)
 	if err != nil {
 		return nil, fmt.Errorf("seal history through %v: %w", today, err)
+	}
+	if err := w.Expire(ctx, today-event.RememberDays); err != nil {
+		return days, fmt.Errorf("expire decisions: %w", err)
 	}
 	past, err := w.Sealings(ctx)
 	if err != nil {

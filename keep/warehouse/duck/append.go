@@ -2,6 +2,7 @@ package duck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ func (w *Warehouse) Append(ctx context.Context, partition int, next event.Cursor
 		return w.saveCursor(ctx, fold{next, through}, seq, again && next < w.manifest.cursor(partition))
 	})
 	if err != nil {
-		return fmt.Errorf("append to the warehouse: %w", err)
+		return fmt.Errorf("append to the warehouse: %w", errors.Join(err, w.recall(context.WithoutCancel(ctx))))
 	}
 	w.seq, w.repaired = w.seq+1, repaired
 	w.state.Lock()

@@ -189,14 +189,15 @@ func bind(p ddb.PreparedStatement, i ddb.IdxT, v any) error {
 	return nil
 }
 
-// within runs f inside one transaction, which is undone when f fails.
+// within runs f inside one transaction, which is undone when f fails. The
+// commit is not interrupted by ctx, so that its outcome is known.
 func (c *conn) within(ctx context.Context, f func() error) error {
 	if err := c.exec(ctx, "begin transaction"); err != nil {
 		return err
 	}
 	err := f()
 	if err == nil {
-		err = c.exec(ctx, "commit")
+		err = c.exec(context.WithoutCancel(ctx), "commit")
 	}
 	if err != nil {
 		// The rollback must happen even though ctx has ended; that there is

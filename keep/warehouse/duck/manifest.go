@@ -53,6 +53,7 @@ type sealedFile struct {
 	Rows   int64      `json:"rows"`
 	Bytes  int64      `json:"bytes"`
 	SHA256 string     `json:"sha256"`
+	Bare   bool       `json:"bare,omitempty"` // its decisions' records were dropped
 }
 
 const manifestName = "manifest.json"
@@ -90,11 +91,8 @@ func (w *Warehouse) replaceManifest(m manifest) error {
 	if err := os.Rename(path+".new", path); err != nil {
 		return fmt.Errorf("write the manifest of history: %w", err)
 	}
-	if err := syncPath(w.sealedDir()); err != nil {
-		return err
-	}
 	w.manifest = m
-	return nil
+	return syncPath(w.sealedDir())
 }
 
 // syncPath brings a file or a directory to disk.

@@ -24,6 +24,7 @@ import (
 	"endcap/retail/catalog"
 	"endcap/retail/consent"
 	"endcap/retail/event"
+	"endcap/retail/media"
 	"endcap/retail/shopper"
 )
 
@@ -52,6 +53,7 @@ func Run(t *testing.T, s Suite) {
 		"sealing changes no answer, and damage is found":            sealing,
 		"a late receipt is sealed the next time":                    late,
 		"forgetting keeps the totals and loses the shopper":         forgetting,
+		"a decision's record is kept only so long":                  expiry,
 		"sealed facts can be given back":                            replay,
 		"random histories agree with a plain model after any crash": random,
 	} {
@@ -298,6 +300,23 @@ func forgetting(t *testing.T, h *shop) {
 	for range 2 {
 		h.want(warehouse.Accounting, "select count(*), count(shopper), count(distinct shopper) from receipts where day <= date '2017-12-04'", "2 1 1")
 		h.want("measurement", totals, "2 7.00")
+		h.must(h.store.Check(t.Context()))
+		h.reopen(true)
+	}
+}
+
+func expiry(t *testing.T, h *shop) {
+	t.Helper()
+	decided := func(id byte, day retail.Day) event.Fact {
+		at := day.UTC()
+		return event.Fact{ID: string('a' + id), At: at, Arrived: at, Day: day, Shopper: ana, Body: event.Decided{Decision: media.DecisionID{id}, Record: []byte("how it was decided")}}
+	}
+	h.add(0, decided(1, monday), decided(2, monday+1), decided(3, monday+2))
+	_, err := h.store.Seal(t.Context(), monday+2)
+	h.must(err)
+	for range 2 {
+		h.must(h.store.Expire(t.Context(), monday+1))
+		h.want(warehouse.Accounting, "select count(*), count(record) from decisions where day < date '2017-12-06'", "2 1")
 		h.must(h.store.Check(t.Context()))
 		h.reopen(true)
 	}
