@@ -1,0 +1,284 @@
+package recommend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"endcap/keep/files"
+	"endcap/retail"
+	"endcap/retail/catalog"
+	"endcap/retail/visit"
+)
+
+// Recommender proposes products. Make one with New and keep it current with
+// Run, or call Refresh. Proposing is safe beside both and takes no lock.
+type Recommender struct {
+	shelf Shelf
+	files files.Files
+	never *catalog.Matcher
+	now   atomic.Pointer[index]
+
+	refresh sync.Mutex // guards what follows
+	version uint64     // of the shelf
+	rows    []*catalog.Product
+	model   *popularity
+	trained uint64 // version of model
+}
+
+// New makes a Recommender without a model over an empty range.
+func New(shelf Shelf, from files.Files, o Options) *Recommender {
+	r := &Recommender{shelf: shelf, files: from, never: o.Never.Matcher()}
+	r.now.Store(newIndex(nil, nil, r.never))
+	return r
+}
+
+// Refresh takes in a newer model and what the catalogue has changed.
+func (r *Recommender) Refresh(ctx context.Context) error {
+	r.refresh.Lock()
+	defer r.refresh.Unlock()
+	changed := false
+	switch newest, err := r.files.Newest(ctx, Artefact); {
+	case errors.Is(err, files.ErrNotFound):
+	case err != nil:
+		return fmt.Errorf("find the newest model: %w", err)
+	case newest != r.trained:
+		m, err := load(ctx, r.files, newest)
+		if err != nil {
+			return err
+		}
+		r.model, r.trained, changed = m, newest, true
+	}
+	if v := r.shelf.Version(); v != r.version || r.rows == nil {
+		r.version = v
+		if rows := r.shelf.Products(); !slices.Equal(rows, r.rows) {
+			r.rows, changed = rows, true
+		}
+	}
+	if changed {
+		r.now.Store(newIndex(r.rows, r.model, r.never))
+	}
+	return nil
+}
+
+// Run keeps the Recommender current until ctx ends: it refreshes every so often
+// and reports what is wrong to failed.
+func (r *Recommender) Run(ctx context.Context, every time.Duration, failed func(error)) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if err := r.Refresh(ctx); err != nil && ctx.Err() == nil {
+			failed(err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// picker gathers proposals for one visit.
+type picker struct {
+	ix    *index
+	shelf Shelf
+	v     *visit.Visit
+	q     query
+	n     int
+	taken []int32 // ranks proposed or in the basket
+	out   []visit.Proposal
+}
+
+// Propose lists up to n products for a visit, the best first. section is her
+// habits, nil where nobody is known or she does not allow it.
+//
+// What she bought on more receipts comes first, then what she bought later,
+// then what is more popular; on a search or a category page only what fits it.
+// The rest comes from what is popular, within the search, then the category,
+// then the store, then everywhere. Nothing out of stock, in the basket already
+// or on the page itself is proposed.
+func (r *Recommender) Propose(section []byte, v *visit.Visit, n int) []visit.Proposal {
+	if n <= 0 {
+		return nil
+	}
+	ix := r.now.Load()
+	p := &picker{ix: ix, shelf: r.shelf, v: v, n: n, out: make([]visit.Proposal, 0, n), q: ix.search(v.Query)}
+	p.hide(v.Product)
+	for _, b := range v.Basket {
+		p.hide(b)
+	}
+	p.habits(section)
+	p.q.each(func(no int32) bool { return p.offer(no, visit.Matches, 0) })
+	p.list(ix.categories[v.Category], visit.PopularInRange)
+	p.list(ix.stores[v.Store], visit.PopularStore)
+	for no := int32(0); no < ix.bought && len(p.out) < n; no++ {
+		p.offer(no, visit.Popular, 0)
+	}
+	return p.out
+}
+
+func (p *picker) hide(id catalog.ProductID) {
+	if no, ok := p.ix.rank[id]; ok {
+		p.taken = append(p.taken, no)
+	}
+}
+
+func (p *picker) list(ranks []int32, why visit.Reason) {
+	for _, no := range ranks {
+		if !p.offer(no, why, 0) {
+			return
+		}
+	}
+}
+
+// offer proposes a product unless it may not be; false means no more is needed.
+func (p *picker) offer(no int32, why visit.Reason, count int) bool {
+	if len(p.out) == p.n {
+		return false
+	}
+	id := p.ix.products[no].ID
+	if p.ix.never[no] || slices.Contains(p.taken, no) || !p.shelf.InStock(id, p.v.Store) {
+		return true
+	}
+	p.taken = append(p.taken, no)
+	p.out = append(p.out, visit.Proposal{Product: id, Reason: why, Count: count})
+	return len(p.out) < p.n
+}
+
+// fits reports whether a habit belongs on the page she is on.
+func (p *picker) fits(no int32) bool {
+	switch {
+	case p.v.Query != "":
+		return len(p.q.lists) > 0 && p.q.matched(no) == len(p.q.lists)
+	case p.v.Category != "":
+		return p.ix.products[no].Category == p.v.Category
+	default:
+		return true
+	}
+}
+
+// habits proposes what she buys again. The section is in order of count and
+// recency; habits equal in both are put in order of popularity here.
+func (p *picker) habits(section []byte) {
+	s := scanner{b: section}
+	if len(section) == 0 {
+		return
+	}
+	newest, n := s.habits()
+	var equal []int32
+	var count int
+	var last retail.Day
+	settle := func() bool {
+		slices.Sort(equal)
+		for _, no := range equal {
+			if p.fits(no) && !p.offer(no, visit.BoughtOften, count) {
+				return false
+			}
+		}
+		equal = equal[:0]
+		return true
+	}
+	for range n {
+		id, c, l := s.habit(newest)
+		if s.bad {
+			return
+		}
+		if c != count || l != last {
+			if !settle() {
+				return
+			}
+			count, last = c, l
+		}
+		if no, ok := p.ix.rank[catalog.ProductID(id)]; ok {
+			equal = append(equal, no)
+		}
+	}
+	settle()
+}
+
+// The shares of Quality, in parts per million; they add up to one.
+const (
+	qualityBase  = 100_000 // every product
+	qualityPage  = 600_000 // fits the search, the category, or both in halves
+	qualityHabit = 300_000 // she buys it herself
+	qualityTimes = 5       // receipts that make the whole habit's share
+)
+
+// Quality writes into ppm, which is as long as products, how well each fits the
+// visit, in parts per million:
+//
+//	100,000 + 600,000 × page + 300,000 × min(receipts of hers, 5) / 5
+//
+// where page is the share of the searched words that the product has; on a
+// category page 1 in the category and else 0; on both their mean; and 1 where
+// there is neither, because then every product fits the page alike. A product
+// that the catalogue does not have gets 0.
+func (r *Recommender) Quality(section []byte, v *visit.Visit, products []catalog.ProductID, ppm []int32) {
+	ix := r.now.Load()
+	q := ix.search(v.Query)
+	alike := q.words == 0 && v.Category == ""
+	for i, id := range products {
+		ppm[i] = qualityBase
+		if alike {
+			ppm[i] += qualityPage
+		} else if no, ok := ix.rank[id]; ok {
+			ppm[i] += ix.page(no, v, &q)
+		}
+	}
+	if len(section) > 0 {
+		addHabits(section, products, ppm)
+	}
+}
+
+// page is the share of the page.
+func (ix *index) page(no int32, v *visit.Visit, q *query) int32 {
+	var share, of int32
+	if q.words > 0 {
+		share, of = int32(qualityPage*q.matched(no)/q.words), 1 //nolint:gosec // at most qualityPage
+	}
+	if v.Category != "" {
+		of++
+		if ix.products[no].Category == v.Category {
+			share += qualityPage
+		}
+	}
+	return share / of
+}
+
+// addHabits adds the share of her own purchases. The products are put into a
+// small table by hash, so that each habit is looked up in a few steps however
+// many products are asked about.
+func addHabits(section []byte, products []catalog.ProductID, ppm []int32) {
+	size := 1 << bits.Len(uint(2*len(products)))
+	var headsBuf [512]int32
+	var nextBuf [256]int32
+	heads, next := headsBuf[:min(size, len(headsBuf))], nextBuf[:min(len(products), len(nextBuf))]
+	if size > len(headsBuf) {
+		heads, next = make([]int32, size), make([]int32, len(products))
+	}
+	mask := uint64(len(heads) - 1) //nolint:gosec // a length
+	for i, id := range products {
+		at := xxhash.Sum64String(string(id)) & mask
+		next[i], heads[at] = heads[at], int32(i+1) //nolint:gosec // a number of products
+	}
+	s := scanner{b: section}
+	newest, n := s.habits()
+	for range n {
+		id, count, _ := s.habit(newest)
+		if s.bad {
+			return
+		}
+		for i := heads[xxhash.Sum64(id)&mask]; i > 0; i = next[i-1] {
+			if string(products[i-1]) == string(id) {
+				ppm[i-1] += int32(qualityHabit * min(count, qualityTimes) / qualityTimes) //nolint:gosec // at most qualityHabit
+			}
+		}
+	}
+}
