@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"endcap/keep/sql/sqlite"
 	"endcap/keep/stream"
 	"endcap/keep/stream/pebblelog"
@@ -59,7 +61,7 @@ func open(tb testing.TB) *house {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { closed(tb, h.vault.Close) })
-	if h.log, err = pebblelog.Open(filepath.Join(dir, "stream"), pebblelog.Options{Now: h.clock}); err != nil {
+	if h.log, err = pebblelog.Open("stream", pebblelog.Options{Now: h.clock, FS: vfs.NewMem()}); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { closed(tb, h.log.Close) })
