@@ -173,7 +173,7 @@ func (d *Dir) writePart(ctx context.Context, path string, write func(io.Writer) 
 
 // until is a writer that fails once its context has ended.
 type until struct {
-	ctx context.Context //nolint:containedctx // it lives as long as one call of Put
+	ctx context.Context // of the one call of Put it lives in
 	to  io.Writer
 }
 

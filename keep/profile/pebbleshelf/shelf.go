@@ -169,8 +169,9 @@ func (s *Store) enter(ctx context.Context) error {
 // room refuses to write while the disk is almost full.
 func (s *Store) room() error {
 	usage, err := s.opts.FS.GetDiskUsage(s.dir)
-	if err != nil || usage.AvailBytes >= s.opts.ReserveBytes {
-		return nil //nolint:nilerr // a file system that cannot tell is not full
+	told := err == nil // a file system that cannot tell is not full
+	if !told || usage.AvailBytes >= s.opts.ReserveBytes {
+		return nil
 	}
 	return &retail.Error{
 		Kind: retail.Unavailable, Say: "the disk is almost full; nothing was stored",

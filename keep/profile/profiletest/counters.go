@@ -12,7 +12,7 @@ import (
 )
 
 func testBumpRace(t *testing.T, setup Setup) {
-	const callers, each, most = 16, 50, 123
+	const callers, each, most = 16, 400, 1_234
 	s := setup.open(t, t.TempDir())
 	until := noon().Add(time.Hour)
 	var bounded, free atomic.Int64

@@ -135,6 +135,9 @@ func testHalfReplace(t *testing.T, setup Setup) {
 			continue // it looked at its context less often
 		}
 		cut++
+		if err := s.Forget(t.Context(), who(shoppers)); err != nil { // on disk, with all before it
+			t.Fatal(err)
+		}
 		checkTogether(t, crash(t, uint64(asked), 0), 0, 0, shoppers, uint64(asked))
 		first, err := s.Sections(t.Context(), "s_a", []shopper.ID{who(0)})
 		if err != nil {

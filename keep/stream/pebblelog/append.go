@@ -107,8 +107,9 @@ func chunk(facts []event.Packed) int {
 // room refuses facts while the disk is almost full.
 func (l *Log) room() error {
 	usage, err := l.opts.FS.GetDiskUsage(l.dir)
-	if err != nil || usage.AvailBytes >= l.opts.ReserveBytes {
-		return nil //nolint:nilerr // a file system that cannot tell is not full
+	told := err == nil // a file system that cannot tell is not full
+	if !told || usage.AvailBytes >= l.opts.ReserveBytes {
+		return nil
 	}
 	return &retail.Error{
 		Kind: retail.Unavailable, Say: "the disk is almost full; nothing was stored",
