@@ -73,7 +73,7 @@ func mustHold(t testing.TB, f files.Files, name string, version uint64, want str
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := os.ReadFile(path) //nolint:gosec // the store under test gave the path
+	got, err := os.ReadFile(path)
 	if err != nil || string(got) != want {
 		t.Errorf("version %d of %s is %.40q, want %.40q: %v", version, name, got, want, err)
 	}
@@ -198,7 +198,7 @@ func testRace(t *testing.T, setup Setup) {
 				}
 				if path, err := f.Path(t.Context(), "model", v); err != nil {
 					t.Error(err)
-				} else if b, err := os.ReadFile(path); err != nil || string(b) != content { //nolint:gosec // as above
+				} else if b, err := os.ReadFile(path); err != nil || string(b) != content {
 					t.Errorf("version %d is %q, want %q: %v", v, b, content, err)
 				}
 				mu.Lock()
