@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 
 	"endcap/retail/event"
 	"endcap/retail/trial"
@@ -137,7 +138,7 @@ func (s *Sale) Offer(c Candidate) (more bool) {
 	v := Verdict{Candidate: c}
 	blocked := s.block(&c)
 	switch {
-	case has(s.lines, c.Line):
+	case slices.Contains(s.lines, c.Line):
 		v.Refusal = event.DuplicateLine
 	case blocked != notBlocked:
 		v.Refusal = event.DuplicateProduct
@@ -162,7 +163,7 @@ func (s *Sale) Offer(c Candidate) (more bool) {
 
 // block finds what keeps c's product from a slot.
 func (s *Sale) block(c *Candidate) int32 {
-	if has(s.products, c.Product) || has(s.lines, c.Line) {
+	if slices.Contains(s.products, c.Product) || slices.Contains(s.lines, c.Line) {
 		return blockedBefore
 	}
 	for i := range s.verdicts {
@@ -238,13 +239,4 @@ func PriceOver(winner, next *Candidate) int64 {
 		q++
 	}
 	return int64(q)
-}
-
-func has(in []int32, x int32) bool {
-	for _, y := range in {
-		if x == y {
-			return true
-		}
-	}
-	return false
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -206,28 +207,35 @@ func TestWhatAClickCosts(t *testing.T) {
 type broken struct {
 	ledger.Ledger
 	profile.Store
+	mu  sync.Mutex
 	rng *rand.Rand
+}
+
+func (b *broken) draw(n int) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rng.IntN(n)
 }
 
 var errKilled = errors.New("killed")
 
 func (b *broken) Commit(ctx context.Context, deeds ...ledger.Deed) ([]ledger.Answer, error) {
-	if b.rng.IntN(3) == 0 {
+	if b.draw(3) == 0 {
 		return nil, errKilled // before anything was done
 	}
 	n := len(deeds)
-	if b.rng.IntN(2) == 0 {
-		n = b.rng.IntN(n + 1)
+	if b.draw(2) == 0 {
+		n = b.draw(n + 1)
 	}
 	answers, err := b.Ledger.Commit(ctx, deeds[:n]...)
-	if n < len(deeds) || b.rng.IntN(3) == 0 {
+	if n < len(deeds) || b.draw(3) == 0 {
 		return nil, errors.Join(err, errKilled) // afterwards
 	}
 	return answers, err
 }
 
 func (b *broken) Apply(ctx context.Context, follower string, partition int, next event.Cursor, changes []profile.Change) error {
-	if b.rng.IntN(3) == 0 {
+	if b.draw(3) == 0 {
 		return errKilled
 	}
 	return b.Store.Apply(ctx, follower, partition, next, changes)
@@ -243,7 +251,7 @@ func TestKilledAnywhereEachClickIsAnsweredOnce(t *testing.T) {
 			k := newTill(t, 20*retail.Unit) // enough for 66 clicks
 			rng := rand.New(rand.NewPCG(seed, 5))
 			clicks := 0
-			b := &broken{k.book, k.shelf, rng}
+			b := &broken{Ledger: k.book, Store: k.shelf, rng: rand.New(rand.NewPCG(seed, 6))}
 			for round := range 40 {
 				for range 5 {
 					who := shopper.FromUint64(uint64(rng.IntN(20)) << 40)

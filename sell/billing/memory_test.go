@@ -3,10 +3,10 @@ package billing
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"endcap/retail/event"
 	"endcap/retail/media"
-	"time"
 )
 
 // FuzzSection: whatever decodes encodes to the same bytes, or to nothing.

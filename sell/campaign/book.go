@@ -85,11 +85,8 @@ func Open(ctx context.Context, cfg Config) (*Book, error) {
 		return nil, err
 	}
 	b := &Book{
-		cfg: cfg,
-		docs: docs{
-			map[media.AdvertiserID]media.Advertiser{}, map[media.CampaignID]media.Campaign{},
-			map[media.LineItemID]media.LineItem{}, map[media.PlacementID]media.Placement{},
-		},
+		cfg:      cfg,
+		docs:     newDocs(),
 		versions: map[rowKey]uint64{}, due: map[media.LineItemID]bool{}, short: map[media.LineItemID]bool{},
 		clicks: newClicks(), open: map[openFlight]bool{}, changed: true,
 	}

@@ -427,14 +427,14 @@ func TestPacingHoldsBackWhatTokensOutWillCost(t *testing.T) {
 	for name, test := range map[string]struct {
 		chance  float64
 		minutes int
-	}{"one in thirty": {1. / 30, 200}, "one in four": {.25, 60}, "every one": {1, 30}} {
+	}{"one in twenty": {1. / 20, 120}, "one in four": {.25, 40}, "every one": {1, 20}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := &trade{desk: newDesk(t), rng: rand.New(rand.NewPCG(3, 9)), waiting: map[time.Time][]event.Touch{}, paid: map[media.LineItemID]retail.Micros{}}
 			d.follow = d.Follower(func(context.Context, int) (event.Cursor, error) { return "", nil })
 			d.advertiser("oats", 10_000*retail.Unit)
 			budget := 100 * retail.Unit
-			const lines = 6
+			const lines = 3
 			for i := range lines {
 				d.line(item(fmt.Sprintf("l%d", i), "oats", budget, 1_000*retail.Unit))
 			}
@@ -446,7 +446,7 @@ func TestPacingHoldsBackWhatTokensOutWillCost(t *testing.T) {
 					d.click(&touch)
 				}
 				delete(d.waiting, now)
-				if second%3 == 0 {
+				if second%6 == 0 {
 					d.tick()
 				}
 				snap := d.Snapshot()

@@ -32,12 +32,11 @@ type openFlight struct {
 
 // opening is what the ledger says of one flight before it is opened.
 type opening struct {
-	item     media.LineItem
-	payer    media.Advertiser
-	today    retail.Micros // set aside for this day so far
-	total    retail.Micros // spent, and set aside now
-	answered retail.Micros
-	purse    *Purse
+	item  media.LineItem
+	payer media.Advertiser
+	today retail.Micros // set aside for this day so far
+	total retail.Micros // spent, and set aside now
+	purse *Purse
 }
 
 // openDue posts money from wallets to the flights of the day that have less

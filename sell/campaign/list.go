@@ -1,7 +1,6 @@
 package campaign
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -77,7 +76,7 @@ func list[K ~string, T any](b *Book, kind registry.Kind, in map[K]T, p Page, kee
 			ids = append(ids, id)
 		}
 	}
-	slices.SortFunc(ids, func(a, c K) int { return cmp.Compare(a, c) })
+	slices.Sort(ids)
 	out := make([]Held[T], 0, min(len(ids), max(p.Limit, 1), registry.PageMax))
 	for _, id := range ids[:cap(out)] {
 		out = append(out, Held[T]{in[id], b.versions[rowKey{kind, string(id)}]})

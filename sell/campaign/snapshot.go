@@ -178,6 +178,13 @@ type docs struct {
 	placements  map[media.PlacementID]media.Placement
 }
 
+func newDocs() docs {
+	return docs{
+		advertisers: map[media.AdvertiserID]media.Advertiser{}, campaigns: map[media.CampaignID]media.Campaign{},
+		lines: map[media.LineItemID]media.LineItem{}, placements: map[media.PlacementID]media.Placement{},
+	}
+}
+
 // keepEnded is for how many days after its flight a line item can still be
 // refused as not in flight; later it is no longer looked at.
 const keepEnded = 7

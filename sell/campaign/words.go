@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -19,22 +20,13 @@ func words(text string, into []string) []string {
 		case letter && start < 0:
 			start = i
 		case !letter && start >= 0:
-			if w := plain[start:i]; len(into) < wordsMax && !contains(into, w) {
+			if w := plain[start:i]; len(into) < wordsMax && !slices.Contains(into, w) {
 				into = append(into, w)
 			}
 			start = -1
 		}
 	}
 	return into
-}
-
-func contains(in []string, w string) bool {
-	for _, x := range in {
-		if x == w {
-			return true
-		}
-	}
-	return false
 }
 
 // latin maps the letters from à to ÿ to what they are without accents.

@@ -149,6 +149,7 @@ func (hashed) Quality(_ []byte, _ *visit.Visit, products []catalog.ProductID, pp
 }
 
 func (m *market) decider(b testing.TB, rec decide.Recorder) *decide.Decider {
+	b.Helper()
 	d, err := decide.New(decide.Config{
 		Book: m.terms, Profiles: m.shelf, Recommender: hashed{}, Assortment: m, Recorder: rec,
 		Sections: decide.Sections{Consent: "consent", Audiences: "audiences", Habits: "habits"},

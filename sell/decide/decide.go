@@ -285,7 +285,7 @@ func (d *Decider) seal(s *sale, a *Answer) {
 			}
 			l := &s.snap.Lines[f.Line]
 			token := s.token(f, l, p)
-			token.Slot = uint8(len(all)) //nolint:gosec // below SlotsMax
+			token.Slot = uint8(len(all))
 			all = append(all, Sponsored{
 				Slot: f.Slot, Product: token.Product, Advertiser: token.Advertiser, Payer: l.Payer.Name,
 				Reasons: reasons(f.why, l.AudienceNo != campaign.Nobody), Token: s.sealer.Seal(&token),

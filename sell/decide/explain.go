@@ -98,7 +98,7 @@ func Explain(record []byte) (Explanation, error) {
 			r.bad = true
 			break
 		}
-		e.Refusals = append(e.Refusals, event.RefusalCount{Reason: words[why], Count: uint32(r.uint())}) //nolint:gosec // was one when written
+		e.Refusals = append(e.Refusals, event.RefusalCount{Reason: words[why], Count: uint32(r.uint())})
 	}
 	if r.bad || len(r.b) > 0 || level > noFinalists {
 		return Explanation{}, fmt.Errorf("%w: damaged", ErrRecord)
@@ -114,7 +114,7 @@ func (e *Explanation) Wins() []event.Win {
 		for j := range p.Finalists {
 			if f := &p.Finalists[j]; f.Refusal == "" {
 				out = append(out, event.Win{
-					Placement: p.ID, Slot: uint8(f.Slot), Advertiser: f.Advertiser, Campaign: f.Campaign, LineItem: f.LineItem, //nolint:gosec // below SlotsMax
+					Placement: p.ID, Slot: uint8(f.Slot), Advertiser: f.Advertiser, Campaign: f.Campaign, LineItem: f.LineItem,
 					Product: f.Product, Price: f.Price.Amount, Currency: f.Price.Currency, Arm: f.Arm,
 				})
 			}
@@ -170,8 +170,8 @@ type reader struct {
 
 func (r *reader) head() Explanation {
 	e := Explanation{
-		At: time.UnixMicro(r.int()).UTC(), Day: retail.Day(r.int()), Channel: catalog.Channel(r.byte()), Store: catalog.StoreID(r.text()), //nolint:gosec // was one when written
-		Query: r.text(), Category: catalog.Category(r.text()), Product: catalog.ProductID(r.text()), BasketSize: int(min(r.uint(), visit.BasketMax)), //nolint:gosec // bounded
+		At: time.UnixMicro(r.int()).UTC(), Day: retail.Day(r.int()), Channel: catalog.Channel(r.byte()), Store: catalog.StoreID(r.text()),
+		Query: r.text(), Category: catalog.Category(r.text()), Product: catalog.ProductID(r.text()), BasketSize: int(min(r.uint(), visit.BasketMax)),
 		Bot: r.byte() == 1, Known: r.byte() == 1, Consent: consent.Set(r.byte()), Seed: r.fixed(),
 		Terms: r.uint(), Assortment: r.uint(), Model: r.uint(), Habits: r.fixed(),
 	}
@@ -189,7 +189,7 @@ func (r *reader) head() Explanation {
 }
 
 func (r *reader) place(level byte) (ExplainedPlace, []input) {
-	p := ExplainedPlace{ID: media.PlacementID(r.text()), Slots: int(min(r.uint(), SlotsMax))} //nolint:gosec // bounded
+	p := ExplainedPlace{ID: media.PlacementID(r.text()), Slots: int(min(r.uint(), SlotsMax))}
 	floor, currency := r.coins(), retail.Currency(r.text())
 	money := func(coins int64) retail.Money {
 		return retail.Money{Amount: retail.Micros(coins) * currency.Minor(), Currency: currency}
@@ -202,7 +202,7 @@ func (r *reader) place(level byte) (ExplainedPlace, []input) {
 			f.Campaign, f.Advertiser = media.CampaignID(r.text()), media.AdvertiserID(r.text())
 		}
 		var in input
-		in.Line, in.Product, in.Candidate.Campaign, in.Quality = r.int32(), r.int32(), r.int32(), r.int32()
+		in.Line, in.Product, in.Campaign, in.Quality = r.int32(), r.int32(), r.int32(), r.int32()
 		in.Bid = r.coins()
 		f.BidBooked = money(r.coins())
 		arm, ok := armOf(r.byte())
@@ -247,10 +247,10 @@ func (r *reader) int() int64 {
 
 func (r *reader) int32() int32 {
 	v := r.int()
-	if v != int64(int32(v)) { //nolint:gosec // that is the question
+	if v != int64(int32(v)) {
 		r.bad = true
 	}
-	return int32(v) //nolint:gosec // checked
+	return int32(v)
 }
 
 // coins reads an amount in the smallest coins that fits Micros of any currency.
@@ -283,11 +283,11 @@ func (r *reader) text() string {
 // count reads the length of a list whose items take at least size bytes each.
 func (r *reader) count(size int) int {
 	n := r.uint()
-	if n > uint64(len(r.b)/size) { //nolint:gosec // not negative
+	if n > uint64(len(r.b)/size) {
 		r.bad, r.b = true, nil
 		return 0
 	}
-	return int(n) //nolint:gosec // bounded by the record
+	return int(n)
 }
 
 func (r *reader) skip(n int) bool {

@@ -3,6 +3,7 @@ package decide
 import (
 	"encoding/binary"
 	"hash/fnv"
+	"slices"
 
 	"endcap/retail"
 	"endcap/retail/consent"
@@ -74,7 +75,7 @@ func (s *sale) wins() []event.Win {
 			}
 			l := &s.snap.Lines[f.Line]
 			out = append(out, event.Win{
-				Placement: p.ID, Slot: uint8(f.Slot), Advertiser: l.Payer.ID, Campaign: l.Campaign.ID, LineItem: l.Item.ID, //nolint:gosec // below SlotsMax
+				Placement: p.ID, Slot: uint8(f.Slot), Advertiser: l.Payer.ID, Campaign: l.Campaign.ID, LineItem: l.Item.ID,
 				Product: s.snap.Products[f.Product], Price: retail.Micros(f.Price * l.Minor), Currency: p.Currency, Arm: f.Arm,
 			})
 		}
@@ -106,7 +107,7 @@ func (w *writer) uint(v uint64)  { w.b = binary.AppendUvarint(w.b, v) }
 func (w *writer) int(v int64)    { w.b = binary.AppendVarint(w.b, v) }
 func (w *writer) fixed(v uint64) { w.b = binary.BigEndian.AppendUint64(w.b, v) }
 func (w *writer) text(v string)  { w.uint(uint64(len(v))); w.b = append(w.b, v...) }
-func (w *writer) count(n int)    { w.uint(uint64(n)) } //nolint:gosec // lengths are not negative
+func (w *writer) count(n int)    { w.uint(uint64(n)) }
 
 func (w *writer) flag(v bool) {
 	if v {
@@ -141,7 +142,7 @@ func (w *writer) head(s *sale, proposals []visit.Proposal, versions [3]uint64) {
 	if w.level >= fewerWords {
 		proposals, query = nil, query[:min(len(query), queryShort)]
 	}
-	w.b = append(w.b, recordVersion, byte(w.level)) //nolint:gosec // below 256
+	w.b = append(w.b, recordVersion, byte(w.level))
 	w.int(v.At.UnixMicro())
 	w.int(int64(v.Day))
 	w.b = append(w.b, byte(v.Channel))
@@ -184,12 +185,7 @@ func (w *writer) audiences(s *sale) {
 	var used [SlotsMax]int32
 	n := 0
 	s.winners(func(f *finalist, l *campaign.Line) bool {
-		for _, no := range used[:n] {
-			if no == l.AudienceNo {
-				return true
-			}
-		}
-		if l.AudienceNo != campaign.Nobody && n < len(used) && w.level < shorterNames {
+		if l.AudienceNo != campaign.Nobody && n < len(used) && w.level < shorterNames && !slices.Contains(used[:n], l.AudienceNo) {
 			used[n] = l.AudienceNo
 			n++
 		}
@@ -234,7 +230,7 @@ func (w *writer) finalist(s *sale, f *finalist) {
 	}
 	w.int(int64(f.Line))
 	w.int(int64(f.Product))
-	w.int(int64(f.Candidate.Campaign))
+	w.int(int64(f.Campaign))
 	w.int(int64(f.Quality))
 	w.int(f.Bid)
 	w.int(l.Bid)

@@ -194,7 +194,7 @@ func (s *sale) weigh(r Recommender) {
 	for i := range s.bidders {
 		for _, no := range s.weighed(&s.bidders[i]) {
 			if s.slotOf[no].round != s.round {
-				s.slotOf[no] = productSlot{s.round, uint32(len(s.products))} //nolint:gosec // few
+				s.slotOf[no] = productSlot{s.round, uint32(len(s.products))}
 				s.products, s.numbers = append(s.products, s.snap.Products[no]), append(s.numbers, no)
 			}
 		}
@@ -221,7 +221,7 @@ func (s *sale) weighed(b *bidder) []int32 {
 	if len(all) <= productsMax {
 		return all
 	}
-	from := int(trial.Draw(trial.Seed(s.seed), uint64(b.line)+1, uint64(len(all)-productsMax+1))) //nolint:gosec // small and positive
+	from := int(trial.Draw(trial.Seed(s.seed), uint64(b.line)+1, uint64(len(all)-productsMax+1)))
 	return all[from : from+productsMax]
 }
 
@@ -253,7 +253,7 @@ func (s *sale) sellPlace(p *place, shelf Assortment) {
 			s.refused = append(s.refused, refused{b.line, why})
 			continue
 		}
-		s.ranking.Push(int64(b.quality)*b.bid, b.line, int32(i)) //nolint:gosec // as many as line items
+		s.ranking.Push(int64(b.quality)*b.bid, b.line, int32(i))
 	}
 	s.auction.Open(p.slots, p.Floor)
 	s.offer(p, shelf)
@@ -277,11 +277,12 @@ func (s *sale) offer(p *place, shelf Assortment) {
 		l := &s.snap.Lines[b.line]
 		f := finalist{why: b.why, bidder: at}
 		f.Candidate = auction.Candidate{Line: b.line, Product: b.best, Campaign: l.CampaignNo, Quality: b.quality, Bid: b.bid}
-		if l.Capped && s.counts != nil && !b.counted && s.counts[l.CapKey] >= l.Item.CapPerDay {
+		switch {
+		case l.Capped && s.counts != nil && !b.counted && s.counts[l.CapKey] >= l.Item.CapPerDay:
 			b.refusal = frequencyCap
-		} else if !b.checked && !s.stocked(b, shelf) {
+		case !b.checked && !s.stocked(b, shelf):
 			b.refusal = outOfStock
-		} else if b.best != f.Product {
+		case b.best != f.Product:
 			s.ranking.Push(int64(b.quality)*b.bid, b.line, at) // the next best product may rank lower
 			continue
 		}

@@ -23,10 +23,16 @@ type (
 	profileSection = profile.Section
 )
 
+// bills is what the Billed facts of a stream add up to.
+type bills struct {
+	paid, highest map[media.LineItemID]retail.Micros
+	free, charged int
+}
+
 // billed adds up the Billed facts of the stream.
-func (r *rig) billed() (paid map[media.LineItemID]retail.Micros, highest map[media.LineItemID]retail.Micros, free, charged int) {
+func (r *rig) billed() bills {
 	r.t.Helper()
-	paid, highest = map[media.LineItemID]retail.Micros{}, map[media.LineItemID]retail.Micros{}
+	sum := bills{map[media.LineItemID]retail.Micros{}, map[media.LineItemID]retail.Micros{}, 0, 0}
 	for p := range r.log.Partitions() {
 		for at := event.Cursor(""); ; {
 			entries, err := r.log.Read(r.t.Context(), p, at, 4_096)
@@ -38,19 +44,19 @@ func (r *rig) billed() (paid map[media.LineItemID]retail.Micros, highest map[med
 				f, err := event.Unpack(e.Bytes)
 				must(r.t, err)
 				if b, ok := f.Body.(event.Billed); ok {
-					paid[b.LineItem] += b.Amount
-					highest[b.LineItem] = max(highest[b.LineItem], b.Amount)
+					sum.paid[b.LineItem] += b.Amount
+					sum.highest[b.LineItem] = max(sum.highest[b.LineItem], b.Amount)
 					if b.Amount > 0 {
-						charged++
+						sum.charged++
 					} else {
-						free++
+						sum.free++
 					}
 				}
 			}
 			at = entries[len(entries)-1].At
 		}
 	}
-	return paid, highest, free, charged
+	return sum
 }
 
 // Demand for three budgets from 64 racing clients who click whatever they are
@@ -127,7 +133,8 @@ func TestThreeBudgetsAre64ClientsSpentToTheCent(t *testing.T) {
 	background.Wait()
 	r.settle()
 
-	paid, highest, free, charged := r.billed()
+	sum := r.billed()
+	paid, highest, free, charged := sum.paid, sum.highest, sum.free, sum.charged
 	over := retail.Micros(0)
 	for id, budget := range budgets {
 		over += max(0, paid[id]-budget)

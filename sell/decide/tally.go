@@ -45,7 +45,7 @@ var words = [reasonCount]event.Refusal{
 func reasonOf(r event.Refusal) reason {
 	for i, w := range words {
 		if w == r {
-			return reason(i) //nolint:gosec // fewer than 256
+			return reason(i)
 		}
 	}
 	panic("decide: bug: unknown refusal " + string(r))
@@ -152,7 +152,7 @@ func (t *tally) take() []event.Tally {
 // refusals are the counts of one decision, by reason.
 func (s *sale) refusals() []event.RefusalCount {
 	var counts [reasonCount]uint32
-	counts[noMatch] = uint32(s.noMatch) //nolint:gosec // at most the number of line items
+	counts[noMatch] = uint32(s.noMatch)
 	for _, r := range s.refused {
 		counts[r.reason]++
 	}
