@@ -30,6 +30,8 @@ type sink struct {
 	shoppers []ingest.Shopper
 	consents []ingest.Consent
 	count    bool // count only
+	whole    int  // receipts taken in
+	faulty   int
 	lines    int
 	sales    retail.Micros
 }
@@ -58,6 +60,9 @@ func (s *sink) Receipts(_ context.Context, rs []ingest.Receipt, _ ingest.From) (
 	for i := range rs {
 		if f := rs[i].Fault; f != nil {
 			res.Answers[i] = ingest.Answer{Outcome: ingest.Quarantined, Fault: f}
+			s.faulty++
+		} else {
+			s.whole++
 		}
 		if !s.count {
 			rs[i].Raw = bytes.Clone(rs[i].Raw) // ours only until we return
