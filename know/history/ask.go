@@ -26,7 +26,7 @@ func Ask(ctx context.Context, w Analyst, q Question) (*warehouse.Table, error) {
 // RecordDays is how long decisions' records are kept and told.
 const RecordDays = 35
 
-const recordSQL = "select record from " + event.TableDecisions + " where decision = $1 and at >= $2 limit 1"
+const recordSQL = "select record from " + event.TableDecisions + ` where decision = $1 and "at" >= $2 and record is not null limit 1`
 
 // DecisionRecord is the record of a decision made within RecordDays before now;
 // ok is false where there is none.

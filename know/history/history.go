@@ -19,6 +19,9 @@ import (
 	"endcap/retail/event"
 )
 
+// FollowerName is the follower's name.
+const FollowerName = "history"
+
 // Limits of the fold.
 const (
 	batchMax = 32_768 // facts in one Append while catching up
@@ -33,7 +36,7 @@ const (
 func Follower(w warehouse.Writer, pause time.Duration) stream.Follower {
 	pause = min(pause, PauseMax)
 	return stream.Follower{
-		Name: "history", Kinds: Kinds(), Together: true, BatchMax: batchMax,
+		Name: FollowerName, Kinds: Kinds(), Together: true, BatchMax: batchMax,
 		Cursor: w.Cursor,
 		Fold: func(ctx context.Context, b stream.Batch) error {
 			if err := fold(ctx, w, b); err != nil {
@@ -143,7 +146,7 @@ const (
 
 // Queries lists the SQL of this package's questions, for the test that holds
 // product queries to the common subset.
-func Queries() []string { return []string{controlLines, controlReceipts} }
+func Queries() []string { return []string{controlLines, controlReceipts, recordSQL} }
 
 // ControlSums asks for the sums over everything that stands.
 func ControlSums(ctx context.Context, w Asker) (Controls, error) {

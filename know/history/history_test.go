@@ -131,6 +131,24 @@ func TestEachKindOfFactReachesItsTable(t *testing.T) {
 	}
 }
 
+// Is a decision's record found while it is kept, and not after?
+func TestADecisionsRecordIsToldWhileItIsKept(t *testing.T) {
+	t.Parallel()
+	w := open(t, t.TempDir())
+	if err := w.Append(t.Context(), 0, "1", monday.UTC(), history.Rows(oneOfEach(t))); err != nil {
+		t.Fatal(err)
+	}
+	for days, want := range map[int]bool{1: true, history.RecordDays: true, history.RecordDays + 1: false} {
+		record, ok, err := history.DecisionRecord(t.Context(), w, media.DecisionID{1}, monday.UTC().AddDate(0, 0, days))
+		if err != nil || ok != want || ok && string(record) != "record" {
+			t.Errorf("after %d days: %q, %v, %v", days, record, ok, err)
+		}
+	}
+	if _, ok, err := history.DecisionRecord(t.Context(), w, media.DecisionID{2}, monday.UTC()); ok || err != nil {
+		t.Errorf("a decision nobody made: %v, %v", ok, err)
+	}
+}
+
 // Is a fact given back by history the fact that went in?
 func TestFactsComeBackAsTheyWentIn(t *testing.T) {
 	t.Parallel()

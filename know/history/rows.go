@@ -246,7 +246,7 @@ func (b *book) terms(f *event.Fact, t *event.TermsChanged, order int) {
 		s := b.sheet(table)
 		s.time(f.At)
 		text(s, t.ID)
-		s.int(int64(t.Version)) //nolint:gosec // versions count up from 1
+		s.int(int64(t.Version))
 		s.bool(t.Removed)
 		s.texts(t.By, name)
 		return s

@@ -73,7 +73,7 @@ func (s *sheet) time(v time.Time) {
 // shopper is NULL where nobody is known.
 func (s *sheet) shopper(who shopper.ID) {
 	at := s.at
-	s.int(int64(who.Reveal())) //nolint:gosec // the warehouse keeps the id's 64 bits as they are
+	s.int(int64(who.Reveal()))
 	if !who.Known() {
 		s.null(at)
 	}

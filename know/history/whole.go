@@ -48,7 +48,7 @@ var past = strings.Repeat("\x00", 8)
 // pastCursor is the place of one fact of one fold.
 func pastCursor(fold uint64, order int64) event.Cursor {
 	b := binary.BigEndian.AppendUint64([]byte(past), fold)
-	return event.Cursor(binary.BigEndian.AppendUint64(b, uint64(order))) //nolint:gosec // a place in a batch
+	return event.Cursor(binary.BigEndian.AppendUint64(b, uint64(order)))
 }
 
 // parsePast reads pastCursor; the empty cursor is before everything.
@@ -60,7 +60,7 @@ func parsePast(c event.Cursor) (fold uint64, order int64, ok bool) {
 		return 0, 0, false
 	}
 	b := []byte(c)
-	return binary.BigEndian.Uint64(b[8:]), int64(binary.BigEndian.Uint64(b[16:])), true //nolint:gosec // as written
+	return binary.BigEndian.Uint64(b[8:]), int64(binary.BigEndian.Uint64(b[16:])), true
 }
 
 // Read gives trimmed facts first.
@@ -203,15 +203,15 @@ func (v *view) shopper() shopper.ID {
 	if c.Nulls != nil && c.Nulls[v.at] {
 		return shopper.ID{}
 	}
-	return shopper.FromUint64(uint64(c.Ints[v.at])) //nolint:gosec // the id's 64 bits as they were stored
+	return shopper.FromUint64(uint64(c.Ints[v.at]))
 }
 
 // fact makes the fact of one row; false where it can be none.
 func (v *view) fact(lines map[lineKey][]basket.Line) (event.Fact, bool) {
 	f := event.Fact{
-		ID: v.text(event.HiddenFact), Version: uint32(v.int(event.HiddenVersion)), //nolint:gosec // was a uint32
-		At: instant(v.int("at")), Arrived: instant(v.int(event.HiddenArrived)), Day: retail.Day(v.int(v.table.Filed())), //nolint:gosec // was a Day
-		Consent: consent.Set(v.int(event.HiddenConsent)), Source: v.text(event.HiddenSource), //nolint:gosec // was a Set
+		ID: v.text(event.HiddenFact), Version: uint32(v.int(event.HiddenVersion)),
+		At: instant(v.int("at")), Arrived: instant(v.int(event.HiddenArrived)), Day: retail.Day(v.int(v.table.Filed())),
+		Consent: consent.Set(v.int(event.HiddenConsent)), Source: v.text(event.HiddenSource),
 	}
 	switch v.table.Name {
 	case event.TableReceipts:
@@ -219,8 +219,8 @@ func (v *view) fact(lines map[lineKey][]basket.Line) (event.Fact, bool) {
 		channel, _ := catalog.ParseChannel(v.text("channel"))
 		key := lineKey{v.text("receipt"), v.int("version")}
 		f.Body = event.Receipt{Receipt: basket.Receipt{
-			ID: basket.ReceiptID(key.receipt), Version: uint32(key.version), Store: catalog.StoreID(v.text("store")), //nolint:gosec // was a uint32
-			Channel: channel, At: f.At, Currency: retail.Currency(v.text("currency")), Lines: lines[key], Marks: basket.Mark(v.int("marks")), //nolint:gosec // was a Mark
+			ID: basket.ReceiptID(key.receipt), Version: uint32(key.version), Store: catalog.StoreID(v.text("store")),
+			Channel: channel, At: f.At, Currency: retail.Currency(v.text("currency")), Lines: lines[key], Marks: basket.Mark(v.int("marks")),
 		}}
 	case event.TableProducts:
 		gtin, _ := catalog.ParseGTIN(v.text("gtin"))
@@ -243,7 +243,7 @@ func (v *view) fact(lines map[lineKey][]basket.Line) (event.Fact, bool) {
 		}}
 	case event.TableConsents:
 		f.Shopper = v.shopper()
-		f.Body = event.Consent{Allowed: consent.Set(v.int("allowed")), Wording: v.text("wording")} //nolint:gosec // was a Set
+		f.Body = event.Consent{Allowed: consent.Set(v.int("allowed")), Wording: v.text("wording")}
 		return f, f.Shopper.Known()
 	default:
 		return f, false
@@ -274,7 +274,7 @@ func linesOf(all []warehouse.Rows) map[lineKey][]basket.Line {
 				out[key] = append(out[key], basket.Line{
 					Product: catalog.ProductID(v.text("product")), Quantity: basket.Quantity(v.int("quantity")),
 					UnitPrice: v.amount("unit_price"), Sales: v.amount("sales"), RetailDiscount: v.amount("retail_discount"),
-					CouponDiscount: v.amount("coupon_discount"), CouponMatch: v.amount("coupon_match"), Marks: basket.Mark(v.int("marks")), //nolint:gosec // was a Mark
+					CouponDiscount: v.amount("coupon_discount"), CouponMatch: v.amount("coupon_match"), Marks: basket.Mark(v.int("marks")),
 				})
 			}
 		}

@@ -171,7 +171,7 @@ func huges(times int64) func(unsafe.Pointer, int, func(int) bool, *warehouse.Col
 				to.Ints = append(to.Ints, 0)
 				continue
 			}
-			n := int64(v.low) //nolint:gosec // checked against the upper half below
+			n := int64(v.low)
 			if v.high != n>>63 || n > math.MaxInt64/times || n < math.MinInt64/times {
 				return errTooLarge
 			}

@@ -53,11 +53,11 @@ func (w *Warehouse) Append(ctx context.Context, partition int, next event.Cursor
 			if rows[i].Len == 0 {
 				continue
 			}
-			if err := w.append(&rows[i], int64(seq)); err != nil { //nolint:gosec // a count, far below 2^63
+			if err := w.append(&rows[i], int64(seq)); err != nil {
 				return err
 			}
 		}
-		corrects, err := w.settle(ctx, rows, int64(seq)) //nolint:gosec // as above
+		corrects, err := w.settle(ctx, rows, int64(seq))
 		if err != nil {
 			return err
 		}
@@ -111,7 +111,7 @@ func (w *Warehouse) append(rows *warehouse.Rows, seq int64) error {
 // saveCursor keeps how far a partition was folded. While facts come again
 // after a Reset the place is no mark to trim by: older rows lie beyond it.
 func (w *Warehouse) saveCursor(ctx context.Context, f fold, seq uint64, again bool) error {
-	partition, number := int64(seq&(1<<partitionBits-1)), int64(seq) //nolint:gosec // a count, far below 2^63
+	partition, number := int64(seq&(1<<partitionBits-1)), int64(seq)
 	if _, err := w.writer.ask(ctx, `delete from base.cursors where part = $1`, partition); err != nil {
 		return err
 	}
@@ -222,7 +222,7 @@ func (w *Warehouse) unsealed(ctx context.Context, rows []warehouse.Rows, whole b
 				oldest = min(oldest, d)
 			}
 			var err error
-			if known[t.Of], err = w.sealedFacts(ctx, t.Of, retail.Day(oldest)); err != nil { //nolint:gosec // days were retail.Day
+			if known[t.Of], err = w.sealedFacts(ctx, t.Of, retail.Day(oldest)); err != nil {
 				return nil, err
 			}
 		}
@@ -275,7 +275,7 @@ func (w *Warehouse) sealedFacts(ctx context.Context, kind event.Kind, oldest ret
 		by := w.nameColumns(kind)
 		got, err := w.writer.ask(ctx, "select "+quoteName(by[0])+", "+quoteName(by[len(by)-1])+" from "+t.base()+
 			" where "+quoteName(t.stored[t.filed].Name)+" >= $1 and "+quoteName(t.stored[t.filed].Name)+" < $2 and "+seqColumn+" <= $3",
-			oldest, w.manifest.Before, int64(w.manifest.Seq)) //nolint:gosec // a count
+			oldest, w.manifest.Before, int64(w.manifest.Seq))
 		if err != nil {
 			return nil, err
 		}

@@ -179,7 +179,7 @@ func bind(p ddb.PreparedStatement, i ddb.IdxT, v any) error {
 	case time.Time:
 		state = ddb.BindTimestamp(p, i, ddb.NewTimestamp(v.UnixMicro()))
 	case shopper.ID:
-		state = ddb.BindInt64(p, i, int64(v.Reveal())) //nolint:gosec // the store keeps the id's 64 bits as they are
+		state = ddb.BindInt64(p, i, int64(v.Reveal()))
 	default:
 		return fmt.Errorf("%w: no SQL value for a %T", warehouse.ErrQuery, v)
 	}

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -134,7 +135,7 @@ func (w *Warehouse) openDatabase() error {
 		{"preserve_insertion_order", "true"},
 	}
 	if w.opts.Threads > 0 {
-		settings = append(settings, [2]string{"threads", fmt.Sprint(w.opts.Threads)})
+		settings = append(settings, [2]string{"threads", strconv.Itoa(w.opts.Threads)})
 	}
 	for _, s := range settings {
 		if ddb.SetConfig(config, s[0], s[1]) == ddb.StateError {

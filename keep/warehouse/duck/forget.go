@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"endcap/keep/warehouse"
@@ -28,7 +29,7 @@ func (w *Warehouse) Forget(ctx context.Context, who []shopper.ID) error {
 	}
 	ids := make([]string, len(who))
 	for i, id := range who {
-		ids[i] = fmt.Sprint(int64(id.Reveal())) //nolint:gosec // the store keeps the id's 64 bits as they are
+		ids[i] = strconv.FormatInt(int64(id.Reveal()), 10)
 	}
 	hers := "shopper in (" + strings.Join(ids, ", ") + ")"
 	err := w.writer.within(ctx, func() error {

@@ -61,7 +61,7 @@ const manifestName = "manifest.json"
 // readManifest reads the manifest, the zero one where nothing was ever sealed.
 func readManifest(dir string) (manifest, error) {
 	m := manifest{Layout: layoutVersion}
-	b, err := os.ReadFile(filepath.Join(dir, manifestName)) //nolint:gosec // a path of our own
+	b, err := os.ReadFile(filepath.Join(dir, manifestName))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return m, nil
@@ -97,7 +97,7 @@ func (w *Warehouse) replaceManifest(m manifest) error {
 
 // syncPath brings a file or a directory to disk.
 func syncPath(path string) error {
-	f, err := os.Open(path) //nolint:gosec // a path of our own
+	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("sync: %w", err)
 	}
@@ -129,7 +129,7 @@ func (w *Warehouse) paths(table string) []string {
 
 // hashFile gives a file's SHA-256 and length.
 func hashFile(path string) (string, int64, error) {
-	f, err := os.Open(path) //nolint:gosec // a path of our own
+	f, err := os.Open(path)
 	if err != nil {
 		return "", 0, err
 	}
@@ -147,6 +147,7 @@ func (w *Warehouse) sweep() error {
 	for _, f := range w.manifest.Files {
 		listed[f.Path] = true
 	}
+	var stray []string
 	err := filepath.WalkDir(w.sealedDir(), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -155,8 +156,12 @@ func (w *Warehouse) sweep() error {
 		if err != nil || listed[filepath.ToSlash(name)] {
 			return err
 		}
-		return os.Remove(path)
+		stray = append(stray, path)
+		return nil
 	})
+	for _, name := range stray {
+		err = errors.Join(err, os.Remove(name))
+	}
 	if err != nil {
 		return fmt.Errorf("sweep sealed history: %w", err)
 	}

@@ -63,7 +63,7 @@ func (w *Warehouse) nextFold(ctx context.Context, c *conn, s warehouse.Span) (ui
 	if err != nil {
 		return 0, err
 	}
-	return uint64(got.Columns[0].Ints[0]), nil //nolint:gosec // a count
+	return uint64(got.Columns[0].Ints[0]), nil
 }
 
 // replayFold reads up to s.Limit facts of one fold after a place in it.

@@ -231,15 +231,6 @@ func (t *table) columns() string {
 	return strings.Join(append(parts, seqColumn), ", ")
 }
 
-func (t *table) has(column string) bool {
-	for _, c := range t.stored {
-		if c.Name == column {
-			return true
-		}
-	}
-	return false
-}
-
 // index of a stored column; asking for one that is not there is a bug.
 func (t *table) index(column string) int {
 	for i, c := range t.stored {

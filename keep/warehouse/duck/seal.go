@@ -118,7 +118,7 @@ func (w *Warehouse) sealTable(ctx context.Context, t *table, before retail.Day, 
 	}
 	var out []sealedFile
 	for days := range slices.Chunk(found.Columns[0].Ints, sealDaysMax) {
-		from, to := retail.Day(days[0]), retail.Day(days[len(days)-1]) //nolint:gosec // days were retail.Day
+		from, to := retail.Day(days[0]), retail.Day(days[len(days)-1])
 		files, err := w.sealDays(ctx, t, fmt.Sprintf("%s and %s between date '%s' and date '%s'", where, day, from, to), next)
 		if err != nil {
 			return nil, err
@@ -241,7 +241,7 @@ func (w *Warehouse) starts(ctx context.Context, before retail.Day) ([]place, err
 			return nil, err
 		}
 		for i := range got.Len {
-			p, seq := int(got.Columns[0].Ints[i]), uint64(got.Columns[1].Ints[i]) //nolint:gosec // a count
+			p, seq := int(got.Columns[0].Ints[i]), uint64(got.Columns[1].Ints[i])
 			if known, ok := open[p]; !ok || seq < known {
 				open[p] = seq
 			}
@@ -256,7 +256,7 @@ func (w *Warehouse) starts(ctx context.Context, before retail.Day) ([]place, err
 		best[p.Partition] = p
 	}
 	for i := range got.Len {
-		f := place{Partition: int(got.Columns[0].Ints[i]), Seq: uint64(got.Columns[1].Ints[i]), Cursor: got.Columns[2].Blobs[i]} //nolint:gosec // a count
+		f := place{Partition: int(got.Columns[0].Ints[i]), Seq: uint64(got.Columns[1].Ints[i]), Cursor: got.Columns[2].Blobs[i]}
 		if first, ok := open[f.Partition]; (!ok || f.Seq < first) && string(f.Cursor) > string(best[f.Partition].Cursor) {
 			best[f.Partition] = f
 		}
@@ -273,7 +273,7 @@ func (w *Warehouse) starts(ctx context.Context, before retail.Day) ([]place, err
 // forgetFolds drops folds that no later sealing can start from.
 func (w *Warehouse) forgetFolds(ctx context.Context) error {
 	for _, p := range w.manifest.Starts {
-		if _, err := w.writer.ask(ctx, "delete from base.folds where part = $1 and seq < $2", p.Partition, int64(p.Seq)); err != nil { //nolint:gosec // a count
+		if _, err := w.writer.ask(ctx, "delete from base.folds where part = $1 and seq < $2", p.Partition, int64(p.Seq)); err != nil {
 			return err
 		}
 	}

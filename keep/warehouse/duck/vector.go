@@ -62,7 +62,7 @@ func newAppender(t *table) *appender {
 			list := words(t.Table, t.stored[i])
 			a.codes[i] = make(map[string]uint8, len(list))
 			for code, word := range list {
-				a.codes[i][word] = uint8(code) //nolint:gosec // far fewer than 256 words
+				a.codes[i][word] = uint8(code)
 			}
 			types = append(types, ddb.CreateEnumType(list))
 		}
@@ -134,7 +134,7 @@ func (a *appender) put(v ddb.Vector, i int, col *warehouse.Column, s span) error
 	case formDate:
 		out := unsafe.Slice((*int32)(data), s.n)
 		for j, d := range col.Ints[s.from:to] {
-			out[j] = int32(d) //nolint:gosec // days were retail.Day, 32 bits
+			out[j] = int32(d)
 		}
 	case formBool:
 		out := unsafe.Slice((*uint8)(data), s.n)
@@ -167,7 +167,7 @@ func putTexts(v ddb.Vector, data unsafe.Pointer, texts []string) {
 			ddb.VectorAssignStringElementLen(v, ddb.IdxT(j), []byte(s))
 			continue
 		}
-		out[j] = inlined{length: uint32(len(s))} //nolint:gosec // at most 12
+		out[j] = inlined{length: uint32(len(s))}
 		copy(out[j].text[:], s)
 	}
 }

@@ -108,7 +108,7 @@ func follows(w []word, i int, names ...string) bool {
 
 // bareDivision allows a / only behind "as double)".
 func bareDivision(w []word, i int) bool {
-	return w[i].text == "/" && !(i >= 3 && w[i-1].text == ")" && w[i-2].text == "double" && w[i-3].text == "as")
+	return w[i].text == "/" && (i < 3 || !slices.Equal(texts(w[i-3:i]), []string{"as", "double", ")"}))
 }
 
 // needsCast allows date_trunc( and interval only somewhere inside a cast.

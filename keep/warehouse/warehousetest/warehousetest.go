@@ -107,7 +107,7 @@ func (h *shop) must(err error) {
 }
 
 func cursor(n int) event.Cursor {
-	return event.Cursor(binary.BigEndian.AppendUint64(nil, uint64(n))) //nolint:gosec // a small count
+	return event.Cursor(binary.BigEndian.AppendUint64(nil, uint64(n)))
 }
 
 // add folds facts as the next batch of a partition.
@@ -368,7 +368,7 @@ func random(t *testing.T, h *shop) {
 	for seed := range uint64(4) {
 		t.Logf("seed %d", seed)
 		h := newShop(t, h.suite)
-		r := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a reproducible test
+		r := rand.New(rand.NewPCG(seed, 7))
 		const partitions = 3
 		stream := make([][]event.Fact, partitions)
 		for range 12 {
@@ -410,7 +410,7 @@ func anyFact(r *rand.Rand, stream [][]event.Fact) event.Fact {
 	day := monday + retail.Day(r.IntN(7))
 	sales := retail.Micros(1+r.IntN(1000)) * retail.Cent
 	if n > 0 && r.IntN(4) == 0 {
-		return bought(fmt.Sprintf("r%d", r.IntN(n)), uint32(n), ana, day, sales) //nolint:gosec // small
+		return bought(fmt.Sprintf("r%d", r.IntN(n)), uint32(n), ana, day, sales)
 	}
 	return bought(fmt.Sprintf("r%d", n), 0, bea, day, sales)
 }
@@ -422,7 +422,7 @@ func (h *shop) fold(r *rand.Rand, stream [][]event.Fact, p int) bool {
 	h.must(err)
 	from := 0
 	if at != "" {
-		from = int(binary.BigEndian.Uint64([]byte(at))) //nolint:gosec // a small count
+		from = int(binary.BigEndian.Uint64([]byte(at)))
 	}
 	if from >= len(stream[p]) {
 		return false
