@@ -11,6 +11,7 @@ import (
 	"endcap/retail"
 	"endcap/retail/catalog"
 	"endcap/retail/consent"
+	"endcap/retail/event"
 	"endcap/retail/media"
 	"endcap/retail/shopper"
 	"endcap/retail/trial"
@@ -33,7 +34,7 @@ func NewReader(from Asker) *Reader { return &Reader{from} }
 var measurement = warehouse.Purpose(consent.Measurement.String())
 
 // shortMoney is billing's word for a good click that was free for want of money.
-const shortMoney = "budget_spent"
+const shortMoney = string(event.BudgetSpent)
 
 // Evidence fetches everything that the question needs. It returns ErrAsk for a
 // campaign the terms do not hold and for limits passed.
