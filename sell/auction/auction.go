@@ -8,6 +8,9 @@
 // its bid. Ties go to the lower line item. Within one answer a line item and a
 // product get one slot.
 //
+// Line items of one advertiser compete with each other like any others: who does
+// not want that books one line item with several products.
+//
 // A candidate whose shopper is in its campaign's control group wins as a ghost
 // where it would have won: the win is kept for the proof, the slot goes on to
 // the next, and nobody's price feels it, as if the campaign did not run.
