@@ -133,7 +133,7 @@ func (r *Reader) first(ctx context.Context, e *Evidence, _ *media.Campaign) erro
 // click counts only when billing took its token for a good one.
 const (
 	touchesClicked = `
-select t.shopper, min(t.at), min(t.day), t.campaign, t.line_item, t.decision, t.slot
+select t.shopper, min(t."at"), min(t.day), t.campaign, t.line_item, t.decision, t.slot
 from touches t
 join (select decision, slot from charges where coalesce(reason, '') in ('', '` + shortMoney + `') group by decision, slot) c
   on c.decision = t.decision and c.slot = t.slot
@@ -141,7 +141,7 @@ where t.kind = 'clicked' and t.arm = 'treated' and t.day >= $2 and t.day <= $3
   and t.shopper in (select u.shopper from touches u where u.kind = 'clicked' and u.campaign = $1 and u.shopper is not null)
 group by t.shopper, t.campaign, t.line_item, t.decision, t.slot`
 	touchesShown = `
-select t.shopper, min(t.at), min(t.day), t.campaign, t.line_item, t.decision, t.slot
+select t.shopper, min(t."at"), min(t.day), t.campaign, t.line_item, t.decision, t.slot
 from touches t
 where t.kind = 'shown' and t.arm = 'treated' and t.day >= $2 and t.day <= $3
   and t.shopper in (select u.shopper from touches u where u.kind = 'shown' and u.campaign = $1 and u.shopper is not null)
@@ -197,7 +197,7 @@ func (r *Reader) lines(ctx context.Context, e *Evidence, c *media.Campaign) erro
 	args := []any{string(c.ID), kind, string(e.Ask.Currency), c.Flight.From - retail.Day(e.Ask.Lookback), e.Ask.Through} //nolint:gosec // bounded by LookbackMax
 	within, args := reach(&e.Terms, c, args)
 	t, err := r.ask(ctx, warehouse.Query{Name: "measure.lines", Purpose: measurement, Args: args, SQL: `
-select l.shopper, l.receipt, l.line, l.at, l.day, l.channel, l.product, l.quantity, l.sales, p.brand, p.department, p.category, p.type
+select l.shopper, l.receipt, l.line, l."at", l.day, l.channel, l.product, l.quantity, l.sales, p.brand, p.department, p.category, p.type
 from lines l left join products p on p.product = l.product
 where l.shopper in (select u.shopper from touches u where u.kind = $2 and u.campaign = $1 and u.shopper is not null)
   and l.currency = $3 and l.day >= $4 and l.day <= $5 and ` + within})
@@ -226,14 +226,14 @@ func (r *Reader) exposed(ctx context.Context, e *Evidence, c *media.Campaign) er
 	within, args := reach(&e.Terms, c, args)
 	t, err := r.ask(ctx, warehouse.Query{Name: "measure.exposed", Purpose: measurement, Args: args, SQL: `
 with exposed as (
-  select w.shopper, min(w.at) as first_at, min(w.day) as first_day, min(w.arm) as arm_low, max(w.arm) as arm_high
+  select w.shopper, min(w."at") as first_at, min(w.day) as first_day, min(w.arm) as arm_low, max(w.arm) as arm_high
   from wins w
   where w.campaign = $1 and w.day <= $2 and w.shopper is not null
   group by w.shopper
 ), spent as (
   select x.shopper,
-    cast(sum(case when l.at < x.first_at and date_diff('day', l.day, x.first_day) <= $3 then l.sales else cast(0 as decimal(18,6)) end) as decimal(18,6)) as before,
-    cast(sum(case when l.at >= x.first_at and l.day <= $4 then l.sales else cast(0 as decimal(18,6)) end) as decimal(18,6)) as since
+    cast(sum(case when l."at" < x.first_at and date_diff('day', l.day, x.first_day) <= $3 then l.sales else cast(0 as decimal(18,6)) end) as decimal(18,6)) as before,
+    cast(sum(case when l."at" >= x.first_at and l.day <= $4 then l.sales else cast(0 as decimal(18,6)) end) as decimal(18,6)) as since
   from exposed x
   join lines l on l.shopper = x.shopper
   left join products p on p.product = l.product
