@@ -65,7 +65,7 @@ type LoadOptions struct {
 	State string
 	// Temp is the folder in which scattered receipts are sorted.
 	Temp string
-	// Progress is called about ten times a second, from one goroutine.
+	// Progress is called about ten times a second, never twice at once.
 	Progress func(Progress)
 }
 
@@ -265,6 +265,7 @@ func (l *loader) gather(ctx context.Context, blocks <-chan *rows.Block, readErr 
 		if err := g.take(b); err != nil {
 			return err
 		}
+		l.meter.show(false) // rows outside the wanted days make no batches
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,7 @@ type meter struct {
 	total int64
 	skip  int64 // bytes that were passed over when the load went on
 	rows  atomic.Int64
+	mu    sync.Mutex // guards last, and calls Progress one at a time
 	last  time.Time
 	sort  bool
 }
@@ -54,6 +56,8 @@ func (m *meter) show(ended bool) {
 	if m.l.Progress == nil {
 		return
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	now := m.l.Clock()
 	if !ended && now.Sub(m.last) < cadence {
 		return
