@@ -371,6 +371,26 @@ func TestTermsSurviveARestartAndReachOtherNodes(t *testing.T) {
 	}
 }
 
+func TestAChangeElsewhereIsFollowedWithinASecond(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	other := d.another()
+	ctx, stop := context.WithCancel(t.Context())
+	var run sync.WaitGroup
+	run.Go(func() { other.Run(ctx, func(err error) { t.Error(err) }) })
+	d.advertiser("oats", 100*retail.Unit)
+	d.line(item("oats", "oats", 20*retail.Unit, 100*retail.Unit))
+	began := time.Now()
+	for len(other.Snapshot().Lines) == 0 && time.Since(began) < 10*time.Second {
+		time.Sleep(5 * time.Millisecond)
+	}
+	stop()
+	run.Wait()
+	if took := time.Since(began); took > 5*time.Second { // a second, on a machine that is not shared
+		t.Errorf("followed after %s", took)
+	}
+}
+
 // A removed line item's rest finds its way back to the wallet.
 func TestARemovedLineItemsRestIsPostedBack(t *testing.T) {
 	t.Parallel()

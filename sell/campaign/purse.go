@@ -12,7 +12,9 @@ import (
 // Purse is what one line item can still promise on one flight day: what the
 // ledger holds for it, less clicks on their way to the bill, less what tokens
 // out are expected to cost. It is an estimate that keeps free clicks rare; the
-// ledger alone decides what is charged. Purses are safe for concurrent use.
+// ledger alone decides what is charged. What another node, or this one before a
+// restart, has promised is known only once it is clicked. Purses are safe for
+// concurrent use.
 type Purse struct {
 	can atomic.Int64 // Micros it may promise now
 

@@ -473,3 +473,49 @@ func TestAChangedBudgetOrPauseIsSeenAtTheNextTick(t *testing.T) {
 		t.Errorf("paused and shown: %v", got)
 	}
 }
+
+// Visits go on while people edit terms, line items come and go, and days turn.
+func TestVisitsGoOnWhileTermsChange(t *testing.T) {
+	t.Parallel()
+	r := full(t)
+	var all sync.WaitGroup
+	var done atomic.Bool
+	for n := range uint64(4) {
+		who := r.shopper(n+1, consent.All, "lovers")
+		all.Go(func() {
+			for !done.Load() {
+				req := r.ask(who, 4)
+				if _, err := r.decider.Decide(t.Context(), &req); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Go(func() {
+		for !done.Load() {
+			if err := r.decider.Flush(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for i := range 24 {
+		r.line(fmt.Sprintf("new-%02d", i), "oats", 50*retail.Cent, func(l *media.LineItem) {
+			l.Products = []catalog.ProductID{catalog.ProductID(fmt.Sprintf("new-%d", 99-i))}
+		})
+		if i%5 == 4 {
+			must(t, r.clock.Advance(r.clock.Now().Add(11*time.Hour)))
+		}
+		r.tick()
+	}
+	done.Store(true)
+	all.Wait()
+	for _, d := range r.records.decided() {
+		e, err := decide.Explain(d.Record)
+		must(t, err)
+		if diff := cmp.Diff(d.Wins, e.Wins()); diff != "" {
+			t.Fatalf("explained otherwise:\n%s", diff)
+		}
+	}
+	must(t, r.book.Check(t.Context()))
+}
