@@ -1,6 +1,7 @@
 package duck
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -115,8 +116,9 @@ func (a *appender) fill(rows *warehouse.Rows, from, n int, seq int64) error {
 		}
 	}
 	last := ddb.DataChunkGetVector(a.chunk, ddb.IdxT(len(a.t.stored)))
-	for i := range unsafe.Slice((*int64)(ddb.VectorGetData(last)), n) {
-		unsafe.Slice((*int64)(ddb.VectorGetData(last)), n)[i] = seq
+	numbers := unsafe.Slice((*int64)(ddb.VectorGetData(last)), n)
+	for i := range numbers {
+		numbers[i] = seq
 	}
 	ddb.DataChunkSetSize(a.chunk, ddb.IdxT(n))
 	return nil
@@ -157,19 +159,29 @@ func (a *appender) put(v ddb.Vector, i int, col *warehouse.Column, s span) error
 }
 
 // putTexts writes short texts in place; long ones DuckDB copies to its heap.
+// What is not UTF-8 is made so: DuckDB trusts its texts.
 func putTexts(v ddb.Vector, data unsafe.Pointer, texts []string) {
 	out := unsafe.Slice((*inlined)(data), len(texts))
 	for j, s := range texts {
-		if !utf8.ValidString(s) {
-			s = strings.ToValidUTF8(s, "\uFFFD")
+		if len(s) <= inlineMax {
+			if j > 0 && s == texts[j-1] {
+				out[j] = out[j-1] // lines of a receipt repeat its id and its store
+				continue
+			}
+			cell := inlined{length: uint32(len(s))}
+			copy(cell.text[:], s)
+			if cell.ascii() || utf8.ValidString(s) {
+				out[j] = cell
+				continue
+			}
 		}
-		if len(s) > inlineMax {
-			ddb.VectorAssignStringElementLen(v, ddb.IdxT(j), []byte(s))
-			continue
-		}
-		out[j] = inlined{length: uint32(len(s))}
-		copy(out[j].text[:], s)
+		ddb.VectorAssignStringElementLen(v, ddb.IdxT(j), []byte(strings.ToValidUTF8(s, "\uFFFD")))
 	}
+}
+
+// ascii says whether no byte has its highest bit set.
+func (s *inlined) ascii() bool {
+	return binary.LittleEndian.Uint64(s.text[:8])&0x8080808080808080 == 0 && binary.LittleEndian.Uint32(s.text[8:])&0x80808080 == 0
 }
 
 func (a *appender) putWords(data unsafe.Pointer, i int, texts []string) error {
