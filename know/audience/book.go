@@ -169,7 +169,7 @@ func (b *Book) Members(section []byte, today retail.Day) []audience.ID {
 	if len(section) == 0 || len(c.ids) == 0 {
 		return nil
 	}
-	m := b.scratch.Get().(*scratch) //nolint:errcheck,forcetypeassert // New makes nothing else
+	m := b.scratch.Get().(*scratch)
 	defer b.scratch.Put(m)
 	if !c.scan(section, today, m) {
 		c.clear(m)
@@ -226,16 +226,16 @@ func (c *compiled) scan(section []byte, today retail.Day, m *scratch) bool {
 		}
 		for range r.lines {
 			place, spend := s.pair()
-			if place>>1 >= uint64(products) { //nolint:gosec // a length
+			if place>>1 >= uint64(products) {
 				return false
 			}
 			run := m.runs[place>>1]
 			if r.day > today || run == 0 && len(c.always) == 0 {
 				continue
 			}
-			at := met{int32(i + 1), today - r.day, r.channel, place&1 == 1, spendOf(spend)} //nolint:gosec // at most LinesMax
+			at := met{int32(i + 1), today - r.day, r.channel, place&1 == 1, spendOf(spend)}
 			if run != 0 {
-				c.meet(m, c.table.lists[run+1:run+1+uint32(c.table.lists[run])], &at) //nolint:gosec // a length
+				c.meet(m, c.table.lists[run+1:run+1+uint32(c.table.lists[run])], &at)
 			}
 			c.meet(m, c.always, &at)
 		}

@@ -113,7 +113,7 @@ func compile(definitions map[audience.ID]Definition, products []*catalog.Product
 	c.out.usual = make([]uint64, (len(c.out.ids)+63)/64)
 	for i, id := range c.out.ids {
 		d := definitions[id]
-		c.out.sentences = append(c.out.sentences, c.expr(&d.Sentence, int32(i))) //nolint:gosec // a number of audiences
+		c.out.sentences = append(c.out.sentences, c.expr(&d.Sentence, int32(i)))
 	}
 	none := make([]bool, len(c.out.leaves))
 	for i := range c.out.sentences {
@@ -144,13 +144,13 @@ func (c *compiler) leaf(r *audience.Rule, who int32) int32 {
 	text := r.String()
 	no, ok := c.byText[text]
 	if !ok {
-		no = int32(len(c.out.leaves)) //nolint:gosec // at most NodesMax a sentence
+		no = int32(len(c.out.leaves))
 		c.byText[text] = no
-		days := retail.Day(r.Days) //nolint:gosec // at most DaysMax
+		days := retail.Day(r.Days)
 		if days == 0 {
 			days = audience.DaysMax
 		}
-		c.out.leaves = append(c.out.leaves, leaf{days: days, times: int32(r.Times), channel: r.Channel, spend: r.Spend}) //nolint:gosec // at most TimesMax
+		c.out.leaves = append(c.out.leaves, leaf{days: days, times: int32(r.Times), channel: r.Channel, spend: r.Spend})
 		c.out.daysMost = max(c.out.daysMost, days)
 		c.sets = append(c.sets, r.Set)
 		c.matchers = append(c.matchers, r.Set.Matcher())
@@ -165,7 +165,7 @@ func (c *compiler) leaf(r *audience.Rule, who int32) int32 {
 // index files each leaf under the values of one dimension that its set lists.
 func (c *compiler) index() {
 	for i := range c.sets {
-		s, no := &c.sets[i], int32(i) //nolint:gosec // a leaf's number
+		s, no := &c.sets[i], int32(i)
 		switch {
 		case s.Everything:
 			c.out.always = append(c.out.always, no)
@@ -204,8 +204,8 @@ func (c *compiler) layTable(products []*catalog.Product) error {
 	known := make(map[catalog.ProductID]bool)
 	place := func(p *catalog.Product) {
 		if leaves := c.leavesOf(p); len(leaves) > 0 {
-			entries = append(entries, entry{productHash(p.ID), p.ID, uint32(len(lists))}) //nolint:gosec // far below 2³²
-			lists = append(append(lists, int32(len(leaves))), leaves...)                  //nolint:gosec // at most the leaves
+			entries = append(entries, entry{productHash(p.ID), p.ID, uint32(len(lists))})
+			lists = append(append(lists, int32(len(leaves))), leaves...)
 		}
 	}
 	for _, p := range products {

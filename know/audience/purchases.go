@@ -136,10 +136,9 @@ func (h *history) encode() []byte {
 		b = binary.LittleEndian.AppendUint64(b, r.id)
 		b = binary.AppendUvarint(b, r.version)
 		if i == 0 {
-			above = 0
 			b = binary.AppendVarint(b, int64(r.day))
 		} else {
-			b = binary.AppendUvarint(b, uint64(above-r.day)) //nolint:gosec // newest first, so not negative
+			b = binary.AppendUvarint(b, uint64(above-r.day))
 		}
 		above = r.day
 		b = append(b, byte(r.channel))
@@ -155,7 +154,7 @@ func (h *history) encode() []byte {
 // appendLine writes a product's place with its flag, and the spend in cents
 // where it is whole ones.
 func appendLine(b []byte, at int, l line) []byte {
-	place := uint64(at) << 1 //nolint:gosec // an index
+	place := uint64(at) << 1
 	if l.counts {
 		place |= 1
 	}
@@ -166,12 +165,12 @@ func appendLine(b []byte, at int, l line) []byte {
 	return binary.AppendUvarint(b, zigzag(int64(l.spend))<<1|1)
 }
 
-func zigzag(v int64) uint64 { return uint64(v)<<1 ^ uint64(v>>63) } //nolint:gosec // bits, not a number
+func zigzag(v int64) uint64 { return uint64(v)<<1 ^ uint64(v>>63) }
 
 // spendOf undoes appendLine's writing of a spend.
 func spendOf(v uint64) retail.Micros {
 	z := v >> 1
-	s := retail.Micros(int64(z>>1) ^ -int64(z&1)) //nolint:gosec // bits, not a number
+	s := retail.Micros(int64(z>>1) ^ -int64(z&1))
 	if v&1 == 0 {
 		s *= retail.Cent
 	}
@@ -245,7 +244,7 @@ func (s *scanner) count(size int) int {
 		s.bad, s.b = true, nil
 		return 0
 	}
-	return int(n) //nolint:gosec // at most len(s.b)
+	return int(n)
 }
 
 // header reads the layout and the products' hashes.
@@ -275,9 +274,9 @@ func (s *scanner) receipt(above retail.Day, first bool) head {
 	h.version = s.uvarint()
 	d := s.uvarint()
 	if first {
-		h.day = retail.Day(int64(d>>1) ^ -int64(d&1)) //nolint:gosec // a day that encode wrote, or nonsense
+		h.day = retail.Day(int64(d>>1) ^ -int64(d&1))
 	} else {
-		h.day = above - retail.Day(d) //nolint:gosec // as above
+		h.day = above - retail.Day(d)
 	}
 	if c := s.take(1); c != nil {
 		h.channel = catalog.Channel(c[0])
@@ -307,7 +306,7 @@ func decode(section []byte) (history, error) {
 				s.bad = true
 				break
 			}
-			at := int(place>>1) * hashSize //nolint:gosec // checked above
+			at := int(place>>1) * hashSize
 			r.lines = append(r.lines, line{binary.LittleEndian.Uint64(hashes[at:]), place&1 == 1, spendOf(spend)})
 		}
 		h.receipts = append(h.receipts, r)

@@ -134,7 +134,7 @@ func condition(r *audience.Rule, today retail.Day, args []any) (string, []any) {
 	if days == 0 {
 		days = audience.DaysMax
 	}
-	args = append(args, today-retail.Day(days)) //nolint:gosec // at most DaysMax
+	args = append(args, today-retail.Day(days))
 	cond := within + " and l.day > $" + strconv.Itoa(len(args))
 	if r.Channel != catalog.AnyChannel {
 		args = append(args, r.Channel.String())

@@ -119,11 +119,11 @@ func encode(receipts []receipt) []byte {
 	b = binary.AppendVarint(b, int64(newest))
 	b = binary.AppendUvarint(b, uint64(len(habits)))
 	for i, h := range habits {
-		place[h.product] = uint64(i) //nolint:gosec // an index
+		place[h.product] = uint64(i)
 		b = binary.AppendUvarint(b, uint64(len(h.product)))
 		b = append(b, h.product...)
-		b = binary.AppendUvarint(b, uint64(h.count))       //nolint:gosec // at least 1
-		b = binary.AppendUvarint(b, uint64(newest-h.last)) //nolint:gosec // not after the newest
+		b = binary.AppendUvarint(b, uint64(h.count))
+		b = binary.AppendUvarint(b, uint64(newest-h.last))
 	}
 	b = binary.AppendUvarint(b, uint64(len(receipts)))
 	above := newest
@@ -131,7 +131,7 @@ func encode(receipts []receipt) []byte {
 		r := &receipts[i]
 		b = binary.LittleEndian.AppendUint64(b, r.id)
 		b = binary.AppendUvarint(b, r.version)
-		b = binary.AppendUvarint(b, uint64(above-r.day)) //nolint:gosec // newest first
+		b = binary.AppendUvarint(b, uint64(above-r.day))
 		above = r.day
 		b = binary.AppendUvarint(b, uint64(len(r.products)))
 		for _, p := range r.products {
@@ -181,9 +181,9 @@ func (s *scanner) take(n int) []byte {
 func (s *scanner) count(size int) int {
 	n := s.uvarint()
 	if n > uint64(len(s.b)/size) {
-		return int(s.fail()) //nolint:gosec // zero
+		return int(s.fail())
 	}
-	return int(n) //nolint:gosec // at most len(s.b)
+	return int(n)
 }
 
 // habits reads the head of a section: her newest day, and how many habits follow.
@@ -198,13 +198,13 @@ func (s *scanner) habits() (newest retail.Day, n int) {
 		return 0, 0
 	}
 	s.b = s.b[size:]
-	return retail.Day(d), s.count(3) //nolint:gosec // a day that encode wrote, or nonsense
+	return retail.Day(d), s.count(3)
 }
 
 // habit reads the next habit; id shares the section's memory.
 func (s *scanner) habit(newest retail.Day) (id []byte, count int, last retail.Day) {
 	id = s.take(s.count(1))
-	return id, int(s.uvarint()), newest - retail.Day(s.uvarint()) //nolint:gosec // what encode wrote, or nonsense
+	return id, int(s.uvarint()), newest - retail.Day(s.uvarint())
 }
 
 // decode takes the receipts of a section apart; nil is none.
@@ -228,7 +228,7 @@ func decode(section []byte) ([]receipt, error) {
 			r.id = binary.LittleEndian.Uint64(id)
 		}
 		r.version = s.uvarint()
-		r.day = above - retail.Day(s.uvarint()) //nolint:gosec // what encode wrote, or nonsense
+		r.day = above - retail.Day(s.uvarint())
 		above = r.day
 		for range s.count(1) {
 			p := s.uvarint()

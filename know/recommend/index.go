@@ -42,7 +42,7 @@ func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher) *i
 	})
 	var buf []string
 	for i, p := range ix.products {
-		no := int32(i) //nolint:gosec // a number of products
+		no := int32(i)
 		ix.rank[p.ID] = no
 		ix.never = append(ix.never, never.Has(p))
 		if receipts[p.ID] > 0 {

@@ -241,7 +241,7 @@ func (r *Recommender) Quality(section []byte, v *visit.Visit, products []catalog
 func (ix *index) page(no int32, v *visit.Visit, q *query) int32 {
 	var share, of int32
 	if q.words > 0 {
-		share, of = int32(qualityPage*q.matched(no)/q.words), 1 //nolint:gosec // at most qualityPage
+		share, of = int32(qualityPage*q.matched(no)/q.words), 1
 	}
 	if v.Category != "" {
 		of++
@@ -263,10 +263,10 @@ func addHabits(section []byte, products []catalog.ProductID, ppm []int32) {
 	if size > len(headsBuf) {
 		heads, next = make([]int32, size), make([]int32, len(products))
 	}
-	mask := uint64(len(heads) - 1) //nolint:gosec // a length
+	mask := uint64(len(heads) - 1)
 	for i, id := range products {
 		at := xxhash.Sum64String(string(id)) & mask
-		next[i], heads[at] = heads[at], int32(i+1) //nolint:gosec // a number of products
+		next[i], heads[at] = heads[at], int32(i+1)
 	}
 	s := scanner{b: section}
 	newest, n := s.habits()
@@ -277,7 +277,7 @@ func addHabits(section []byte, products []catalog.ProductID, ppm []int32) {
 		}
 		for i := heads[xxhash.Sum64(id)&mask]; i > 0; i = next[i-1] {
 			if string(products[i-1]) == string(id) {
-				ppm[i-1] += int32(qualityHabit * min(count, qualityTimes) / qualityTimes) //nolint:gosec // at most qualityHabit
+				ppm[i-1] += int32(qualityHabit * min(count, qualityTimes) / qualityTimes)
 			}
 		}
 	}

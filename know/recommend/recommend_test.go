@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"endcap/keep/files"
 	"endcap/keep/files/dirfiles"
 	"endcap/keep/profile/pebbleshelf"
@@ -22,8 +24,6 @@ import (
 	"endcap/retail/event"
 	"endcap/retail/shopper"
 	"endcap/retail/visit"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 var today = retail.Date(2017, time.December, 4)

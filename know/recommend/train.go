@@ -79,7 +79,7 @@ order by store, n desc, product`
 // the artefact, whose number it returns.
 func Train(ctx context.Context, from Asker, to files.Files, t Training) (uint64, error) {
 	m := popularity{Layout: modelLayout, Through: t.Through, Days: t.Days, Stores: make(map[catalog.StoreID][]bought)}
-	after := t.Through - retail.Day(t.Days) //nolint:gosec // a number of days
+	after := t.Through - retail.Day(t.Days)
 	all, err := from.Query(ctx, warehouse.Query{Name: "recommend.popular", Purpose: warehouse.Accounting, SQL: popularAll, Args: []any{after, t.Through}})
 	if err != nil {
 		return 0, fmt.Errorf("train popularity: %w", err)
@@ -113,7 +113,7 @@ func load(ctx context.Context, from files.Files, version uint64) (*popularity, e
 	if err != nil {
 		return nil, fmt.Errorf("find popularity %d: %w", version, err)
 	}
-	f, err := os.Open(path) //nolint:gosec // the port's own path
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read popularity %d: %w", version, err)
 	}

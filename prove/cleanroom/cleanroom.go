@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"endcap/retail"
 )
@@ -124,7 +125,7 @@ func (c Cleared) String() string {
 	case money, estimate:
 		return retail.Micros(c.amount).Format(c.currency)
 	case count:
-		return fmt.Sprint(c.amount)
+		return strconv.FormatInt(c.amount, 10)
 	case ratio:
 		return Thousandths(c.amount)
 	case withheld:

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"endcap/retail"
 	"endcap/retail/audience"
@@ -73,7 +74,7 @@ func (d Delivery) String() string {
 	case d.isMoney:
 		return retail.Micros(d.amount).Format(d.currency)
 	default:
-		return fmt.Sprint(d.amount)
+		return strconv.FormatInt(d.amount, 10)
 	}
 }
 

@@ -2,6 +2,7 @@ package cleanroom
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -67,7 +68,7 @@ func (p Policy) Editions(totals []Cell, from retail.Day, currency retail.Currenc
 	return b
 }
 
-func count64(b *roaring.Bitmap) int { return int(b.GetCardinality()) } //nolint:gosec // at most 2³² people
+func count64(b *roaring.Bitmap) int { return int(b.GetCardinality()) }
 
 // Edition is the last edition; false when there is none yet, and then nothing
 // is told.
@@ -188,16 +189,8 @@ func newSplit(b *Series, cells []Cell) *split {
 		p.cells = append(p.cells, c)
 		p.bits = append(p.bits, roaring.BitmapOf(c.People...))
 	}
-	s.past = []state{{b.from - 1, clone(s.told)}}
+	s.past = []state{{b.from - 1, maps.Clone(s.told)}}
 	return s
-}
-
-func clone(m map[string]retail.Day) map[string]retail.Day {
-	out := make(map[string]retail.Day, len(m))
-	for k, v := range m {
-		out[k] = v
-	}
-	return out
 }
 
 // publish tells, at one edition, as many parts anew as is safe; the parts with
@@ -221,7 +214,7 @@ func (s *split) publish(edition retail.Day) {
 	}
 	slices.SortStableFunc(ready, func(x, y candidate) int { return cmp.Compare(y.added, x.added) })
 	for ; ; ready = ready[:len(ready)-1] {
-		next := state{edition, clone(s.told)}
+		next := state{edition, maps.Clone(s.told)}
 		for _, c := range ready {
 			next.told[c.name] = edition
 		}

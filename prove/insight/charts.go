@@ -238,9 +238,8 @@ type effectChart struct {
 func (r *Report) effect() effectChart {
 	low, high := 0.0, 0.0
 	for _, id := range []string{"spend", "attributed_sales", "incremental_sales"} {
-		a, b, _, ok := extent(r.Figure(id).Value)
-		if ok {
-			low, high = min(low, a), max(high, b)
+		if e, ok := extent(r.Figure(id).Value); ok {
+			low, high = min(low, e.low), max(high, e.high)
 		}
 	}
 	if high-low == 0 {
@@ -253,16 +252,16 @@ func (r *Report) effect() effectChart {
 	out := effectChart{Zero: x(0)}
 	for i, id := range []string{"spend", "attributed_sales", "incremental_sales"} {
 		f := r.Figure(id)
-		a, b, v, ok := extent(f.Value)
+		e, ok := extent(f.Value)
 		row := effectRow{Name: f.Name, Y: float64(i)*52 + 10, Told: ok, Class: id, Text: shown(f.Value, r.Head.ShoppersMin)}
 		row.Number = row.Text
-		if ok && a == b {
-			row.X, row.W = min(x(0), x(v)), math.Abs(x(v)-x(0))
+		if ok && e.low == e.high {
+			row.X, row.W = min(x(0), x(e.at)), math.Abs(x(e.at)-x(0))
 		}
 		if c, is := f.Value.(cleanroom.Cleared); is && ok {
 			if _, _, est := c.Interval(); est {
 				row.Interval = r.intervalText(&f)
-				row.Estimate, row.Low, row.High, row.At = true, x(a), x(b), x(v)
+				row.Estimate, row.Low, row.High, row.At = true, x(e.low), x(e.high), x(e.at)
 				row.Text += ", " + row.Interval
 			}
 		}
@@ -275,20 +274,22 @@ func (r *Report) effect() effectChart {
 	return out
 }
 
-// extent is what a value covers on a money axis.
-func extent(v Value) (low, high, at float64, ok bool) {
+// span is what a value covers on a money axis.
+type span struct{ low, high, at float64 }
+
+func extent(v Value) (span, bool) {
 	switch v := v.(type) {
 	case cleanroom.Cleared:
 		m, told := v.Money()
 		if a, b, est := v.Interval(); est {
-			return units(a), units(b), units(m), true
+			return span{units(a), units(b), units(m)}, true
 		}
-		return units(m), units(m), units(m), told
+		return span{units(m), units(m), units(m)}, told
 	case cleanroom.Delivery:
 		m, told := v.Money()
-		return units(m), units(m), units(m), told
+		return span{units(m), units(m), units(m)}, told
 	default:
-		return 0, 0, 0, false
+		return span{}, false
 	}
 }
 
@@ -329,7 +330,7 @@ func (r *Report) refused() refusalChart {
 		if i == reasonsMax {
 			break
 		}
-		row := refusalRow{Reason: total.reason, Total: grouped(fmt.Sprint(total.count)), Y: float64(i) * rowHeight}
+		row := refusalRow{Reason: total.reason, Total: counted(total.count), Y: float64(i) * rowHeight}
 		for _, cell := range byReason[total.reason] {
 			n, told := cell.Count.Count()
 			if !told || n == 0 {
@@ -338,7 +339,7 @@ func (r *Report) refused() refusalChart {
 			shade := 1 + int(6*math.Log1p(float64(n))/math.Log1p(float64(most)))
 			row.Boxes = append(row.Boxes, box{
 				X: x(cell.Day) + .75, Y: row.Y + 2, W: max(1, x(cell.Day+1)-x(cell.Day)-1.5), H: rowHeight - 4,
-				Hint: fmt.Sprintf("%v: %s %s times", cell.Day, cell.Reason, grouped(fmt.Sprint(n))), Class: fmt.Sprintf("shade%d", min(shade, 7)),
+				Hint: fmt.Sprintf("%v: %s %s times", cell.Day, cell.Reason, counted(n)), Class: fmt.Sprintf("shade%d", min(shade, 7)),
 			})
 		}
 		out.Rows = append(out.Rows, row)

@@ -34,7 +34,7 @@ func (b *builder) basketFigure() Figure {
 	for _, x := range b.e.Baskets {
 		n, ok := people[x.Shopper.Reveal()]
 		if !ok {
-			n = uint32(len(people)) //nolint:gosec // one per shopper, far below 2³²
+			n = uint32(len(people))
 			people[x.Shopper.Reveal()] = n
 		}
 		cells = append(cells, cleanroom.Cell{Day: x.Day, Receipts: 1, People: []uint32{n}})

@@ -148,6 +148,5 @@ func (r *Report) effectLead() string {
 	if why, withheld := c.Withheld(); withheld {
 		return "There is no estimate: " + explain(why, r.Head.ShoppersMin) + "."
 	}
-	return fmt.Sprintf("%s of shoppers were held out at random and never saw this campaign. Incremental sales are what those who could see it bought more of the range, online and in the store; the bar is the 95 %% interval. Attributed sales only followed a touch: many would have happened anyway.",
-		percent(r.Head.ControlPPM))
+	return percent(r.Head.ControlPPM) + " of shoppers were held out at random and never saw this campaign. Incremental sales are what those who could see it bought more of the range, online and in the store; the bar is the 95 % interval. Attributed sales only followed a touch: many would have happened anyway."
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -25,7 +26,7 @@ func shown(v Value, k int) string {
 			return money(m)
 		}
 		if n, ok := v.Count(); ok {
-			return grouped(fmt.Sprint(n))
+			return counted(n)
 		}
 		return grouped(v.String())
 	case cleanroom.Delivery:
@@ -33,7 +34,7 @@ func shown(v Value, k int) string {
 			return money(m)
 		}
 		if n, ok := v.Count(); ok {
-			return grouped(fmt.Sprint(n))
+			return counted(n)
 		}
 		return "withheld (the audience was too small when booked)"
 	default:
@@ -53,6 +54,9 @@ func brief(v Value, k int) string {
 func money(m retail.Money) string {
 	return grouped(m.Amount.Format(m.Currency)) + " " + string(m.Currency)
 }
+
+// counted writes a number with its thousands apart.
+func counted(n int64) string { return grouped(strconv.FormatInt(n, 10)) }
 
 // grouped sets thousands apart: "-1234567.89" becomes "-1,234,567.89".
 func grouped(s string) string {
@@ -97,7 +101,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	if len(r.Refusals) > 0 {
 		fmt.Fprintf(t, "\nWhy it did not win\ttimes\n")
 		for _, total := range r.refusalTotals() {
-			fmt.Fprintf(t, "  %s\t%s\n", total.reason, grouped(fmt.Sprint(total.count)))
+			fmt.Fprintf(t, "  %s\t%s\n", total.reason, counted(total.count))
 		}
 	}
 	fmt.Fprintf(t, "\nHow each figure was made\n")
@@ -140,7 +144,7 @@ func (r *Report) intervalText(f *Figure) string {
 func (r *Report) Verdict() string {
 	k := r.Head.ShoppersMin
 	sales, spend := r.Figure("attributed_sales").Value, r.Figure("spend").Value
-	first := fmt.Sprintf("%s was spent. ", shown(spend, k))
+	first := shown(spend, k) + " was spent. "
 	if c, ok := sales.(cleanroom.Cleared); ok {
 		if m, told := c.Money(); told {
 			first += fmt.Sprintf("Sales of %s followed a touch. ", money(m))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"endcap/keep/warehouse"
@@ -90,8 +91,8 @@ type table struct{ *warehouse.Result }
 
 func (t table) int(col, row int) int64      { return t.Columns[col].Ints[row] }
 func (t table) text(col, row int) string    { return orEmpty(t.Columns[col], row) }
-func (t table) day(col, row int) retail.Day { return retail.Day(t.int(col, row)) }                 //nolint:gosec // a DATE column holds days since 1970, far inside 32 bits
-func (t table) who(col, row int) shopper.ID { return shopper.FromUint64(uint64(t.int(col, row))) } //nolint:gosec // the bits are the id
+func (t table) day(col, row int) retail.Day { return retail.Day(t.int(col, row)) }
+func (t table) who(row int) shopper.ID      { return shopper.FromUint64(uint64(t.int(0, row))) } // always the first column
 func (t table) at(col, row int) time.Time   { return time.UnixMicro(t.int(col, row)).UTC() }
 func (t table) null(col, row int) bool      { n := t.Columns[col].Nulls; return n != nil && n[row] }
 
@@ -165,7 +166,7 @@ func (r *Reader) touches(ctx context.Context, e *Evidence, c *media.Campaign) er
 	e.Touches = make([]Touch, t.Len)
 	for i := range e.Touches {
 		e.Touches[i] = Touch{
-			Shopper: t.who(0, i), At: t.at(1, i), Day: t.day(2, i), Campaign: media.CampaignID(t.text(3, i)),
+			Shopper: t.who(i), At: t.at(1, i), Day: t.day(2, i), Campaign: media.CampaignID(t.text(3, i)),
 			LineItem: media.LineItemID(t.text(4, i)), Token: t.text(5, i) + "/" + strconv.FormatInt(t.int(6, i), 10),
 		}
 	}
@@ -194,7 +195,7 @@ func (r *Reader) lines(ctx context.Context, e *Evidence, c *media.Campaign) erro
 	if e.Ask.Model == LastImpression {
 		kind = "shown"
 	}
-	args := []any{string(c.ID), kind, string(e.Ask.Currency), c.Flight.From - retail.Day(e.Ask.Lookback), e.Ask.Through} //nolint:gosec // bounded by LookbackMax
+	args := []any{string(c.ID), kind, string(e.Ask.Currency), c.Flight.From - retail.Day(e.Ask.Lookback), e.Ask.Through}
 	within, args := reach(&e.Terms, c, args)
 	t, err := r.ask(ctx, warehouse.Query{Name: "measure.lines", Purpose: measurement, Args: args, SQL: `
 select l.shopper, l.receipt, l.line, l."at", l.day, l.channel, l.product, l.quantity, l.sales, p.brand, p.department, p.category, p.type
@@ -208,7 +209,7 @@ where l.shopper in (select u.shopper from touches u where u.kind = $2 and u.camp
 	for i := range e.Lines {
 		channel, _ := catalog.ParseChannel(t.text(5, i))
 		e.Lines[i] = Line{
-			Shopper: t.who(0, i), Receipt: t.text(1, i), Number: t.int(2, i), At: t.at(3, i), Day: t.day(4, i), Channel: channel,
+			Shopper: t.who(i), Receipt: t.text(1, i), Number: t.int(2, i), At: t.at(3, i), Day: t.day(4, i), Channel: channel,
 			Product: catalog.Product{
 				ID: catalog.ProductID(t.text(6, i)), Brand: catalog.Brand(t.text(9, i)), Department: catalog.Department(t.text(10, i)),
 				Category: catalog.Category(t.text(11, i)), Type: catalog.Type(t.text(12, i)),
@@ -248,7 +249,7 @@ order by x.shopper`})
 	}
 	e.Exposed = make([]Exposed, t.Len)
 	for i := range e.Exposed {
-		x := Exposed{Shopper: t.who(0, i), First: t.day(1, i), Before: t.micros(4, i), Since: t.micros(5, i)}
+		x := Exposed{Shopper: t.who(i), First: t.day(1, i), Before: t.micros(4, i), Since: t.micros(5, i)}
 		x.Both = t.text(2, i) != t.text(3, i)
 		if t.text(2, i) == trial.Control.String() {
 			x.Recorded = trial.Control
@@ -312,7 +313,7 @@ group by shopper, decision, slot order by shopper, min(day)`,
 		return err
 	}
 	for i := range t.Len {
-		e.Baskets = append(e.Baskets, Basket{Shopper: t.who(0, i), Day: t.day(1, i)})
+		e.Baskets = append(e.Baskets, Basket{Shopper: t.who(i), Day: t.day(1, i)})
 	}
 	return nil
 }
@@ -320,17 +321,17 @@ group by shopper, decision, slot order by shopper, min(day)`,
 // refused counts why the campaign's line items did not win.
 func (r *Reader) refused(ctx context.Context, e *Evidence, c *media.Campaign) error {
 	args := []any{e.Ask.Through}
-	places := ""
+	var places []string
 	for _, id := range sortedItems(&e.Terms, c.ID) {
 		args = append(args, string(id))
-		places += ", $" + strconv.Itoa(len(args))
+		places = append(places, "$"+strconv.Itoa(len(args)))
 	}
-	if places == "" {
+	if places == nil {
 		return nil
 	}
 	t, err := r.ask(ctx, warehouse.Query{Name: "measure.refusals", Purpose: warehouse.Accounting, Args: args, SQL: `
 select line_item, day, reason, cast(sum(count) as bigint) from refusals
-where day <= $1 and line_item in (` + places[2:] + `)
+where day <= $1 and line_item in (` + strings.Join(places, ", ") + `)
 group by line_item, day, reason order by line_item, day, reason`})
 	if err != nil {
 		return err

@@ -31,13 +31,14 @@ func (p *past) add(person uint64, when time.Time, body event.Body) {
 	})
 }
 
-func (p *past) terms(t *testing.T, of, id string, version uint64, v any, removed bool) {
+func (p *past) terms(t *testing.T, body event.TermsChanged, v any) {
 	t.Helper()
 	doc, err := json.Marshal(v)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.add(0, at(1, 0), event.TermsChanged{Of: of, ID: id, Version: version, Doc: doc, Removed: removed, By: "test"})
+	body.Doc, body.By = doc, "test"
+	p.add(0, at(1, 0), body)
 }
 
 func (p *past) receipt(person uint64, when time.Time, channel catalog.Channel, lines ...basket.Line) {
@@ -117,12 +118,12 @@ func house(t *testing.T) (*past, measure.Terms) {
 	for id, c := range booked.Campaigns {
 		c.ControlPPM = 200_000
 		booked.Campaigns[id] = c
-		p.terms(t, "campaign", string(id), 1, media.Campaign{ID: id, Name: "an older version"}, false)
-		p.terms(t, "campaign", string(id), 2, c, false)
+		p.terms(t, event.TermsChanged{Of: "campaign", ID: string(id), Version: 1}, media.Campaign{ID: id, Name: "an older version"})
+		p.terms(t, event.TermsChanged{Of: "campaign", ID: string(id), Version: 2}, c)
 	}
-	p.terms(t, "campaign", "milk", 3, nil, true)
+	p.terms(t, event.TermsChanged{Of: "campaign", ID: "milk", Version: 3, Removed: true}, nil)
 	for id, l := range booked.LineItems {
-		p.terms(t, "line_item", string(id), 1, l, false)
+		p.terms(t, event.TermsChanged{Of: "line_item", ID: string(id), Version: 1}, l)
 	}
 	for _, x := range products {
 		if x.ID != "x" {
@@ -174,7 +175,7 @@ func TestEvidenceIsWhatHistoryHolds(t *testing.T) {
 	if len(e.Touches) != 2 {
 		t.Errorf("%d touches, want those of two shoppers: %v", len(e.Touches), e.Touches)
 	}
-	var sums = map[string]retail.Micros{}
+	sums := map[string]retail.Micros{}
 	for _, s := range measure.Attribute(e) {
 		sums[fmt.Sprint(s.Channel, " same sku ", s.SameSKU, " ", s.Newness)] += s.Sales
 	}
