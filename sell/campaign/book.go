@@ -64,6 +64,7 @@ type Book struct {
 	changed  bool   // docs differ from the snapshot
 	day      retail.Day
 	purses   map[media.LineItemID]*Purse
+	slab     slab
 	chances  *[ages]int64
 	due      map[media.LineItemID]bool // flights to open, or to open further
 	short    map[media.LineItemID]bool // flights opened with less than wanted: the wallet had no more
@@ -174,7 +175,7 @@ func (b *Book) refresh(now time.Time) {
 func (b *Book) purse(id media.LineItemID) *Purse {
 	p, ok := b.purses[id]
 	if !ok {
-		p = newPurse(b.chances)
+		p = newPurse(b.slab.next(), b.chances)
 		b.purses[id] = p
 	}
 	return p

@@ -16,7 +16,7 @@ import (
 // restart, has promised is known only once it is clicked. Purses are safe for
 // concurrent use.
 type Purse struct {
-	can atomic.Int64 // Micros it may promise now
+	can *atomic.Int64 // Micros it may promise now; purses lie close together there
 
 	mu       sync.Mutex
 	bid      retail.Micros
@@ -37,7 +37,25 @@ type issue struct {
 	count int64
 }
 
-func newPurse(chances *[ages]int64) *Purse { return &Purse{chances: chances} }
+func newPurse(can *atomic.Int64, chances *[ages]int64) *Purse {
+	return &Purse{can: can, chances: chances}
+}
+
+// slab gives out what purses show of themselves, side by side in memory: a
+// decision looks at hundreds of them.
+type slab struct{ free []atomic.Int64 }
+
+// slabSize is how many are made at once.
+const slabSize = 1_024
+
+func (s *slab) next() *atomic.Int64 {
+	if len(s.free) == 0 {
+		s.free = make([]atomic.Int64, slabSize)
+	}
+	one := &s.free[0]
+	s.free = s.free[1:]
+	return one
+}
 
 // Can is the highest price the line item can promise now.
 func (p *Purse) Can() retail.Micros { return retail.Micros(p.can.Load()) }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"sync/atomic"
 
 	"endcap/retail"
 	"endcap/retail/audience"
@@ -29,6 +30,7 @@ const Nobody = -1
 // Line is one line item, compiled for deciding. Numbers index the snapshot's
 // lists; the numbers of line items and products follow the order of their ids.
 type Line struct {
+	can        *atomic.Int64 // of Purse
 	Purse      *Purse
 	Bid        int64 // in the currency's smallest coins
 	Minor      int64 // the smallest coin, in Micros
@@ -40,6 +42,9 @@ type Line struct {
 	Capped     bool
 	*Terms
 }
+
+// Can is the highest price the line item can promise now, in the smallest coins.
+func (l *Line) Can() int64 { return l.can.Load() / l.Minor }
 
 // Terms is the rest of a Line, read for the winners only.
 type Terms struct {
@@ -220,29 +225,40 @@ func compile(d *docs, version uint64, day retail.Day, purse func(media.LineItemI
 		}
 	}
 	campaigns := map[media.CampaignID]int32{}
+	flat := make([]int32, 0, productCount(items)) // the lines' products side by side
 	for i := range items {
 		l := &items[i]
 		payer, c := d.advertisers[l.Advertiser], d.campaigns[l.Campaign]
 		if _, ok := campaigns[c.ID]; !ok {
 			campaigns[c.ID] = int32(len(campaigns))
 		}
+		p := purse(l.ID)
 		line := Line{
-			Purse: purse(l.ID), Bid: int64(l.Bid / payer.Currency.Minor()), Minor: int64(payer.Currency.Minor()), AudienceNo: Nobody, CampaignNo: campaigns[c.ID],
+			can: p.can, Purse: p, Bid: int64(l.Bid / payer.Currency.Minor()), Minor: int64(payer.Currency.Minor()), AudienceNo: Nobody, CampaignNo: campaigns[c.ID],
 			CurrencyNo: currencies[payer.Currency], State: stateOf(l, &c, day), Capped: l.CapPerDay > 0,
 			Terms: &Terms{Item: *l, Campaign: c, Payer: payer, Seed: trial.SeedOf(string(c.ID)), CapKey: CapKey(l.ID, day)},
 		}
 		if l.Audience != "" {
 			line.AudienceNo = s.audienceNo[l.Audience]
 		}
+		from := len(flat)
 		for _, p := range l.Products {
 			no, _ := slices.BinarySearch(s.Products, p)
-			line.Products = append(line.Products, int32(no))
+			flat = append(flat, int32(no))
 		}
+		line.Products = flat[from:len(flat):len(flat)]
 		slices.Sort(line.Products)
 		s.Lines = append(s.Lines, line)
 		s.index(int32(i), l)
 	}
 	return s
+}
+
+func productCount(items []media.LineItem) (n int) {
+	for i := range items {
+		n += len(items[i].Products)
+	}
+	return n
 }
 
 // CapKey names the frequency counter of a line item on one day.

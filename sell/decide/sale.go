@@ -43,6 +43,7 @@ type sale struct {
 	products []catalog.ProductID // distinct products of bidders
 	numbers  []int32             // their numbers
 	quality  []int32
+	weighing []uint32      // for each bidder in turn, where its products lie in products
 	slotOf   []productSlot // by product number
 	round    uint32
 	counts   map[string]int // her frequency counters
@@ -66,6 +67,7 @@ type bidder struct {
 	line    int32
 	best    int32
 	quality int32
+	weighed int32 // where its part of weighing ends
 	why     campaign.Why
 	checked bool // best is known to be in stock
 	counted bool // this decision is counted against its cap
@@ -100,6 +102,7 @@ func (s *sale) reset(snap *campaign.Snapshot, r *Request, now time.Time) {
 	s.snap, s.request, s.now = snap, r, now
 	s.allowed, s.habits, s.unit, s.counts, s.capped = consent.None, nil, 0, nil, false
 	s.bidders, s.products, s.numbers, s.refused = s.bidders[:0], s.products[:0], s.numbers[:0], s.refused[:0]
+	s.weighing = s.weighing[:0]
 	s.counters, s.bumped, s.places, s.noMatch = s.counters[:0], s.bumped[:0], nil, 0
 	words := len(snap.Audiences)/64 + 1
 	if cap(s.members) < words {
@@ -187,17 +190,20 @@ func (s *sale) find() {
 
 // bidOf is the line item's bid, or what it can still promise where that is less:
 // so nothing is promised that could not be paid, and little is left unspent.
-func bidOf(l *campaign.Line) int64 { return min(l.Bid, int64(l.Purse.Can())/l.Minor) }
+func bidOf(l *campaign.Line) int64 { return min(l.Bid, l.Can()) }
 
 // weigh asks how well the bidders' products fit and chooses each one's best.
 func (s *sale) weigh(r Recommender) {
 	for i := range s.bidders {
 		for _, no := range s.weighed(&s.bidders[i]) {
-			if s.slotOf[no].round != s.round {
-				s.slotOf[no] = productSlot{s.round, uint32(len(s.products))}
+			slot := &s.slotOf[no]
+			if slot.round != s.round {
+				*slot = productSlot{s.round, uint32(len(s.products))}
 				s.products, s.numbers = append(s.products, s.snap.Products[no]), append(s.numbers, no)
 			}
+			s.weighing = append(s.weighing, slot.at)
 		}
+		s.bidders[i].weighed = int32(len(s.weighing))
 	}
 	if cap(s.quality) < len(s.products) {
 		s.quality = make([]int32, 2*len(s.products))
@@ -205,15 +211,20 @@ func (s *sale) weigh(r Recommender) {
 	s.quality = s.quality[:len(s.products)]
 	clear(s.quality)
 	r.Quality(s.habitsFor(consent.PersonalAds), &s.request.Visit, s.products, s.quality)
+	from := int32(0)
 	for i := range s.bidders {
 		b := &s.bidders[i]
-		for j, no := range s.weighed(b) {
-			if q := s.qualityOf(no); j == 0 || q > b.quality {
-				b.best, b.quality = no, q
+		for _, at := range s.weighing[from:b.weighed] {
+			if q := fit(s.quality[at]); q > b.quality {
+				b.best, b.quality = s.numbers[at], q
 			}
 		}
+		from = b.weighed
 	}
 }
+
+// fit keeps a quality within what the auction takes; the least is still a fit.
+func fit(ppm int32) int32 { return min(max(ppm, 1), auction.QualityAll) }
 
 // weighed is the window of a line item's products that is weighed.
 func (s *sale) weighed(b *bidder) []int32 {
@@ -225,9 +236,7 @@ func (s *sale) weighed(b *bidder) []int32 {
 	return all[from : from+productsMax]
 }
 
-func (s *sale) qualityOf(no int32) int32 {
-	return min(max(s.quality[s.slotOf[no].at], 1), auction.QualityAll)
-}
+func (s *sale) qualityOf(no int32) int32 { return fit(s.quality[s.slotOf[no].at]) }
 
 // sellPlace sells the slots of one placement. Stock and caps are asked only of
 // those who would win or set a price.
