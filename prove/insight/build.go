@@ -203,7 +203,7 @@ func (b *builder) label(name string) string {
 	case string(measure.NotNew):
 		return "Bought it before"
 	case string(measure.Unknown):
-		return "Not known: history is too short"
+		return "Unknown: history too short"
 	case cleanroom.RestName:
 		return "Not told apart"
 	default:

@@ -52,6 +52,7 @@ func NewPage() *Page {
 		"neg":   func(v float64) float64 { return -v },
 		"date":  func(d retail.Day) string { return d.UTC().Format("2 January 2006") },
 		"stamp": func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
+		"short": func(d retail.Day) string { return d.UTC().Format("2 Jan") },
 		"told":  shown,
 		"words": func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 		"cond": func(is bool, a, b int) int {
