@@ -59,19 +59,21 @@ func (b *Book) PutCampaign(ctx context.Context, c media.Campaign, e Edit) (uint6
 	if err := b.current(ctx); err != nil {
 		return 0, err
 	}
-	if err := b.checkCampaign(&c); err != nil {
+	if err := b.checkCampaign(&c, e); err != nil {
 		return 0, err
 	}
 	return b.put(ctx, rowKey{registry.Campaign, string(c.ID)}, c, e)
 }
 
-func (b *Book) checkCampaign(c *media.Campaign) error {
+func (b *Book) checkCampaign(c *media.Campaign, e Edit) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	old, known := b.docs.campaigns[c.ID]
 	switch _, payer := b.docs.advertisers[c.Advertiser]; {
 	case !payer:
 		return invalid("advertiser", "no such advertiser")
+	case known && e.Version == 0:
+		return nil // the ledger says that the id is taken, or that the edit was done
 	case known && old.Advertiser != c.Advertiser:
 		return invalid("advertiser", "a campaign's advertiser never changes")
 	case !known:
@@ -97,7 +99,7 @@ func (b *Book) PutLineItem(ctx context.Context, l media.LineItem, e Edit) (uint6
 	if err := b.current(ctx); err != nil {
 		return 0, err
 	}
-	if err := b.checkLine(&l); err != nil {
+	if err := b.checkLine(&l, e); err != nil {
 		return 0, err
 	}
 	for i, p := range l.Products {
@@ -120,7 +122,7 @@ func (b *Book) PutLineItem(ctx context.Context, l media.LineItem, e Edit) (uint6
 	return b.put(ctx, rowKey{registry.LineItem, string(l.ID)}, l, e)
 }
 
-func (b *Book) checkLine(l *media.LineItem) error {
+func (b *Book) checkLine(l *media.LineItem, e Edit) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	payer, ok := b.docs.advertisers[l.Advertiser]
@@ -131,7 +133,7 @@ func (b *Book) checkLine(l *media.LineItem) error {
 	if !ok || c.Advertiser != l.Advertiser {
 		return invalid("campaign", "the advertiser has no such campaign")
 	}
-	if old, known := b.docs.lines[l.ID]; known && (old.Advertiser != l.Advertiser || old.Campaign != l.Campaign) {
+	if old, known := b.docs.lines[l.ID]; known && e.Version > 0 && (old.Advertiser != l.Advertiser || old.Campaign != l.Campaign) {
 		return invalid("campaign", "a line item's advertiser and campaign never change")
 	}
 	if !within(l.Flight, c.Flight) {
