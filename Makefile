@@ -26,6 +26,7 @@ help: ## list these targets
 
 .PHONY: demo
 demo: build data ## load a year of real receipts, replay four weeks live, print the report (DATASET= DATA=dir KEEP=0)
+	@go build -o bin/endcap-demo ./bench/demo
 	@DATASET='$(DATASET)' DATA='$(DATA)' KEEP='$(KEEP)' scripts/demo.sh
 
 .PHONY: test
@@ -34,7 +35,7 @@ test: data ## run every test with the race detector, on the whole of the data (T
 
 .PHONY: build
 build: ## build bin/endcap
-	go build -trimpath -o bin/endcap ./cmd/endcap
+	go build -o bin/ ./cmd/endcap
 
 .PHONY: check
 check: check-format check-vet check-lint check-laws ## everything about the code that needs no data: format, vet, lint, floors, source

@@ -48,13 +48,11 @@ step "Serving on http://$listen"
 bin/endcap serve --dir "$dir" --clock replay --listen "$listen" 2>"$dir/serve.log" &
 server=$!
 trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null || true' EXIT
-for _ in $(seq 300); do
-	if bin/endcap key create demo --dir "$dir" --scopes decide,receipts,feeds,trade,reports,analyse,admin >"$dir/demo.key" 2>/dev/null && [ -S "$dir/endcap.sock" ]; then
-		break
-	fi
+until [ -S "$dir/endcap.sock" ]; do
 	kill -0 "$server" 2>/dev/null || { cat "$dir/serve.log" >&2; exit 1; }
 	sleep 0.1
 done
+bin/endcap key create demo --dir "$dir" --scopes decide,receipts,feeds,trade,reports,analyse,admin >"$dir/demo.key"
 
 step "Weeks 50–53 through the API: visit, decision, events, receipt"
 ENDCAP_KEY=$(cat "$dir/demo.key") bin/endcap-demo --target "http://$listen" --data "$source_dir" --record "$dir/decisions.ndjson"

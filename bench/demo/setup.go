@@ -40,9 +40,19 @@ func usdCents(n int64) map[string]string {
 	return map[string]string{"amount": cents(n), "currency": "USD"}
 }
 
-// setUp makes placements, advertisers with money, audiences, campaigns and line
-// items, and records the drawn consents of every card that the data knows.
+// setUp records the drawn consents of every card that the data knows, and makes
+// placements, advertisers with money, audiences, campaigns and line items.
 func setUp(ctx context.Context, c *client, cards []string) error {
+	for chunk := range slices.Chunk(cards, 500) {
+		if err := sendConsents(ctx, c, c.seed, chunk, replayFrom); err != nil {
+			return err
+		}
+	}
+	// Audiences are counted among those who allow personal adverts, so history
+	// must know of the consents before line items are booked.
+	if err := settle(ctx, c); err != nil {
+		return err
+	}
 	for _, p := range []struct {
 		id, name string
 		slots    int
@@ -55,11 +65,6 @@ func setUp(ctx context.Context, c *client, cards []string) error {
 	}
 	for i := range brands {
 		if err := setUpBrand(ctx, c, &brands[i], int64(i)); err != nil {
-			return err
-		}
-	}
-	for chunk := range slices.Chunk(cards, 500) {
-		if err := sendConsents(ctx, c, c.seed, chunk, replayFrom); err != nil {
 			return err
 		}
 	}

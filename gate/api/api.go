@@ -11,6 +11,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"path"
+	"reflect"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -75,7 +77,7 @@ func config(o Options) huma.Config {
 		OpenAPI: "3.1.0",
 		Info:    &huma.Info{Title: "Endcap", Version: o.Version, Description: description, License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}},
 		Components: &huma.Components{
-			Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+			Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName),
 			SecuritySchemes: map[string]*huma.SecurityScheme{
 				security: {Type: "http", Scheme: "bearer", Description: "An API key made with `endcap key create`."},
 			},
@@ -87,6 +89,19 @@ func config(o Options) huma.Config {
 		Formats:      map[string]huma.Format{"application/json": format, "json": format},
 		Transformers: []huma.Transformer{hideValues},
 	}
+}
+
+// schemaName names a wire type in the document by its door and its own name:
+// two doors may each have an Answer.
+func schemaName(t reflect.Type, hint string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	name, door := huma.DefaultSchemaNamer(t, hint), path.Base(t.PkgPath())
+	if !strings.Contains(t.PkgPath(), "/gate/api/") {
+		return name
+	}
+	return strings.ToUpper(door[:1]) + door[1:] + name
 }
 
 // security is the name of the one security scheme.

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -63,6 +64,18 @@ func (s *Server) serveHot(w http.ResponseWriter, r *http.Request, op *huma.Opera
 	}
 	return s.write(w, r, http.StatusOK, "application/json", out)
 }
+
+// ReadJSON reads the body of a plain handler strictly.
+func ReadJSON(w http.ResponseWriter, r *http.Request, into any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, plainMax))
+	if err != nil {
+		return bodyError(err, plainMax)
+	}
+	return Decode(body, into)
+}
+
+// plainMax bounds the body of a plain handler.
+const plainMax = 1 << 20
 
 func bodyError(err error, limit int64) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {

@@ -28,6 +28,8 @@ type Ports struct {
 	// that a new business day brings has been done.
 	Moved  func(ctx context.Context) error
 	Status func(ctx context.Context) (Status, error)
+	// Import loads a file and tells how it goes; the last line is Finished.
+	Import func(ctx context.Context, in *Import, tell func(Imported)) error
 }
 
 // Quarantine is what could not be taken in; know/ingest fits it.
@@ -62,7 +64,7 @@ type FollowerLag struct {
 
 // Mount adds the door to a server.
 func Mount(s *api.Server, p Ports) {
-	h := handler{p, s.Limits.PageMax}
+	h := &handler{p, s.Limits.PageMax}
 	needs := api.Needs(access.Admin)
 	tags := []string{"admin"}
 	api.Register(s, huma.Operation{
@@ -83,6 +85,7 @@ func Mount(s *api.Server, p Ports) {
 		Summary: "Submit every row in quarantine again.", Description: "Rows that are taken in now leave the quarantine.",
 	}, h.replay)
 	api.Register(s, huma.Operation{OperationID: "status", Method: http.MethodGet, Path: "/v1/status", Tags: tags, Security: needs, Summary: "See how far every follower has come."}, h.status)
+	mountImports(s, h)
 	if p.Clock != nil {
 		api.Register(s, huma.Operation{
 			OperationID: "move-clock", Method: http.MethodPut, Path: "/v1/clock", Tags: tags, Security: needs,

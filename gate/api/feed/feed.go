@@ -21,6 +21,7 @@ import (
 	"endcap/retail"
 	"endcap/retail/catalog"
 	"endcap/retail/consent"
+	"endcap/retail/event"
 )
 
 // Desk is what the door hands rows to; know/ingest fits it.
@@ -257,4 +258,34 @@ func optional(field, text string) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	return api.Instant(field, text)
+}
+
+// Replay reads one refused row of this door again; for ingest.Desk's Replay.
+// Events are not replayed: a token that nobody signed stays one.
+func Replay(ctx context.Context, desk Desk, kind event.Kind, raw []byte, from ingest.From) error {
+	switch kind {
+	case event.KindProduct:
+		return again(ctx, raw, from, readProduct, desk.Products)
+	case event.KindStore:
+		return again(ctx, raw, from, readStore, desk.Stores)
+	case event.KindPrice:
+		return again(ctx, raw, from, readPrice, desk.Prices)
+	case event.KindStock:
+		return again(ctx, raw, from, readStock, desk.Stock)
+	case event.KindConsent:
+		return again(ctx, raw, from, readConsent, desk.Consents)
+	default:
+		return fmt.Errorf("%w: a %s cannot be sent again from quarantine", ingest.ErrStill, kind)
+	}
+}
+
+func again[Wire, Row any](ctx context.Context, raw []byte, from ingest.From, read func(*Wire, error, []byte) Row,
+	put func(context.Context, []Row, ingest.From) (ingest.Result, error),
+) error {
+	var w Wire
+	res, err := put(ctx, []Row{read(&w, api.Decode(raw, &w), raw)}, from)
+	if err != nil {
+		return err
+	}
+	return res.Taken()
 }

@@ -29,12 +29,9 @@ type Desk interface {
 	Receipts(ctx context.Context, rs []ingest.Receipt, from ingest.From) (ingest.Result, error)
 }
 
-// Profiles waits until what was appended so far has reached the profiles.
-type Profiles interface {
-	// CaughtUp returns when every profile holds all facts appended before the
-	// call, or ctx ends.
-	CaughtUp(ctx context.Context) error
-}
+// Seen returns when every profile holds all facts appended before the call, or
+// with ctx's error when that ends first.
+type Seen func(ctx context.Context) error
 
 // BatchMax is how many receipts one request may bring.
 const BatchMax = 1_000
@@ -85,8 +82,8 @@ type Result struct {
 }
 
 // Mount adds the door to a server.
-func Mount(s *api.Server, desk Desk, profiles Profiles) {
-	h := handler{desk, profiles}
+func Mount(s *api.Server, desk Desk, seen Seen) {
+	h := handler{desk, seen}
 	api.RegisterHot(s, huma.Operation{
 		OperationID: "send-receipts", Method: http.MethodPost, Path: "/v1/receipts", Tags: []string{"till"}, Security: api.Needs(access.Receipts),
 		Summary: "Take in receipts.",
@@ -96,8 +93,8 @@ func Mount(s *api.Server, desk Desk, profiles Profiles) {
 }
 
 type handler struct {
-	desk     Desk
-	profiles Profiles
+	desk Desk
+	seen Seen
 }
 
 func (h *handler) receipts(r *http.Request, who *access.Principal, in *Receipts) (*Answer, error) {
@@ -119,7 +116,7 @@ func (h *handler) receipts(r *http.Request, who *access.Principal, in *Receipts)
 	if wait := waitOf(r.Header.Get("Prefer")); wait > 0 {
 		ctx, cancel := context.WithTimeout(r.Context(), wait)
 		defer cancel()
-		switch err := h.profiles.CaughtUp(ctx); {
+		switch err := h.seen(ctx); {
 		case err == nil:
 			answer.Profile = "seen"
 		case errors.Is(err, context.DeadlineExceeded):

@@ -49,7 +49,7 @@ func mountAdvertisers(s *api.Server, h *handler) {
 	api.Register(s, pay, h.pay)
 }
 
-func (h *handler) listAdvertisers(ctx context.Context, in *page) (*many[Advertiser], error) {
+func (h *handler) listAdvertisers(ctx context.Context, in *Page) (*many[Advertiser], error) {
 	who := api.Caller(ctx)
 	held, err := h.Book.Advertisers(ctx, campaign.Page{After: in.After, Limit: min(in.Limit, h.pageMax), Advertiser: who.Advertiser})
 	if err != nil {
@@ -66,7 +66,7 @@ func seen(ctx context.Context, id string) error {
 	return nil
 }
 
-func (h *handler) getAdvertiser(ctx context.Context, in *which) (*one[Advertiser], error) {
+func (h *handler) getAdvertiser(ctx context.Context, in *Which) (*one[Advertiser], error) {
 	if err := seen(ctx, in.ID); err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (h *handler) getAdvertiser(ctx context.Context, in *which) (*one[Advertiser
 }
 
 type putAdvertiser struct {
-	edit
+	Edit
 	Body Advertiser
 }
 
@@ -98,7 +98,7 @@ func (h *handler) putAdvertiser(ctx context.Context, in *putAdvertiser) (*one[Ad
 	return &one[Advertiser]{etag(version), writeAdvertiser(campaign.Held[media.Advertiser]{Terms: a})}, nil
 }
 
-func (h *handler) removeAdvertiser(ctx context.Context, in *edit) (*struct{}, error) {
+func (h *handler) removeAdvertiser(ctx context.Context, in *Edit) (*struct{}, error) {
 	if err := retailerOnly(ctx); err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (h *handler) removeAdvertiser(ctx context.Context, in *edit) (*struct{}, er
 	return nil, err
 }
 
-func (h *handler) wallet(ctx context.Context, in *which) (*one[Wallet], error) {
+func (h *handler) wallet(ctx context.Context, in *Which) (*one[Wallet], error) {
 	if err := seen(ctx, in.ID); err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (h *handler) wallet(ctx context.Context, in *which) (*one[Wallet], error) {
 }
 
 type payment struct {
-	which
+	Which
 	Once string `header:"Idempotency-Key" required:"true" maxLength:"100"`
 	Body struct {
 		Amount api.Money `json:"amount"`
@@ -155,7 +155,7 @@ func mountPlacements(s *api.Server, h *handler) {
 	api.Register(s, operation("remove-placement", http.MethodDelete, "/v1/placements/{id}", "Remove a placement."), h.removePlacement)
 }
 
-func (h *handler) listPlacements(ctx context.Context, in *page) (*many[Placement], error) {
+func (h *handler) listPlacements(ctx context.Context, in *Page) (*many[Placement], error) {
 	held, err := h.Book.Placements(ctx, campaign.Page{After: in.After, Limit: min(in.Limit, h.pageMax)})
 	if err != nil {
 		return nil, err
@@ -163,7 +163,7 @@ func (h *handler) listPlacements(ctx context.Context, in *page) (*many[Placement
 	return manyOf(held, in.Limit, writePlacement, func(p campaign.Held[media.Placement]) string { return string(p.Terms.ID) }), nil
 }
 
-func (h *handler) getPlacement(ctx context.Context, in *which) (*one[Placement], error) {
+func (h *handler) getPlacement(ctx context.Context, in *Which) (*one[Placement], error) {
 	held, err := h.Book.Placement(ctx, media.PlacementID(in.ID))
 	if err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ func (h *handler) getPlacement(ctx context.Context, in *which) (*one[Placement],
 }
 
 type putPlacement struct {
-	edit
+	Edit
 	Body Placement
 }
 
@@ -196,7 +196,7 @@ func (h *handler) putPlacement(ctx context.Context, in *putPlacement) (*one[Plac
 	return &one[Placement]{etag(version), writePlacement(campaign.Held[media.Placement]{Terms: p})}, nil
 }
 
-func (h *handler) removePlacement(ctx context.Context, in *edit) (*struct{}, error) {
+func (h *handler) removePlacement(ctx context.Context, in *Edit) (*struct{}, error) {
 	if err := retailerOnly(ctx); err != nil {
 		return nil, err
 	}

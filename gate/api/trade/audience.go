@@ -82,7 +82,7 @@ func mountAudiences(s *api.Server, h *handler) {
 	}, h.explain)
 }
 
-func (h *handler) listAudiences(ctx context.Context, in *page) (*many[Audience], error) {
+func (h *handler) listAudiences(ctx context.Context, in *Page) (*many[Audience], error) {
 	who := api.Caller(ctx)
 	held, err := h.Audiences.Terms.List(ctx, in.After, min(in.Limit, h.pageMax))
 	if err != nil {
@@ -115,7 +115,7 @@ func (h *handler) audienceOf(ctx context.Context, id ground.ID) (audience.Held, 
 	return held, nil
 }
 
-func (h *handler) getAudience(ctx context.Context, in *which) (*one[Audience], error) {
+func (h *handler) getAudience(ctx context.Context, in *Which) (*one[Audience], error) {
 	held, err := h.audienceOf(ctx, ground.ID(in.ID))
 	if err != nil {
 		return nil, err
@@ -124,12 +124,12 @@ func (h *handler) getAudience(ctx context.Context, in *which) (*one[Audience], e
 }
 
 type putAudience struct {
-	edit
+	Edit
 	Body Audience
 }
 
 func (h *handler) putAudience(ctx context.Context, in *putAudience) (*one[Audience], error) {
-	e, err := h.audienceEdit(ctx, &in.edit)
+	e, err := h.audienceEdit(ctx, &in.Edit)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (h *handler) putAudience(ctx context.Context, in *putAudience) (*one[Audien
 	return &one[Audience]{etag(version), writeAudience(audience.Held{ID: ground.ID(in.ID), Definition: d})}, nil
 }
 
-func (h *handler) removeAudience(ctx context.Context, in *edit) (*struct{}, error) {
+func (h *handler) removeAudience(ctx context.Context, in *Edit) (*struct{}, error) {
 	if _, err := in.remove(ctx); err != nil {
 		return nil, err
 	}
@@ -157,9 +157,9 @@ func (h *handler) removeAudience(ctx context.Context, in *edit) (*struct{}, erro
 	return nil, err
 }
 
-// audienceEdit is the edit that the headers ask for, once the caller may make
+// audienceEdit is the Edit that the headers ask for, once the caller may make
 // it: an advertiser changes only what it owns.
-func (h *handler) audienceEdit(ctx context.Context, in *edit) (audience.Edit, error) {
+func (h *handler) audienceEdit(ctx context.Context, in *Edit) (audience.Edit, error) {
 	e, err := in.of(ctx)
 	if err != nil {
 		return audience.Edit{}, err

@@ -64,7 +64,7 @@ func mountCampaigns(s *api.Server, h *handler) {
 	api.Register(s, operation("remove-campaign", http.MethodDelete, "/v1/campaigns/{id}", "Remove a campaign."), h.removeCampaign)
 }
 
-func (h *handler) listCampaigns(ctx context.Context, in *page) (*many[Campaign], error) {
+func (h *handler) listCampaigns(ctx context.Context, in *Page) (*many[Campaign], error) {
 	who := api.Caller(ctx)
 	held, err := h.Book.Campaigns(ctx, campaign.Page{After: in.After, Limit: min(in.Limit, h.pageMax), Advertiser: who.Advertiser})
 	if err != nil {
@@ -85,7 +85,7 @@ func (h *handler) campaignOf(ctx context.Context, id string) (campaign.Held[medi
 	return held, nil
 }
 
-func (h *handler) getCampaign(ctx context.Context, in *which) (*one[Campaign], error) {
+func (h *handler) getCampaign(ctx context.Context, in *Which) (*one[Campaign], error) {
 	held, err := h.campaignOf(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (h *handler) getCampaign(ctx context.Context, in *which) (*one[Campaign], e
 }
 
 type putCampaign struct {
-	edit
+	Edit
 	Body Campaign
 }
 
@@ -126,7 +126,7 @@ func (h *handler) putCampaign(ctx context.Context, in *putCampaign) (*one[Campai
 	return &one[Campaign]{etag(version), writeCampaign(campaign.Held[media.Campaign]{Terms: c})}, nil
 }
 
-func (h *handler) removeCampaign(ctx context.Context, in *edit) (*struct{}, error) {
+func (h *handler) removeCampaign(ctx context.Context, in *Edit) (*struct{}, error) {
 	e, err := in.remove(ctx)
 	if err != nil {
 		return nil, err
@@ -175,7 +175,7 @@ func mountLineItems(s *api.Server, h *handler) {
 }
 
 type lineItemPage struct {
-	page
+	Page
 	Campaign string `query:"campaign" maxLength:"64" doc:"only of this campaign"`
 }
 
@@ -224,7 +224,7 @@ func (h *handler) lineItemOf(ctx context.Context, id string) (campaign.Held[medi
 	return held, payer.Terms.Currency, err
 }
 
-func (h *handler) getLineItem(ctx context.Context, in *which) (*one[LineItem], error) {
+func (h *handler) getLineItem(ctx context.Context, in *Which) (*one[LineItem], error) {
 	held, currency, err := h.lineItemOf(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -233,7 +233,7 @@ func (h *handler) getLineItem(ctx context.Context, in *which) (*one[LineItem], e
 }
 
 type putLineItem struct {
-	edit
+	Edit
 	Body LineItem
 }
 
@@ -289,7 +289,7 @@ func readLineItem(id string, in *LineItem, payer *media.Advertiser) (*media.Line
 	return l, err
 }
 
-func (h *handler) removeLineItem(ctx context.Context, in *edit) (*struct{}, error) {
+func (h *handler) removeLineItem(ctx context.Context, in *Edit) (*struct{}, error) {
 	e, err := in.remove(ctx)
 	if err != nil {
 		return nil, err

@@ -58,21 +58,21 @@ func operation(id, method, path, summary string) huma.Operation {
 	return op
 }
 
-// which names the thing and, for edits, the version it stands at.
-type which struct {
+// Which names the thing and, for edits, the version it stands at.
+type Which struct {
 	ID string `path:"id" maxLength:"64"`
 }
 
-// edit is the head of every PUT and DELETE.
-type edit struct {
-	which
+// Edit is the head of every PUT and DELETE.
+type Edit struct {
+	Which
 	Match     string `header:"If-Match" maxLength:"24" doc:"the ETag of the version to change"`
 	NoneMatch string `header:"If-None-Match" maxLength:"24" doc:"* to make something new"`
 	Once      string `header:"Idempotency-Key" maxLength:"100" doc:"the same request again has the same effect once"`
 }
 
 // of is the Edit that the headers ask for.
-func (e *edit) of(ctx context.Context) (campaign.Edit, error) {
+func (e *Edit) of(ctx context.Context) (campaign.Edit, error) {
 	out := campaign.Edit{By: api.Caller(ctx).Name, Once: e.Once}
 	if e.Match == "" {
 		return out, nil
@@ -85,8 +85,8 @@ func (e *edit) of(ctx context.Context) (campaign.Edit, error) {
 	return out, nil
 }
 
-// remove is edit for a DELETE, which must name its version.
-func (e *edit) remove(ctx context.Context) (campaign.Edit, error) {
+// remove is Edit for a DELETE, which must name its version.
+func (e *Edit) remove(ctx context.Context) (campaign.Edit, error) {
 	out, err := e.of(ctx)
 	if err == nil && out.Version == 0 {
 		err = &retail.Error{Kind: retail.Invalid, Field: "header.If-Match", Say: "a removal names the version it removes", Cure: "send the ETag that GET gave as If-Match"}
@@ -96,8 +96,8 @@ func (e *edit) remove(ctx context.Context) (campaign.Edit, error) {
 
 func etag(version uint64) string { return strconv.Quote(strconv.FormatUint(version, 10)) }
 
-// page asks for part of a list.
-type page struct {
+// Page asks for part of a list.
+type Page struct {
 	After string `query:"after" maxLength:"64" doc:"the last id of the page before"`
 	Limit int    `query:"limit" minimum:"1" maximum:"500" default:"100"`
 }

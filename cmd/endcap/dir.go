@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"endcap/retail"
+)
+
+// settings is DIR/endcap.json: what never changes while the house stands.
+type settings struct {
+	Name        string          `json:"name"`
+	Zone        string          `json:"zone"`                  // IANA zone of the business day
+	Currency    retail.Currency `json:"currency"`              // of receipts that name none
+	Demo        bool            `json:"demo"`                  // replay clocks and seeded ids are allowed
+	Seed        string          `json:"seed,omitempty"`        // of shopper ids on a demo
+	ClockStart  *time.Time      `json:"clock_start,omitempty"` // where a demo's replay clock begins
+	Dataset     string          `json:"dataset,omitempty"`     // shown wherever figures are shown
+	ShoppersMin int             `json:"shoppers_min"`          // k: figures about fewer are not told to advertisers
+	NewToBrand  int             `json:"new_to_brand_days"`
+}
+
+// The paths inside a data directory.
+const (
+	settingsFile = "endcap.json"
+	lockFile     = "lock"
+	socketFile   = "endcap.sock"
+	clockFile    = "clock"
+)
+
+// defaults are the settings of a new house.
+func defaults() settings {
+	return settings{Name: "Endcap", Zone: "UTC", Currency: "EUR", ShoppersMin: 50, NewToBrand: 365}
+}
+
+// checkSettings returns what cannot hold, with its cure.
+func checkSettings(s *settings) error {
+	if _, err := time.LoadLocation(s.Zone); err != nil {
+		return fmt.Errorf("zone %q is not a time zone (use a name such as Europe/Paris)", s.Zone)
+	}
+	if err := s.Currency.Check(); err != nil {
+		return err
+	}
+	switch {
+	case s.ShoppersMin < 2 || !s.Demo && s.ShoppersMin < 50:
+		return fmt.Errorf("shoppers_min is %d: figures about fewer than 50 shoppers are never told (2 on a demo)", s.ShoppersMin)
+	case s.NewToBrand < 1 || s.NewToBrand > 3_660:
+		return fmt.Errorf("new_to_brand_days is %d, want 1 to 3660", s.NewToBrand)
+	case !s.Demo && (s.Seed != "" || s.ClockStart != nil):
+		return errors.New("seed and clock_start are for demos only")
+	}
+	return nil
+}
+
+// readSettings reads DIR/endcap.json.
+func readSettings(dir string) (settings, error) {
+	b, err := os.ReadFile(filepath.Join(dir, settingsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return settings{}, usageError{fmt.Errorf("%s is not a data directory: make one with `endcap init --dir %s`", dir, dir)}
+	} else if err != nil {
+		return settings{}, fmt.Errorf("read settings: %w", err)
+	}
+	s := defaults()
+	d := json.NewDecoder(strings.NewReader(string(b)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		return settings{}, fmt.Errorf("read %s: %w", filepath.Join(dir, settingsFile), err)
+	}
+	if err := checkSettings(&s); err != nil {
+		return settings{}, fmt.Errorf("%s: %w", filepath.Join(dir, settingsFile), err)
+	}
+	return s, nil
+}
+
+// writeSettings makes a data directory with its settings; it refuses one that
+// has some already.
+func writeSettings(dir string, s *settings) error {
+	if err := checkSettings(s); err != nil {
+		return usageError{err}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make data directory: %w", err)
+	}
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write settings: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, settingsFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return usageError{fmt.Errorf("%s is a data directory already", dir)}
+	} else if err != nil {
+		return fmt.Errorf("write settings: %w", err)
+	}
+	_, err = f.Write(append(b, '\n'))
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// lockDir takes the directory for this process until the file is closed.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock data directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("%s is in use by another process: stop it, or let it serve (other subcommands speak to it by themselves)", dir)
+	}
+	return f, nil
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"endcap/keep/files/dirfiles"
+	"endcap/keep/profile/pebbleshelf"
+	"endcap/keep/sql/sqlite"
+	"endcap/keep/stream/pebblelog"
+	"endcap/keep/vault"
+	"endcap/keep/warehouse/duck"
+	"endcap/know/history"
+	"endcap/know/identity"
+	"endcap/retail"
+	"endcap/retail/media"
+)
+
+// stores are the house's embedded stores, each in its own place under the data
+// directory.
+type stores struct {
+	dir      string
+	set      settings
+	zone     *time.Location
+	lock     *os.File
+	now      retail.Clock
+	replay   *retail.ReplayClock // nil on the wall clock
+	log      *slog.Logger
+	metrics  *prometheus.Registry
+	book     *sqlite.Book
+	vault    *sqlite.Vault
+	stream   *pebblelog.Log
+	shelf    *pebbleshelf.Store
+	history  *duck.Warehouse
+	files    *dirfiles.Dir
+	whole    *history.Whole
+	keys     media.Keyring
+	newID    vault.Mint
+	closings []func() error
+}
+
+// openStores takes the directory and opens every store in it. On error nothing
+// stays open.
+func openStores(ctx context.Context, dir string, o ownerOptions) (_ *stores, err error) {
+	set, err := readSettings(dir)
+	if err != nil {
+		return nil, err
+	}
+	zone, err := time.LoadLocation(set.Zone)
+	if err != nil {
+		return nil, fmt.Errorf("zone: %w", err)
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &stores{dir: dir, set: set, zone: zone, lock: lock, log: o.Log, metrics: prometheus.NewRegistry(), closings: []func() error{lock.Close}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeStores(s))
+		}
+	}()
+	if err := openClock(s, o.Clock); err != nil {
+		return nil, err
+	}
+	if err := openBooks(ctx, s); err != nil {
+		return nil, err
+	}
+	if err := openFacts(ctx, s); err != nil {
+		return nil, err
+	}
+	return s, openSecrets(ctx, s)
+}
+
+// closeStores closes what is open, last opened first.
+func closeStores(s *stores) error {
+	var errs []error
+	for i := len(s.closings) - 1; i >= 0; i-- {
+		errs = append(errs, s.closings[i]())
+	}
+	s.closings = nil
+	return errors.Join(errs...)
+}
+
+func opened(s *stores, shut func() error) { s.closings = append(s.closings, shut) }
+
+// openBooks opens the stores of money, terms and people.
+func openBooks(ctx context.Context, s *stores) (err error) {
+	if s.book, err = sqlite.OpenBook(ctx, sqlite.Options{Path: filepath.Join(s.dir, "book.db"), Zone: s.zone}); err != nil {
+		return fmt.Errorf("open book: %w", err)
+	}
+	opened(s, s.book.Close)
+	if s.vault, err = sqlite.OpenVault(ctx, sqlite.Options{Path: filepath.Join(s.dir, "vault.db")}); err != nil {
+		return fmt.Errorf("open vault: %w", err)
+	}
+	opened(s, s.vault.Close)
+	return nil
+}
+
+// openFacts opens the stores of facts and of what is folded from them.
+func openFacts(ctx context.Context, s *stores) (err error) {
+	if s.stream, err = pebblelog.Open(filepath.Join(s.dir, "stream"), pebblelog.Options{Now: s.now, Log: s.log}); err != nil {
+		return fmt.Errorf("open stream: %w", err)
+	}
+	opened(s, s.stream.Close)
+	if s.shelf, err = pebbleshelf.Open(ctx, filepath.Join(s.dir, "profiles"), pebbleshelf.Options{Log: s.log}); err != nil {
+		return fmt.Errorf("open profiles: %w", err)
+	}
+	opened(s, s.shelf.Close)
+	if s.history, err = duck.Open(ctx, filepath.Join(s.dir, "history"), duck.Defaults()); err != nil {
+		return fmt.Errorf("open history: %w", err)
+	}
+	opened(s, s.history.Close)
+	if s.files, err = dirfiles.Open(filepath.Join(s.dir, "files"), nil); err != nil {
+		return fmt.Errorf("open files: %w", err)
+	}
+	s.whole = history.NewWhole(s.stream, s.history)
+	return nil
+}
+
+// openSecrets reads, or makes, the keys by which tokens are signed, and chooses
+// how ids are drawn: by chance, or on a demo from its seed so that arms are the
+// same in every run.
+func openSecrets(ctx context.Context, s *stores) error {
+	raw, err := s.vault.Secret(ctx, "tokens/1", func() ([]byte, error) {
+		b := make([]byte, 2*media.KeySize)
+		_, err := rand.Read(b)
+		return b, err
+	})
+	if err != nil {
+		return fmt.Errorf("read the token key: %w", err)
+	}
+	key := media.Key{Number: 1}
+	copy(key.Sign[:], raw[:media.KeySize])
+	copy(key.Mask[:], raw[media.KeySize:])
+	s.keys = media.NewKeyring(key)
+	s.newID = identity.Random(rand.Reader)
+	if s.set.Seed != "" {
+		s.newID = identity.Seeded(sha256.Sum256([]byte(s.set.Seed)))
+	}
+	return nil
+}
+
+// openClock starts the one clock of the house.
+func openClock(s *stores, mode string) error {
+	if mode != "replay" {
+		s.now = func() time.Time { return time.Now().UTC() }
+		return nil
+	}
+	if !s.set.Demo {
+		return usageError{fmt.Errorf("--clock replay is for data directories made with `endcap init --demo`; %s is not one", s.dir)}
+	}
+	at, err := readClock(s)
+	if err != nil {
+		return err
+	}
+	s.replay = retail.NewReplayClock(at)
+	s.now = s.replay.Now
+	opened(s, func() error { return writeClock(s.dir, s.replay.Now()) })
+	return nil
+}
+
+// readClock is where the replay clock stood when the house was last closed.
+func readClock(s *stores) (time.Time, error) {
+	b, err := os.ReadFile(filepath.Join(s.dir, clockFile))
+	if errors.Is(err, os.ErrNotExist) && s.set.ClockStart != nil {
+		return *s.set.ClockStart, nil
+	} else if err != nil {
+		return time.Time{}, fmt.Errorf("read clock: %w (a replay needs clock_start in %s)", err, settingsFile)
+	}
+	at, err := time.Parse(time.RFC3339Nano, string(b))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read clock: %w", err)
+	}
+	return at, nil
+}
+
+func writeClock(dir string, at time.Time) error {
+	return os.WriteFile(filepath.Join(dir, clockFile), []byte(at.Format(time.RFC3339Nano)), 0o600)
+}

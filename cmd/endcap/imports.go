@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"endcap/gate/api/admin"
+	"endcap/gate/api/feed"
+	"endcap/gate/api/till"
+	"endcap/gate/connect"
+	"endcap/gate/connect/mapping"
+	"endcap/know/history"
+	"endcap/know/ingest"
+	"endcap/retail"
+	"endcap/retail/event"
+)
+
+// importFile loads a file of the owner's disk and tells how it goes.
+func importFile(ctx context.Context, h *owner, in *admin.Import, tell func(admin.Imported)) error {
+	o, err := loadOptions(h, in)
+	if err != nil {
+		return err
+	}
+	o.Progress = func(p connect.Progress) {
+		step := "loading"
+		if p.Sorting {
+			step = "sorting"
+		}
+		tell(admin.Imported{Done: p.Done, Total: p.Total, Rows: p.Rows, PerSec: p.PerSec, LeftSec: p.Left.Seconds(), Step: step})
+	}
+	start := time.Now()
+	done, err := connect.Load(ctx, o)
+	out := &admin.Summary{
+		Rows: done.Rows, AlreadyLoaded: done.Whole, ResumedAfter: done.Resumed,
+		SkippedReceipts: done.SkippedReceipts, SkippedLines: done.SkippedLines, LoadSeconds: time.Since(start).Seconds(),
+	}
+	out.Count(&done.Desk)
+	if err != nil {
+		return err
+	}
+	tell(admin.Imported{Done: 1, Total: 1, Rows: done.Rows, Step: "folding"})
+	if err := h.progress.CaughtUp(ctx, h.whole, history.FollowerName); err != nil {
+		return err
+	}
+	out.QuerySeconds = time.Since(start).Seconds()
+	if err := h.progress.CaughtUp(ctx, h.whole, profileFollowers...); err != nil {
+		return err
+	}
+	out.ProfileSeconds = time.Since(start).Seconds()
+	tell(admin.Imported{Summary: out, Finished: true})
+	return nil
+}
+
+// loadOptions checks what an import asks for and keeps its mapping, by which
+// refused rows are read again.
+func loadOptions(h *owner, in *admin.Import) (connect.LoadOptions, error) {
+	m, err := mapping.Parse(in.Mapping)
+	if err != nil {
+		return connect.LoadOptions{}, err
+	}
+	o := connect.LoadOptions{
+		File: in.File, Kind: mapping.Kind(in.Kind), Mapping: m, Desk: h.desk, Clock: time.Now,
+		State: filepath.Join(h.dir, "loads", fmt.Sprintf("%x.json", event.KeyOf(0, in.Kind+in.File))), Temp: filepath.Join(h.dir, "loads"),
+	}
+	for _, d := range []struct {
+		to          *retail.Day
+		field, text string
+	}{{&o.From, "from", in.From}, {&o.Until, "until", in.Until}} {
+		if d.text == "" {
+			continue
+		}
+		if *d.to, err = retail.ParseDay(d.text); err != nil {
+			return o, &retail.Error{Kind: retail.Invalid, Field: d.field, Say: err.Error()}
+		}
+	}
+	for _, sub := range []string{"loads", "mappings"} {
+		if err := os.MkdirAll(filepath.Join(h.dir, sub), 0o700); err != nil {
+			return o, fmt.Errorf("make folder: %w", err)
+		}
+	}
+	return o, os.WriteFile(mappingPath(h.dir, m.Name), in.Mapping, 0o600)
+}
+
+func mappingPath(dir, name string) string { return filepath.Join(dir, "mappings", name+".json") }
+
+// decoder reads refused rows again: a file's by its mapping as it was last
+// used, the API's by their own doors.
+func decoder(h *owner) ingest.Decoder {
+	named := func(name string) (*mapping.Mapping, error) {
+		text, err := os.ReadFile(mappingPath(h.dir, filepath.Base(name)))
+		if err != nil {
+			return nil, fmt.Errorf("read mapping: %w", err)
+		}
+		return mapping.Parse(text)
+	}
+	return func(ctx context.Context, row ingest.Refused) error {
+		err := connect.Replay(ctx, h.desk, named, connect.Refused{Source: row.Source, Line: row.Line, Reason: row.Reason, Raw: row.Raw})
+		if !errors.Is(err, connect.ErrOtherDoor) {
+			return err
+		}
+		from := ingest.From{Door: "api", Name: row.Source}
+		if row.Kind == event.KindReceipt {
+			return till.Replay(ctx, h.desk, row.Raw, from)
+		}
+		return feed.Replay(ctx, h.desk, row.Kind, row.Raw, from)
+	}
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"endcap/gate/api/admin"
+	"endcap/gate/connect"
+)
+
+type ingestCmd struct {
+	dirFlags
+	File    string `arg:"" help:"CSV, NDJSON or Parquet, also .gz and .zst." type:"existingfile"`
+	Kind    string `help:"What the file holds." enum:"receipts,products,stores,prices,stock,shoppers,consents" required:""`
+	Mapping string `help:"Names the file's own columns, zone and currency (docs/data-mapping.md)." required:"" type:"existingfile"`
+	From    string `help:"Receipts from this business day on, e.g. 2026-01-01."`
+	Until   string `help:"Receipts before this business day."`
+	JSON    bool   `name:"json" help:"Print the summary as JSON."`
+}
+
+// Help shows an example.
+func (*ingestCmd) Help() string {
+	return "endcap ingest --kind receipts --mapping mappings/complete-journey.json data/complete-journey/transactions.parquet"
+}
+
+// Run has the owner load the file and shows how it goes.
+func (c *ingestCmd) Run(ctx context.Context, m *Main) error {
+	text, err := os.ReadFile(c.Mapping)
+	if err != nil {
+		return fmt.Errorf("read mapping: %w", err)
+	}
+	file, err := filepath.Abs(c.File)
+	if err != nil {
+		return fmt.Errorf("find file: %w", err)
+	}
+	in := admin.Import{File: file, Kind: c.Kind, Mapping: text, From: c.From, Until: c.Until}
+	return withOwner(ctx, m, c.Dir, func(o *client) error {
+		body, err := call(ctx, o, http.MethodPost, "/v1/imports", in)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = body.Close() }()
+		summary, err := follow(body, c.bar(m))
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return json.NewEncoder(m.Stdout).Encode(summary)
+		}
+		return writeSummary(m.Stdout, summary)
+	})
+}
+
+// bar draws progress on standard error.
+func (c *ingestCmd) bar(m *Main) func(admin.Imported) {
+	draw := connect.Bar(m.Stderr, isTerminal(m.Stderr), time.Now)
+	return func(l admin.Imported) {
+		draw(connect.Progress{
+			File: c.File, Done: l.Done, Total: l.Total, Rows: l.Rows, PerSec: l.PerSec,
+			Left: time.Duration(l.LeftSec * float64(time.Second)), Sorting: l.Step == "sorting", Ended: l.Step == "folding",
+		})
+	}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// lineMax bounds one line of an import's answer.
+const lineMax = 16 << 20
+
+// follow reads an import's answer to its end.
+func follow(body io.Reader, tell func(admin.Imported)) (*admin.Summary, error) {
+	scan := bufio.NewScanner(body)
+	scan.Buffer(nil, lineMax)
+	for scan.Scan() {
+		var line admin.Imported
+		if err := json.Unmarshal(scan.Bytes(), &line); err != nil {
+			return nil, fmt.Errorf("read the answer: %w", err)
+		}
+		switch {
+		case line.Problem != "":
+			return nil, errors.New(line.Problem)
+		case line.Finished:
+			return line.Summary, nil
+		case line.Total > 0:
+			tell(line)
+		}
+	}
+	return nil, errors.Join(errors.New("the server broke off; the same command goes on where it ended"), scan.Err())
+}
+
+// writeSummary prints what a load did and what was odd.
+func writeSummary(w io.Writer, s *admin.Summary) error {
+	if s.AlreadyLoaded {
+		_, err := fmt.Fprintln(w, "this file was loaded before and has not changed; nothing to do")
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%d rows: %d new, %d repeated, %d corrected, %d in quarantine\n", s.Rows, s.New, s.Repeat, s.Corrected, s.Quarantined)
+	if s.Receipts > 0 {
+		_, err = fmt.Fprintf(w, "%d receipts, %d lines, sales %v\n", s.Receipts, s.Lines, s.Sales)
+	}
+	for _, part := range []struct {
+		say string
+		of  map[string]int64
+	}{{"kept and marked, lines", s.LineMarks}, {"kept and marked, receipts", s.ReceiptMarks}, {"in quarantine", s.QuarantinedBy}} {
+		for _, word := range slices.Sorted(maps.Keys(part.of)) {
+			_, err = fmt.Fprintf(w, "  %s: %s %d\n", part.say, word, part.of[word])
+		}
+	}
+	if s.UnknownProducts+s.UnknownStores > 0 {
+		_, err = fmt.Fprintf(w, "  %d products the catalogue lacks; %d stores derived from receipts\n", s.UnknownProducts, s.UnknownStores)
+	}
+	if s.SkippedLines > 0 {
+		_, err = fmt.Fprintf(w, "  outside the given days: %d receipts, %d lines\n", s.SkippedReceipts, s.SkippedLines)
+	}
+	if s.LoadSeconds > 0 {
+		_, err = fmt.Fprintf(w, "on disk after %.1f s (%.0f rows/s), in history after %.1f s, in every profile after %.1f s\n",
+			s.LoadSeconds, float64(s.Rows)/s.LoadSeconds, s.QuerySeconds, s.ProfileSeconds)
+	}
+	return err
+}

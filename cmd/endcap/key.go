@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+
+	"endcap/gate/access"
+	"endcap/retail/media"
+)
+
+type keyCmd struct {
+	Create keyCreateCmd `cmd:"" help:"Make a key; its secret is shown once."`
+	List   keyListCmd   `cmd:"" help:"List the keys."`
+	Revoke keyRevokeCmd `cmd:"" help:"End a key."`
+}
+
+type keyCreateCmd struct {
+	dirFlags
+	Name       string   `arg:"" help:"Who will use it."`
+	Scopes     []string `help:"What it may do: decide, receipts, feeds, trade, reports, analyse, admin." required:"" sep:","`
+	Advertiser string   `help:"Bind it to one advertiser (trade and reports only)."`
+	Rate       int      `help:"Requests a second; 0 for the server's default."`
+	JSON       bool     `name:"json" help:"Answer in JSON."`
+}
+
+// Help shows an example.
+func (*keyCreateCmd) Help() string {
+	return "endcap key create 'web shop' --scopes decide\nendcap key create 'Oatly' --scopes trade,reports --advertiser oatly"
+}
+
+// Run makes the key.
+func (c *keyCreateCmd) Run(ctx context.Context, m *Main) error {
+	in := access.Spec{Name: c.Name, Rate: c.Rate, Advertiser: media.AdvertiserID(c.Advertiser)}
+	for _, s := range c.Scopes {
+		in.Scopes = append(in.Scopes, access.Scope(s))
+	}
+	return withOwner(ctx, m, c.Dir, func(o *client) error {
+		var out struct {
+			Key    access.Known `json:"key"`
+			Secret string       `json:"secret"`
+		}
+		if err := ask(ctx, o, http.MethodPost, "/v1/keys", in, &out); err != nil {
+			return err
+		}
+		if c.JSON {
+			return json.NewEncoder(m.Stdout).Encode(out)
+		}
+		_, err := fmt.Fprintln(m.Stdout, out.Secret)
+		return err
+	})
+}
+
+type keyListCmd struct {
+	dirFlags
+	JSON bool `name:"json" help:"Answer in JSON."`
+}
+
+// Run lists the keys.
+func (c *keyListCmd) Run(ctx context.Context, m *Main) error {
+	return withOwner(ctx, m, c.Dir, func(o *client) error {
+		var out struct {
+			Keys []access.Known `json:"keys"`
+		}
+		if err := ask(ctx, o, http.MethodGet, "/v1/keys", nil, &out); err != nil {
+			return err
+		}
+		if c.JSON {
+			return json.NewEncoder(m.Stdout).Encode(out)
+		}
+		w := tabwriter.NewWriter(m.Stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "ID\tNAME\tSCOPES\tADVERTISER\tCREATED")
+		for _, k := range out.Keys {
+			scopes := make([]string, len(k.Scopes))
+			for i, s := range k.Scopes {
+				scopes[i] = string(s)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.ID, k.Name, strings.Join(scopes, ","), k.Advertiser, k.Created.Format("2006-01-02 15:04"))
+		}
+		return w.Flush()
+	})
+}
+
+type keyRevokeCmd struct {
+	dirFlags
+	ID string `arg:"" help:"The key's id, from endcap key list."`
+}
+
+// Run ends the key.
+func (c *keyRevokeCmd) Run(ctx context.Context, m *Main) error {
+	return withOwner(ctx, m, c.Dir, func(o *client) error {
+		return ask(ctx, o, http.MethodDelete, "/v1/keys/"+url.PathEscape(c.ID), nil, nil)
+	})
+}

@@ -1,0 +1,110 @@
+// Command endcap is the whole of Endcap in one program: it serves a data
+// directory, and every other subcommand is a client of the API it serves. This
+// package parses flags, reads the settings and wires stores to wings; it is the
+// only importer of adapters.
+//
+// The road of a receipt runs inside `endcap serve`.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit statuses.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// version is set by the linker for releases.
+var version = "0.1.0-dev"
+
+// Main is one run of the program, with its surroundings handed in so that tests
+// can start it.
+type Main struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+}
+
+// grammar is the command line.
+type grammar struct {
+	Init       initCmd       `cmd:"" help:"Make a data directory."`
+	Serve      serveCmd      `cmd:"" help:"Serve a data directory: the API, the stores, every job."`
+	Ingest     ingestCmd     `cmd:"" help:"Load a file of receipts, products, stores, prices, stock, shoppers or consents."`
+	Query      queryCmd      `cmd:"" help:"Ask history in SQL."`
+	Quarantine quarantineCmd `cmd:"" help:"See and replay what could not be taken in."`
+	Report     reportCmd     `cmd:"" help:"A campaign's report."`
+	Key        keyCmd        `cmd:"" help:"Make, list and revoke API keys."`
+	Rebuild    rebuildCmd    `cmd:"" help:"Throw away everything derived and fold it again."`
+	Verify     verifyCmd     `cmd:"" help:"Prove that what is stored agrees with itself."`
+	Load       loadCmd       `cmd:"" help:"Send recorded requests at a set rate and measure the answers."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	m := Main{os.Stdin, os.Stdout, os.Stderr}
+	os.Exit(m.Run(ctx, os.Args[1:]))
+}
+
+// Run carries out one command line and returns the exit status: 0, 1 where it
+// failed, 2 where it was used wrongly.
+func (m *Main) Run(ctx context.Context, args []string) (status int) {
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case kongExit:
+			status = int(v)
+		default:
+			panic(v)
+		}
+	}()
+	var g grammar
+	parser, err := kong.New(&g, kong.Name("endcap"), kong.Description("Retail media and customer data that a retailer runs itself."),
+		kong.Writers(m.Stdout, m.Stderr), kong.Exit(func(code int) { panic(kongExit(code)) }), kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(m))
+	if err != nil {
+		panic(fmt.Sprintf("endcap: bug: the command line's grammar: %v", err))
+	}
+	line, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(m.Stderr, "endcap: %v\nTry: endcap --help\n", err)
+		return exitUsage
+	}
+	if err := line.Run(); err != nil {
+		return m.fail(err)
+	}
+	return 0
+}
+
+// kongExit carries the status with which kong wants to leave, after --help.
+type kongExit int
+
+// usageError is a mistake in how a command was used.
+type usageError struct{ error }
+
+// fail prints an error and gives its exit status.
+func (m *Main) fail(err error) int {
+	fmt.Fprintf(m.Stderr, "endcap: %v\n", err)
+	if errors.As(err, new(usageError)) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (*versionCmd) Run(m *Main) error {
+	_, err := fmt.Fprintln(m.Stdout, version)
+	return err
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"endcap/keep/vault"
+	"endcap/know/history"
+	"endcap/retail"
+)
+
+// morningEvery is how often the wall clock is looked at for a new day.
+const morningEvery = time.Second
+
+// mornings begins each business day as it comes. On a replay clock the days
+// that a move brings are begun by the move itself; this loop begins the first.
+func mornings(ctx context.Context, h *owner) {
+	tick := time.NewTicker(morningEvery)
+	defer tick.Stop()
+	for {
+		if err := morning(ctx, h); err != nil && ctx.Err() == nil {
+			failed(h.log, "morning")(err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// morning does, once per business day, what a new day brings: it says so in the
+// stream, opens and closes flights, seals what is past, counts popularity anew
+// and lets old refusals go.
+func morning(ctx context.Context, h *owner) error {
+	h.day.Lock()
+	defer h.day.Unlock()
+	today := retail.DayOf(h.now(), h.zone)
+	if today == h.begun {
+		return nil
+	}
+	from := today
+	if h.begun != 0 {
+		from = h.begun + 1
+	}
+	for day := from; day <= today; day++ {
+		if _, err := h.turner.Turn(ctx, day); err != nil {
+			return err
+		}
+	}
+	if err := h.campaigns.Tick(ctx); err != nil {
+		return err
+	}
+	if err := h.progress.CaughtUp(ctx, h.whole, history.FollowerName); err != nil {
+		return err
+	}
+	if _, err := history.SealThrough(ctx, h.history, h.stream, today); err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	if err := trainModel(ctx, h.stores, h.wings, today); err != nil {
+		return err
+	}
+	if _, err := h.vault.Expire(ctx, h.now().AddDate(0, 0, -vault.RefusedDays)); err != nil {
+		return fmt.Errorf("expire quarantine: %w", err)
+	}
+	h.begun = today
+	if h.replay != nil {
+		return writeClock(h.dir, h.now())
+	}
+	return nil
+}

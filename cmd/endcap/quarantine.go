@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"endcap/gate/api/admin"
+)
+
+type quarantineCmd struct {
+	List   quarantineListCmd   `cmd:"" help:"Show what could not be taken in, and why."`
+	Replay quarantineReplayCmd `cmd:"" help:"Submit every row again, after a fix."`
+}
+
+type quarantineListCmd struct {
+	dirFlags
+	After uint64 `help:"Rows with ids above this."`
+	Limit int    `help:"Most rows." default:"100"`
+	JSON  bool   `name:"json" help:"A JSON object a row."`
+}
+
+// Help shows an example.
+func (*quarantineListCmd) Help() string { return "endcap quarantine list --limit 20" }
+
+// Run lists rows.
+func (c *quarantineListCmd) Run(ctx context.Context, m *Main) error {
+	return withOwner(ctx, m, c.Dir, func(o *client) error {
+		var out struct {
+			Rows []admin.RefusedRow `json:"rows"`
+			Next uint64             `json:"next"`
+		}
+		path := fmt.Sprintf("/v1/quarantine?after=%d&limit=%d", c.After, c.Limit)
+		if err := ask(ctx, o, http.MethodGet, path, nil, &out); err != nil {
+			return err
+		}
+		for _, r := range out.Rows {
+			if c.JSON {
+				if err := json.NewEncoder(m.Stdout).Encode(r); err != nil {
+					return err
+				}
+				continue
+			}
+			if _, err := fmt.Fprintf(m.Stdout, "%d  %s  %s:%d  %s\n    %s\n    %.200s\n", r.ID, r.Reason, r.Source, r.Line, r.Kind, r.Say, r.Raw); err != nil {
+				return err
+			}
+		}
+		if out.Next > 0 {
+			fmt.Fprintf(m.Stderr, "endcap: more rows with --after %d\n", out.Next)
+		}
+		return nil
+	})
+}
+
+type quarantineReplayCmd struct {
+	dirFlags
+	JSON bool `name:"json" help:"Answer in JSON."`
+}
+
+// Help shows an example.
+func (*quarantineReplayCmd) Help() string { return "endcap quarantine replay" }
+
+// Run replays.
+func (c *quarantineReplayCmd) Run(ctx context.Context, m *Main) error {
+	return withOwner(ctx, m, c.Dir, func(o *client) error {
+		var out struct {
+			Taken int64 `json:"taken"`
+			Kept  int64 `json:"kept"`
+		}
+		if err := ask(ctx, o, http.MethodPost, "/v1/quarantine/replay", nil, &out); err != nil {
+			return err
+		}
+		if c.JSON {
+			return json.NewEncoder(m.Stdout).Encode(out)
+		}
+		_, err := fmt.Fprintf(m.Stdout, "%d rows taken in, %d still refused\n", out.Taken, out.Kept)
+		return err
+	})
+}

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+type serveCmd struct {
+	dirFlags
+	Listen string `help:"Address of the API." default:"127.0.0.1:8080"`
+	Clock  string `help:"wall, or replay on a demo." enum:"wall,replay" default:"wall"`
+}
+
+// Help shows an example.
+func (*serveCmd) Help() string { return "endcap serve --dir /srv/endcap --listen 127.0.0.1:8080" }
+
+// Run serves until it is told to stop, and then stops gracefully.
+func (c *serveCmd) Run(ctx context.Context, m *Main) error {
+	h, err := openOwner(ctx, m, c.Dir, ownerOptions{Clock: c.Clock, Listen: c.Listen})
+	if err != nil {
+		return err
+	}
+	h.log.Info("serving", "address", c.Listen, "directory", c.Dir, "clock", c.Clock)
+	if _, err := fmt.Fprintf(m.Stdout, "serving on http://%s (reader at /docs); Ctrl-C stops\n", c.Listen); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	h.log.Info("stopping")
+	return closeOwner(ctx, h)
+}

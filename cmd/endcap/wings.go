@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"endcap/keep/stream"
+	"endcap/know/assortment"
+	"endcap/know/audience"
+	"endcap/know/history"
+	"endcap/know/identity"
+	"endcap/know/ingest"
+	"endcap/know/recommend"
+	"endcap/prove/cleanroom"
+	"endcap/retail"
+	"endcap/sell/billing"
+	"endcap/sell/campaign"
+	"endcap/sell/decide"
+)
+
+// wings are the packages that work on the stores, wired to each other.
+type wings struct {
+	people     *identity.Identity
+	assortment *assortment.Shelf
+	desk       *ingest.Desk
+	recorder   *ingest.Recorder
+	relay      *ingest.Relay
+	turner     *ingest.Turner
+	audiences  *audience.Book
+	recommend  *recommend.Recommender
+	campaigns  *campaign.Book
+	biller     *billing.Biller
+	decider    *decide.Decider
+	progress   *stream.Progress
+	policy     cleanroom.Policy
+	followers  []stream.Follower
+}
+
+// wall is the machine's own clock, for what must age while a replay stands still.
+func wall() time.Time { return time.Now().UTC() }
+
+// failed logs what went wrong in a job that will try again.
+func failed(log *slog.Logger, job string) func(error) {
+	return func(err error) { log.Error("job failed", slog.String("job", job), slog.String("error", err.Error())) }
+}
+
+// openWings wires everything above the stores. The assortment is folded before
+// it returns, because the desk and the auctions ask it.
+func openWings(ctx context.Context, s *stores) (*wings, error) {
+	w := &wings{assortment: assortment.New(), progress: stream.NewProgress(), policy: cleanroom.Policy{ShoppersMin: s.set.ShoppersMin}}
+	if err := stream.CatchUp(ctx, s.whole, w.assortment.Follower()); err != nil {
+		return nil, fmt.Errorf("read the assortment: %w", err)
+	}
+	if err := openKnow(ctx, s, w); err != nil {
+		return nil, err
+	}
+	if err := openSell(ctx, s, w); err != nil {
+		return nil, err
+	}
+	for _, f := range []stream.Follower{
+		w.assortment.Follower(), history.Follower(s.history, historyPause), identity.Follower(s.shelf), audience.Follower(s.shelf),
+		recommend.Follower(s.shelf), w.biller.Follower(), w.campaigns.Follower(s.stream.End),
+	} {
+		w.followers = append(w.followers, w.progress.Track(s.whole, f))
+	}
+	return w, nil
+}
+
+// historyPause is how long history gathers small batches.
+const historyPause = 50 * time.Millisecond
+
+// profileFollowers are those whose work a visitor sees in her profile.
+var profileFollowers = []string{identity.FollowerName, audience.FollowerName, recommend.FollowerName}
+
+func openKnow(ctx context.Context, s *stores, w *wings) (err error) {
+	if w.people, err = identity.New(s.vault, s.newID, identity.Defaults(wall)); err != nil {
+		return fmt.Errorf("open identity: %w", err)
+	}
+	ports := ingest.Ports{Log: s.stream, People: w.people, Quarantine: s.vault, Assortment: w.assortment, Clock: s.now}
+	if w.desk, err = ingest.NewDesk(ports, ingest.Defaults(s.zone, s.set.Currency)); err != nil {
+		return fmt.Errorf("open desk: %w", err)
+	}
+	w.recorder = ingest.NewRecorder(s.stream, recorderConfig(s))
+	w.relay = ingest.NewRelay(ingest.RelayPorts{Outbox: s.book, Log: s.stream, Quarantine: s.vault, Clock: s.now, Failed: failed(s.log, "relay")})
+	w.turner = ingest.NewTurner(ingest.TurnerPorts{
+		Leases: s.book, Log: s.stream, Clock: s.now, Zone: s.zone, Holder: "house", Failed: failed(s.log, "day"),
+	})
+	w.audiences = audience.NewBook(s.book, w.assortment)
+	if err := w.audiences.Refresh(ctx); err != nil {
+		failed(s.log, "audiences")(err) // one that cannot be read reaches nobody; the others stand
+	}
+	w.recommend = recommend.New(w.assortment, s.files, recommend.Options{})
+	if err := w.recommend.Refresh(ctx); err != nil {
+		return fmt.Errorf("read the model: %w", err)
+	}
+	return nil
+}
+
+func openSell(ctx context.Context, s *stores, w *wings) (err error) {
+	w.biller, err = billing.New(billing.Config{Ledger: s.book, Profiles: s.shelf, Stream: s.stream, Now: s.now})
+	if err != nil {
+		return fmt.Errorf("open billing: %w", err)
+	}
+	w.campaigns, err = campaign.Open(ctx, campaign.Config{
+		Registry: s.book, Ledger: s.book, Now: s.now, Zone: s.zone, Known: w.assortment.Known, Billed: w.biller.Through,
+	})
+	if err != nil {
+		return fmt.Errorf("open campaigns: %w", err)
+	}
+	w.decider, err = decide.New(decide.Config{
+		Book: w.campaigns, Profiles: s.shelf, Recommender: w.recommend, Assortment: w.assortment, Recorder: w.recorder,
+		Sections: decide.Sections{Consent: identity.Section, Audiences: audience.Section, Habits: recommend.Section},
+		Allowed:  identity.AllowedIn, Members: w.audiences.Members, Keys: s.keys, Now: s.now, Zone: s.zone, Rand: rand.Reader,
+	})
+	if err != nil {
+		return fmt.Errorf("open decisions: %w", err)
+	}
+	return nil
+}
+
+func recorderConfig(s *stores) ingest.RecorderConfig {
+	cfg := ingest.RecorderDefaults()
+	dropped := counter(s.metrics, "endcap_decision_records_dropped_total", "Decision records lost to a full queue.")
+	cfg.Dropped = func(n int) { dropped.Add(float64(n)) }
+	cfg.Failed = failed(s.log, "records")
+	return cfg
+}
+
+// trainModel counts popularity through yesterday and has the recommender read it.
+func trainModel(ctx context.Context, s *stores, w *wings, today retail.Day) error {
+	if _, err := recommend.Train(ctx, s.history, s.files, recommend.Training{Through: today - 1, Days: recommend.DaysDefault}); err != nil {
+		return fmt.Errorf("train the model: %w", err)
+	}
+	return w.recommend.Refresh(ctx)
+}

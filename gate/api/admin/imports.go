@@ -1,0 +1,119 @@
+package admin
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"endcap/gate/access"
+	"endcap/gate/api"
+	"endcap/know/ingest"
+	"endcap/retail"
+	"endcap/retail/basket"
+)
+
+// Import asks the server to load a file that lies on its own disk.
+type Import struct {
+	File    string          `json:"file" doc:"absolute path on the server"`
+	Kind    string          `json:"kind" enum:"receipts,products,stores,prices,stock,shoppers,consents"`
+	Mapping json.RawMessage `json:"mapping" doc:"the mapping of the retailer's columns, see docs/data-mapping.md"`
+	From    string          `json:"from,omitempty" format:"date" doc:"receipts from this business day on"`
+	Until   string          `json:"until,omitempty" format:"date" doc:"receipts before this business day"`
+}
+
+// Imported is one line of an import's answer: progress, and at last the summary
+// or what went wrong.
+type Imported struct {
+	Done     int64    `json:"done,omitempty" doc:"bytes of the file"`
+	Total    int64    `json:"total,omitempty"`
+	Rows     int64    `json:"rows,omitempty"`
+	PerSec   float64  `json:"rows_per_second,omitempty"`
+	LeftSec  float64  `json:"seconds_left,omitempty"`
+	Step     string   `json:"step,omitempty" enum:"sorting,loading,folding"`
+	Summary  *Summary `json:"summary,omitempty"`
+	Problem  string   `json:"problem,omitempty" doc:"why the load stopped"`
+	Finished bool     `json:"finished,omitempty"`
+}
+
+// Summary is what a load did.
+type Summary struct {
+	Rows            int64             `json:"rows" doc:"read in this run"`
+	AlreadyLoaded   bool              `json:"already_loaded,omitempty" doc:"the file was loaded before and has not changed"`
+	ResumedAfter    int64             `json:"resumed_after,omitempty" doc:"the line after which this run went on"`
+	SkippedReceipts int64             `json:"skipped_receipts,omitempty" doc:"outside from and until"`
+	SkippedLines    int64             `json:"skipped_lines,omitempty"`
+	New             int64             `json:"new"`
+	Repeat          int64             `json:"repeat"`
+	Corrected       int64             `json:"corrected"`
+	Quarantined     int64             `json:"quarantined"`
+	QuarantinedBy   map[string]int64  `json:"quarantined_by,omitempty"`
+	Receipts        int64             `json:"receipts,omitempty"`
+	Lines           int64             `json:"lines,omitempty"`
+	Anonymous       int64             `json:"anonymous,omitempty"`
+	Rounded         int64             `json:"rounded,omitempty" doc:"amounts rounded to whole cents"`
+	Sales           map[string]string `json:"sales,omitempty" doc:"by currency"`
+	LineMarks       map[string]int64  `json:"line_marks,omitempty" doc:"odd lines that were kept"`
+	ReceiptMarks    map[string]int64  `json:"receipt_marks,omitempty"`
+	UnknownProducts int               `json:"unknown_products,omitempty" doc:"how many different ones"`
+	UnknownStores   int               `json:"unknown_stores,omitempty" doc:"how many different ones; they are derived from the receipts"`
+	LoadSeconds     float64           `json:"load_seconds" doc:"until every row was on disk"`
+	QuerySeconds    float64           `json:"query_seconds" doc:"until history could answer about them"`
+	ProfileSeconds  float64           `json:"profile_seconds" doc:"until every profile held them"`
+}
+
+// Count fills s from what the desk counted.
+func (s *Summary) Count(d *ingest.Summary) {
+	s.New, s.Repeat, s.Corrected, s.Quarantined = d.New, d.Repeat, d.Corrected, d.Quarantined
+	s.Receipts, s.Lines, s.Anonymous, s.Rounded = d.Receipts, d.Lines, d.Anonymous, d.Rounded
+	s.UnknownProducts, s.UnknownStores = len(d.ProductsUnknown), len(d.StoresUnknown)
+	s.QuarantinedBy, s.Sales = make(map[string]int64), make(map[string]string)
+	for why, n := range d.QuarantinedByWhy {
+		s.QuarantinedBy[string(why)] = n
+	}
+	for c, amount := range d.Sales {
+		s.Sales[string(c)] = amount.Format(c)
+	}
+	s.LineMarks, s.ReceiptMarks = marks(d.LineMarks), marks(d.ReceiptMarks)
+}
+
+func marks(of map[basket.Mark]int64) map[string]int64 {
+	out := make(map[string]int64, len(of))
+	for m, n := range of {
+		out[strings.Join(m.Names(), ",")] = n
+	}
+	return out
+}
+
+func mountImports(s *api.Server, h *handler) {
+	op := huma.Operation{
+		OperationID: "import", Method: http.MethodPost, Path: "/v1/imports", Tags: []string{"admin"}, Security: api.Needs(access.Admin),
+		Summary:     "Load a file from the server's own disk.",
+		Description: "Answers a line of JSON about ten times a second, and at last the summary. A load that broke off goes on where it ended when it is asked for again. Only over the socket of the data directory.",
+	}
+	s.Handle(op, h.imports)
+}
+
+// imports loads a file and streams how it goes.
+func (h *handler) imports(w http.ResponseWriter, r *http.Request) error {
+	who := api.Caller(r.Context())
+	if who.Key != "operator" {
+		return &retail.Error{Kind: retail.Denied, Say: "files are loaded by the machine's own operator", Cure: "use endcap ingest on the server"}
+	}
+	var in Import
+	if err := api.ReadJSON(w, r, &in); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	out := json.NewEncoder(w)
+	flush := http.NewResponseController(w)
+	tell := func(line Imported) {
+		_ = out.Encode(line) // a caller who is gone ends the context, and so the load
+		_ = flush.Flush()
+	}
+	if err := h.Import(r.Context(), &in, tell); err != nil {
+		tell(Imported{Problem: err.Error(), Finished: true})
+	}
+	return nil
+}
