@@ -40,8 +40,9 @@ func (c *clicks) reset() {
 }
 
 // Follower keeps the purses in step with clicks and bills. Its state lives and
-// dies with the Book, so it follows a stream from where that ends now: end is
-// the stream's End.
+// dies with the Book, so it follows a stream from where that ends when its Cursor
+// is first asked, which should be before the first decision: a click that it
+// misses is held back until its token is old. end is the stream's End.
 func (b *Book) Follower(end func(ctx context.Context, partition int) (event.Cursor, error)) stream.Follower {
 	return stream.Follower{
 		Name:  "campaign",

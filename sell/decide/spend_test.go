@@ -82,7 +82,12 @@ func TestThreeBudgetsAre64ClientsSpentToTheCent(t *testing.T) {
 		}
 	}
 	background.Go(func() { _ = stream.Run(ctx, r.log, r.biller.Follower(), failed) })
-	background.Go(func() { _ = stream.Run(ctx, r.log, r.terms.Follower(r.log.End), failed) })
+	follow := r.terms.Follower(r.log.End)
+	for p := range r.log.Partitions() { // it follows from now on, before the first click
+		_, err := follow.Cursor(ctx, p)
+		must(t, err)
+	}
+	background.Go(func() { _ = stream.Run(ctx, r.log, follow, failed) })
 	background.Go(func() { r.terms.Run(ctx, func(err error) { failed("book", err) }) })
 	background.Go(func() {
 		for ctx.Err() == nil {
