@@ -38,7 +38,7 @@ step() { printf '\n== %s (%d s)\n' "$1" $((SECONDS - started)); }
 
 step "A data directory for the demo: $dir"
 bin/endcap init --dir "$dir" --name "Demo grocer" --zone America/New_York --currency USD --demo --seed endcap-demo \
-	--clock-start 2017-12-04T00:00:00-05:00 --shoppers-min 10 --new-to-brand-days 182 --dataset "$label"
+	--clock-start 2017-12-04T00:00:00-05:00 --shoppers-min 10 --new-to-brand-days 182 --never-propose FUEL,COUPON,MISCELLANEOUS --dataset "$label"
 
 step "Weeks 1–49 from the files"
 bin/endcap ingest --dir "$dir" --kind products --mapping "$mapping" "$source_dir/products.parquet"

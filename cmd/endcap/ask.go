@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"endcap/retail"
+	"endcap/retail/catalog"
 )
 
 type initCmd struct {
@@ -26,6 +27,7 @@ type initCmd struct {
 	ClockStart time.Time       `help:"Where the replay clock begins (demo only)." format:"2006-01-02T15:04:05Z07:00"`
 	Dataset    string          `help:"What the data is; shown with every figure."`
 	MinShopper int             `name:"shoppers-min" help:"Tell advertisers nothing about fewer shoppers." default:"50"`
+	Never      []string        `name:"never-propose" help:"Departments whose products are never proposed, such as fuel." sep:","`
 	NewToBrand int             `name:"new-to-brand-days" help:"Look-back that makes a buyer new to a brand." default:"365"`
 }
 
@@ -39,6 +41,9 @@ func (c *initCmd) Run(m *Main) error {
 	s := settings{
 		Name: c.Name, Zone: c.Zone, Currency: c.Currency, Demo: c.Demo, Seed: c.Seed,
 		Dataset: c.Dataset, ShoppersMin: c.MinShopper, NewToBrand: c.NewToBrand,
+	}
+	for _, d := range c.Never {
+		s.NeverOffer.Departments = append(s.NeverOffer.Departments, catalog.Department(d))
 	}
 	if !c.ClockStart.IsZero() {
 		s.ClockStart = &c.ClockStart

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"endcap/retail"
+	"endcap/retail/catalog"
 )
 
 // settings is DIR/endcap.json: what never changes while the house stands.
@@ -25,6 +26,7 @@ type settings struct {
 	Dataset     string          `json:"dataset,omitempty"`     // shown wherever figures are shown
 	ShoppersMin int             `json:"shoppers_min"`          // k: figures about fewer are not told to advertisers
 	NewToBrand  int             `json:"new_to_brand_days"`
+	NeverOffer  catalog.Set     `json:"never_propose"` // fuel, carrier bags, lottery tickets, deposits
 }
 
 // The paths inside a data directory.
@@ -53,6 +55,8 @@ func checkSettings(s *settings) error {
 		return fmt.Errorf("shoppers_min is %d: figures about fewer than 50 shoppers are never told (2 on a demo)", s.ShoppersMin)
 	case s.NewToBrand < 1 || s.NewToBrand > 3_660:
 		return fmt.Errorf("new_to_brand_days is %d, want 1 to 3660", s.NewToBrand)
+	case s.NeverOffer.Check() != nil:
+		return fmt.Errorf("never_propose: %w", s.NeverOffer.Check())
 	case !s.Demo && (s.Seed != "" || s.ClockStart != nil):
 		return errors.New("seed and clock_start are for demos only")
 	}

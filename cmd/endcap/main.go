@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // stores name their zones; not every machine has the list
 
 	"github.com/alecthomas/kong"
 )

@@ -65,6 +65,11 @@ func openWings(ctx context.Context, s *stores) (*wings, error) {
 		recommend.Follower(s.shelf), w.biller.Follower(), w.campaigns.Follower(s.stream.End),
 	} {
 		w.followers = append(w.followers, w.progress.Track(s.whole, f))
+		for p := range s.stream.Partitions() { // a follower kept in memory begins here, before any door opens
+			if _, err := f.Cursor(ctx, p); err != nil {
+				return nil, fmt.Errorf("cursor of %s: %w", f.Name, err)
+			}
+		}
 	}
 	return w, nil
 }
@@ -92,7 +97,7 @@ func openKnow(ctx context.Context, s *stores, w *wings) (err error) {
 	if err := w.audiences.Refresh(ctx); err != nil {
 		failed(s.log, "audiences")(err) // one that cannot be read reaches nobody; the others stand
 	}
-	w.recommend = recommend.New(w.assortment, s.files, recommend.Options{})
+	w.recommend = recommend.New(w.assortment, s.files, recommend.Options{Never: s.set.NeverOffer})
 	if err := w.recommend.Refresh(ctx); err != nil {
 		return fmt.Errorf("read the model: %w", err)
 	}
