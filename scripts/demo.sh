@@ -57,9 +57,9 @@ bin/endcap key create demo --dir "$dir" --scopes decide,receipts,feeds,trade,rep
 step "Weeks 50–53 through the API: visit, decision, events, receipt"
 ENDCAP_KEY=$(cat "$dir/demo.key") bin/endcap-demo --target "http://$listen" --data "$source_dir" --record "$dir/decisions.ndjson"
 
-step "What brand 759 sees of its yogurt campaign"
-bin/endcap report yogurt-759 --dir "$dir"
-bin/endcap report yogurt-759 --dir "$dir" --format html --out "$dir/report.html"
+step "What brand 544 sees of its campaign for bag snacks"
+bin/endcap report bag-snacks-544 --dir "$dir"
+bin/endcap report bag-snacks-544 --dir "$dir" --format html --out "$dir/report.html"
 
 step "Done"
 cat <<TEXT

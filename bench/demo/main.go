@@ -74,5 +74,8 @@ func run(ctx context.Context, o *options) error {
 		return fmt.Errorf("settle: %w", err)
 	}
 	played.print(os.Stdout)
+	if err := printEffect(ctx, c, os.Stdout); err != nil {
+		return err
+	}
 	return printControls(ctx, c, os.Stdout)
 }

@@ -74,3 +74,32 @@ func printControls(ctx context.Context, c *client, w io.Writer) error {
 	}
 	return nil
 }
+
+// printEffect prints the incremental sales of all campaigns together. Clicks
+// cause nothing here, so the true effect is 0 and its interval must hold it.
+func printEffect(ctx context.Context, c *client, w io.Writer) error {
+	var e struct {
+		Pooled struct {
+			Estimate, Low, High string
+			Treated             int `json:"treated_shoppers"`
+			Control             int `json:"control_shoppers"`
+		}
+	}
+	if err := c.send(ctx, "GET", "/v1/reports/effect", nil, &e); err != nil {
+		return err
+	}
+	low, err := retail.ParseMicros(e.Pooled.Low)
+	if err != nil {
+		return fmt.Errorf("the pooled effect has no interval: %w", err)
+	}
+	high, err := retail.ParseMicros(e.Pooled.High)
+	if err != nil {
+		return fmt.Errorf("the pooled effect has no interval: %w", err)
+	}
+	fmt.Fprintf(w, "Incremental sales of all campaigns together: %s USD, 95 %% interval below (%d treated, %d held out; the truth is 0).\n",
+		e.Pooled.Estimate, e.Pooled.Treated, e.Pooled.Control)
+	if !figure.Goal(w, "demo.pooled_effect_low", low, "USD", "<=0") || !figure.Goal(w, "demo.pooled_effect_high", high, "USD", ">=0") {
+		return errors.New("the pooled interval does not contain the true effect, 0")
+	}
+	return nil
+}

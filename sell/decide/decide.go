@@ -12,7 +12,8 @@
 // Every refusal has a name. A line item refused for a reason of the placement is
 // counted once per placement, for a reason of its own or the shopper's once. Line
 // items that target other searches or categories are counted together as
-// no_match, and not one by one.
+// no_match, and not one by one; that a line item does not run in a placement is
+// counted in the decision, and not told to its advertiser.
 //
 // On the road of a receipt, a visit comes in here and a signed token goes out.
 package decide

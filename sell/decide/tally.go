@@ -64,6 +64,9 @@ func (d *Decider) add(s *sale) {
 		t = d.turnTally(s.snap)
 	}
 	for _, r := range s.refused {
+		if r.reason == wrongPlacement {
+			continue // its own terms keep it out: nothing for its advertiser to mend
+		}
 		t.counts[int(r.line)*int(reasonCount)+int(r.reason)].Add(1)
 	}
 }
