@@ -23,7 +23,7 @@ if [ "$dataset" != complete-journey ]; then
 	echo "demo: there is no dataset '$dataset'; DATASET=complete-journey is the only one" >&2
 	exit 2
 fi
-if [ -e "$dir" ] && [ ! -e "$dir/endcap.json" ]; then
+if [ -e "$dir" ] && [ ! -e "$dir/endcap.json" ] && [ -n "$(ls -A "$dir")" ]; then
 	echo "demo: $dir exists and is no data directory; name another with DATA=dir" >&2
 	exit 2
 fi
