@@ -150,14 +150,19 @@ func openSecrets(ctx context.Context, s *stores) error {
 	return nil
 }
 
-// openClock starts the one clock of the house.
+// openClock starts the one clock of the house. A house that replays the past
+// lives there under every command: on the wall's clock its facts would be years
+// old, its flights over and its business days turned out of order.
 func openClock(s *stores, mode string) error {
-	if mode != "replay" {
+	replays := s.set.ClockStart != nil
+	switch {
+	case mode == "replay" && !s.set.Demo:
+		return usageError{fmt.Errorf("--clock replay is for data directories made with `endcap init --demo`; %s is not one", s.dir)}
+	case mode == "wall" && replays:
+		return usageError{fmt.Errorf("%s replays the past from %s on: serve it with --clock replay", s.dir, s.set.ClockStart.Format(time.RFC3339))}
+	case mode != "replay" && !replays:
 		s.now = func() time.Time { return time.Now().UTC() }
 		return nil
-	}
-	if !s.set.Demo {
-		return usageError{fmt.Errorf("--clock replay is for data directories made with `endcap init --demo`; %s is not one", s.dir)}
 	}
 	at, err := readClock(s)
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 
 // ownerOptions say how a data directory is opened.
 type ownerOptions struct {
-	Clock  string // "wall" or "replay"
+	Clock  string // "wall" or "replay"; empty is as the directory lives
 	Listen string // TCP address; empty serves the socket alone
 	Quiet  bool   // log warnings and worse only
 	Log    *slog.Logger
@@ -106,11 +106,15 @@ func startJobs(ctx context.Context, h *owner) {
 	h.jobs.Go(func() { h.campaigns.Run(ctx, failed(h.log, "campaigns")) })
 	h.jobs.Go(func() { h.decider.Run(ctx, failed(h.log, "tallies")) })
 	h.jobs.Go(func() { h.audiences.Run(ctx, audienceEvery, failed(h.log, "audiences")) })
+	h.jobs.Go(func() { h.recommend.Run(ctx, recommendEvery, failed(h.log, "recommend")) })
 	h.jobs.Go(func() { mornings(ctx, h) })
 }
 
-// audienceEvery is how soon a new audience counts.
-const audienceEvery = time.Second
+// How soon a new audience counts, and a new product may be proposed.
+const (
+	audienceEvery  = time.Second
+	recommendEvery = 10 * time.Second
+)
 
 // listen opens the socket, for the machine's owner alone, and the TCP address.
 func listen(h *owner, o ownerOptions) error {

@@ -74,8 +74,9 @@ func openWings(ctx context.Context, s *stores) (*wings, error) {
 	return w, nil
 }
 
-// historyPause is how long history gathers small batches.
-const historyPause = 50 * time.Millisecond
+// historyPause is how long history gathers small batches of a partition; all
+// partitions together stay below the second in which history is to be current.
+const historyPause = 150 * time.Millisecond
 
 // profileFollowers are those whose work a visitor sees in her profile.
 var profileFollowers = []string{identity.FollowerName, audience.FollowerName, recommend.FollowerName}

@@ -28,7 +28,7 @@ const wordsMax = 32
 // nobody bought come last, by id.
 func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher) *index {
 	ix := &index{
-		products: slices.Clone(rows), rank: make(map[catalog.ProductID]int32, len(rows)), words: make(map[string][]int32),
+		products: make([]*catalog.Product, 0, len(rows)), rank: make(map[catalog.ProductID]int32, len(rows)), words: make(map[string][]int32),
 		categories: make(map[catalog.Category][]int32), stores: make(map[catalog.StoreID][]int32),
 	}
 	receipts := make(map[catalog.ProductID]int64)
@@ -37,15 +37,24 @@ func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher) *i
 			receipts[b.Product] = b.Receipts
 		}
 	}
-	slices.SortFunc(ix.products, func(a, b *catalog.Product) int {
-		return cmp.Or(cmp.Compare(receipts[b.ID], receipts[a.ID]), cmp.Compare(a.ID, b.ID))
+	// What is compared lies beside what is sorted: looking each product up anew
+	// would cost more than the rest of the index.
+	ranked := make([]ranking, len(rows))
+	for i, p := range rows {
+		ranked[i] = ranking{receipts[p.ID], p}
+	}
+	slices.SortFunc(ranked, func(a, b ranking) int {
+		return cmp.Or(cmp.Compare(b.receipts, a.receipts), cmp.Compare(a.product.ID, b.product.ID))
 	})
+	for _, r := range ranked {
+		ix.products = append(ix.products, r.product)
+	}
 	var buf []string
 	for i, p := range ix.products {
 		no := int32(i)
 		ix.rank[p.ID] = no
 		ix.never = append(ix.never, never.Has(p))
-		if receipts[p.ID] > 0 {
+		if ranked[i].receipts > 0 {
 			ix.bought = no + 1
 		}
 		if p.Category != "" {
@@ -67,6 +76,12 @@ func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher) *i
 		}
 	}
 	return ix
+}
+
+// ranking is a product with the number of receipts it was bought on.
+type ranking struct {
+	receipts int64
+	product  *catalog.Product
 }
 
 // wordsOf appends the different words of some texts, folded to lower case, a
