@@ -122,6 +122,9 @@ type LineItem struct {
 	CapPerDay   int                 `json:"cap_per_day"` // most times one shopper may be shown it in a day; 0 means no cap
 	Flight      retail.Days         `json:"flight"`
 	Paused      bool                `json:"paused"`
+	// AudienceSize is how many shoppers the audience had when the line item was
+	// booked; 0 with no audience. It is evidence, written by the door.
+	AudienceSize int `json:"audience_size,omitempty"`
 }
 
 // Placement is a named place on a page, a screen or a mail, with slots.
