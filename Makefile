@@ -33,6 +33,10 @@ demo: build data ## load a year of real receipts, replay four weeks live, print 
 test: data ## run every test with the race detector, on the whole of the data (TIMEOUT=20m)
 	go test -race -shuffle=on -timeout $(TIMEOUT) ./...
 
+.PHONY: bench-ledger
+bench-ledger: ## durable charges a second beside bare inserts through the same writer
+	go run ./bench/ledger
+
 .PHONY: build
 build: ## build bin/endcap
 	go build -o bin/ ./cmd/endcap
@@ -75,6 +79,10 @@ fuzz: ## fuzz every decoder and language in turn, each for T (T=1m)
 .PHONY: data
 data: ## fetch The Complete Journey into data/ and check its sha256
 	@scripts/data.sh
+
+.PHONY: bench-ingest
+bench-ingest: build data ## lines a second from file to history beside DuckDB's own readers, and peak memory
+	@go run ./bench/ingest
 
 .PHONY: tools
 tools: $(lint) $(vuln) ## build the pinned tools
