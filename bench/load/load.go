@@ -125,11 +125,11 @@ func (r *Result) Failed() int64 {
 
 // Write writes a table a person can read.
 func (r *Result) Write(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%d answered in %.1f s, %.0f a second, %d failed\n", r.Sent, r.Took.Seconds(), r.Rate, r.Failed())
+	fmt.Fprintf(w, "%d answered in %.1f s, %.0f a second, %d failed\n", r.Sent, r.Took.Seconds(), r.Rate, r.Failed())
 	for _, status := range slices.Sorted(maps.Keys(r.Status)) {
-		_, err = fmt.Fprintf(w, "  status %d: %d\n", status, r.Status[status])
+		fmt.Fprintf(w, "  status %d: %d\n", status, r.Status[status])
 	}
-	_, err = fmt.Fprintf(w, "%-10s %10s %10s\n", "quantile", "latency ms", "service ms")
+	_, err := fmt.Fprintf(w, "%-10s %10s %10s\n", "quantile", "latency ms", "service ms")
 	for _, q := range []float64{50, 90, 99, 99.9, 100} {
 		_, err = fmt.Fprintf(w, "p%-9v %10.3f %10.3f\n", q, Millis(r.Latency, q), Millis(r.Service, q))
 	}

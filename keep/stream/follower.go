@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,7 +62,7 @@ func Run(ctx context.Context, s Stream, f Follower, failed func(name string, err
 	for _, group := range readers(s, &f) {
 		all.Go(func() {
 			for ctx.Err() == nil {
-				if err := follow(ctx, group); err != nil && ctx.Err() == nil {
+				if err := follow(ctx, group); ctx.Err() == nil {
 					failed(f.Name, err)
 					pause(ctx, RetryAfter)
 				}
@@ -106,7 +107,8 @@ func catchUp(ctx context.Context, group []*reader) error {
 	return nil
 }
 
-// follow folds whatever is there and waits for more, until an error.
+// follow folds whatever is there and waits for more, until an error: it returns
+// none but that.
 func follow(ctx context.Context, group []*reader) error {
 	for {
 		for _, r := range group {
@@ -132,28 +134,28 @@ func follow(ctx context.Context, group []*reader) error {
 // waitAny returns true when one of the partitions has something new, and false
 // when nothing came for SaveAfter and a cursor is unsaved.
 func waitAny(ctx context.Context, group []*reader) (more bool, err error) {
-	wait, cancel := context.WithCancel(ctx)
-	for _, r := range group {
-		if r.at != r.saved {
-			cancel()
-			wait, cancel = context.WithTimeout(ctx, SaveAfter)
-			break
-		}
-	}
+	wait, cancel := patience(ctx, slices.ContainsFunc(group, func(r *reader) bool { return r.at != r.saved }))
 	defer cancel()
 	done := make(chan error, len(group))
+	var waiting sync.WaitGroup
 	for _, r := range group {
-		go func() { done <- r.s.Wait(wait, r.partition, r.at) }()
+		waiting.Go(func() { done <- r.s.Wait(wait, r.partition, r.at) })
 	}
 	err = <-done
 	cancel()
-	for range len(group) - 1 {
-		<-done
-	}
+	waiting.Wait()
 	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// patience ends after SaveAfter where a cursor is unsaved.
+func patience(ctx context.Context, unsaved bool) (context.Context, context.CancelFunc) {
+	if unsaved {
+		return context.WithTimeout(ctx, SaveAfter)
+	}
+	return context.WithCancel(ctx)
 }
 
 // reader reads one partition for a follower.

@@ -103,7 +103,7 @@ func testForget(t *testing.T, setup Setup) {
 		changes = append(changes, set(n, "a", "x"), set(n, "z", "y"))
 		mustBump(t, s, n, noon(), profile.Counter{Key: "k", Until: noon().Add(time.Hour)})
 	}
-	mustApply(t, s, "f", 0, 1, changes...)
+	mustApply(t, s, saved{"f", 0, 1}, changes...)
 	gone := map[uint64]bool{}
 	for _, n := range []uint64{255, math.MaxUint64, 0, 3} {
 		if err := s.Forget(t.Context(), who(n)); err != nil {
@@ -128,7 +128,7 @@ func testForget(t *testing.T, setup Setup) {
 	if c := mustCursor(t, s, "f", 0); c != at(1) {
 		t.Errorf("forgetting moved a cursor to %q", c)
 	}
-	mustApply(t, s, "f", 0, 2, set(255, "a", "back"))
+	mustApply(t, s, saved{"f", 0, 2}, set(255, "a", "back"))
 	if got := text(mustGet(t, s, 255)); got != "map[a:back]" {
 		t.Errorf("written again after forgetting: %s", got)
 	}

@@ -23,7 +23,7 @@ func testCrash(t *testing.T, setup Setup) {
 	var all sync.WaitGroup
 	for f := range followers {
 		for p := range partitions {
-			all.Go(func() { keepWriting(t, s, f, p, shoppers, stop) })
+			all.Go(func() { keepWriting(t, s, writer{f, p, shoppers}, stop) })
 		}
 	}
 	for seed := range uint64(9) {
@@ -31,7 +31,7 @@ func testCrash(t *testing.T, setup Setup) {
 		after := crash(t, seed, []int{100, 50, 0}[seed%3])
 		for f := range followers {
 			for p := range partitions {
-				checkTogether(t, after, f, p, shoppers, seed)
+				checkTogether(t, after, writer{f, p, shoppers}, seed)
 			}
 		}
 	}
@@ -43,19 +43,32 @@ func writerNames(f int) (follower string, section profile.Section) {
 	return fmt.Sprint("f", f), profile.Section("s_" + string(rune('a'+f)))
 }
 
-func keepWriting(t *testing.T, s profile.Store, f, partition, shoppers int, stop <-chan struct{}) {
-	follower, section := writerNames(f)
+// writer is one follower's work on one partition: a value for each of its
+// shoppers, all of them the cursor.
+type writer struct{ follower, partition, shoppers int }
+
+func (w writer) ids() []shopper.ID {
+	out := make([]shopper.ID, w.shoppers)
+	for i := range out {
+		out[i] = who(uint64(w.partition*w.shoppers + i))
+	}
+	return out
+}
+
+func keepWriting(t *testing.T, s profile.Store, w writer, stop <-chan struct{}) {
+	follower, section := writerNames(w.follower)
+	ids := w.ids()
 	for n := 1; n < 20_000; n++ {
 		select {
 		case <-stop:
 			return
 		default:
 		}
-		changes := make([]profile.Change, shoppers)
-		for i := range changes {
-			changes[i] = set(uint64(partition*shoppers+i), section, string(at(n)))
+		changes := make([]profile.Change, len(ids))
+		for i, id := range ids {
+			changes[i] = profile.Change{Shopper: id, Section: section, Value: []byte(at(n))}
 		}
-		if err := s.Apply(t.Context(), follower, partition, at(n), changes); err != nil {
+		if err := s.Apply(t.Context(), follower, w.partition, at(n), changes); err != nil {
 			t.Error(err)
 			return
 		}
@@ -63,15 +76,11 @@ func keepWriting(t *testing.T, s profile.Store, f, partition, shoppers int, stop
 	}
 }
 
-func checkTogether(t *testing.T, s profile.Store, f, partition, shoppers int, seed uint64) {
+func checkTogether(t *testing.T, s profile.Store, w writer, seed uint64) {
 	t.Helper()
-	follower, section := writerNames(f)
-	cursor := mustCursor(t, s, follower, partition)
-	ids := make([]shopper.ID, shoppers)
-	for i := range ids {
-		ids[i] = who(uint64(partition*shoppers + i))
-	}
-	values, err := s.Sections(t.Context(), section, ids)
+	follower, section := writerNames(w.follower)
+	cursor := mustCursor(t, s, follower, w.partition)
+	values, err := s.Sections(t.Context(), section, w.ids())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,11 +100,11 @@ func testCrashInReplace(t *testing.T, setup Setup) {
 	for i := range changes {
 		changes[i] = set(uint64(i), "s_a", string(at(1)))
 	}
-	mustApply(t, s, "f0", 0, 1, changes...)
+	mustApply(t, s, saved{"f0", 0, 1}, changes...)
 	done := make(chan error, 1)
 	go func() { done <- s.Replace(t.Context(), "f0", []profile.Section{"s_a"}) }()
 	for seed := range uint64(6) {
-		checkTogether(t, crash(t, seed, []int{100, 50, 0}[seed%3]), 0, 0, shoppers, seed)
+		checkTogether(t, crash(t, seed, []int{100, 50, 0}[seed%3]), writer{0, 0, shoppers}, seed)
 	}
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -128,7 +137,7 @@ func testHalfReplace(t *testing.T, setup Setup) {
 	}
 	cut := 0
 	for asked := range int32(4) {
-		mustApply(t, s, "f0", 0, 1, changes...)
+		mustApply(t, s, saved{"f0", 0, 1}, changes...)
 		ends := &endsSoon{Context: t.Context()}
 		ends.left.Store(asked)
 		if s.Replace(ends, "f0", []profile.Section{"s_a"}) == nil {
@@ -138,7 +147,7 @@ func testHalfReplace(t *testing.T, setup Setup) {
 		if err := s.Forget(t.Context(), who(shoppers)); err != nil { // on disk, with all before it
 			t.Fatal(err)
 		}
-		checkTogether(t, crash(t, uint64(asked), 0), 0, 0, shoppers, uint64(asked))
+		checkTogether(t, crash(t, uint64(asked), 0), writer{0, 0, shoppers}, uint64(asked))
 		first, err := s.Sections(t.Context(), "s_a", []shopper.ID{who(0)})
 		if err != nil {
 			t.Fatal(err)
@@ -150,7 +159,7 @@ func testHalfReplace(t *testing.T, setup Setup) {
 		if err := s.Replace(t.Context(), "f0", []profile.Section{"s_a"}); err != nil {
 			t.Fatal(err)
 		}
-		checkTogether(t, s, 0, 0, shoppers, uint64(asked))
+		checkTogether(t, s, writer{0, 0, shoppers}, uint64(asked))
 	}
 	if cut == 0 {
 		t.Error("Replace does not heed its context")
@@ -232,7 +241,7 @@ func (h *history) apply() {
 		}
 		changes = append(changes, c)
 	}
-	mustApply(h.t, h.s, follower, p, next, changes...)
+	mustApply(h.t, h.s, saved{follower, p, next}, changes...)
 	if next <= h.cursors[place] {
 		return
 	}

@@ -20,8 +20,8 @@ func testApply(t *testing.T, setup Setup) {
 	if p := mustGet(t, s, 1); p != nil {
 		t.Errorf("a stranger has %d sections", len(p))
 	}
-	mustApply(t, s, "habits", 0, 1, set(1, "habits", "oats"), set(2, "habits", "milk"), set(1, "empty", ""))
-	mustApply(t, s, "consent", 0, 1, set(1, "consent", "all"))
+	mustApply(t, s, saved{"habits", 0, 1}, set(1, "habits", "oats"), set(2, "habits", "milk"), set(1, "empty", ""))
+	mustApply(t, s, saved{"consent", 0, 1}, set(1, "consent", "all"))
 	tests := map[uint64]string{
 		0: "map[]", 1: "map[consent:all empty: habits:oats]", 2: "map[habits:milk]", 3: "map[]",
 	}
@@ -30,7 +30,7 @@ func testApply(t *testing.T, setup Setup) {
 			t.Errorf("profile %d is %s, want %s", n, got, want)
 		}
 	}
-	mustApply(t, s, "habits", 0, 2, set(1, "habits", "rye"), profile.Change{Shopper: who(2), Section: "habits"}, set(1, "empty", ""), set(1, "habits", "tea"))
+	mustApply(t, s, saved{"habits", 0, 2}, set(1, "habits", "rye"), profile.Change{Shopper: who(2), Section: "habits"}, set(1, "empty", ""), set(1, "habits", "tea"))
 	if got := text(mustGet(t, s, 1)); got != "map[consent:all empty: habits:tea]" {
 		t.Errorf("the last change of a section does not hold: %s", got)
 	}
@@ -42,7 +42,7 @@ func testApply(t *testing.T, setup Setup) {
 func testSections(t *testing.T, setup Setup) {
 	s := setup.open(t, t.TempDir())
 	mustApply(
-		t, s, "f", 0, 1,
+		t, s, saved{"f", 0, 1},
 		set(9, "b", "nine"), set(3, "b", "three"), set(3, "a", "no"), set(3, "bb", "no"), set(4, "a", "no"), set(5, "b", ""),
 		set(math.MaxUint64, "b", "last"),
 	)
@@ -70,15 +70,15 @@ func testCursor(t *testing.T, setup Setup) {
 	if c := mustCursor(t, s, "f", 0); c != "" {
 		t.Errorf("a new follower stands at %q", c)
 	}
-	mustApply(t, s, "f", 0, 5, set(1, "a", "five"))
-	mustApply(t, s, "f", 0, 5, set(1, "a", "five again"))
-	mustApply(t, s, "f", 0, 4, set(1, "a", "four"), set(2, "a", "four"))
+	mustApply(t, s, saved{"f", 0, 5}, set(1, "a", "five"))
+	mustApply(t, s, saved{"f", 0, 5}, set(1, "a", "five again"))
+	mustApply(t, s, saved{"f", 0, 4}, set(1, "a", "four"), set(2, "a", "four"))
 	if got := text(mustGet(t, s, 1)); got != "map[a:five]" || mustGet(t, s, 2) != nil {
 		t.Errorf("an old cursor changed something: %s", got)
 	}
-	mustApply(t, s, "f", 1, 1, set(1, "a", "other partition"))
-	mustApply(t, s, "g", 0, 1, set(1, "b", "other follower"))
-	mustApply(t, s, "f", 0, 6)
+	mustApply(t, s, saved{"f", 1, 1}, set(1, "a", "other partition"))
+	mustApply(t, s, saved{"g", 0, 1}, set(1, "b", "other follower"))
+	mustApply(t, s, saved{"f", 0, 6})
 	for place, want := range map[[2]any]event.Cursor{{"f", 0}: at(6), {"f", 1}: at(1), {"g", 0}: at(1), {"g", 1}: ""} {
 		if got := mustCursor(t, s, place[0].(string), place[1].(int)); got != want {
 			t.Errorf("cursor of %v is %q, want %q", place, got, want)
@@ -89,7 +89,7 @@ func testCursor(t *testing.T, setup Setup) {
 func testReopen(t *testing.T, setup Setup) {
 	dir := t.TempDir()
 	s, shut := setup.Open(t, dir)
-	mustApply(t, s, "f", 2, 7, set(1, "a", "x"), set(2, "a", "y"))
+	mustApply(t, s, saved{"f", 2, 7}, set(1, "a", "x"), set(2, "a", "y"))
 	mustBump(t, s, 1, noon(), profile.Counter{Key: "k", Until: noon().Add(time.Hour)})
 	shut()
 	s = setup.open(t, dir)
@@ -107,7 +107,7 @@ func testReopen(t *testing.T, setup Setup) {
 func testMemory(t *testing.T, setup Setup) {
 	s := setup.open(t, t.TempDir())
 	mine := []byte("mine")
-	mustApply(t, s, "f", 0, 1, profile.Change{Shopper: who(1), Section: "a", Value: mine}, set(1, "b", "next"))
+	mustApply(t, s, saved{"f", 0, 1}, profile.Change{Shopper: who(1), Section: "a", Value: mine}, set(1, "b", "next"))
 	clear(mine)
 	for range 2 {
 		p := mustGet(t, s, 1)
@@ -150,7 +150,7 @@ func testInstant(t *testing.T, setup Setup) {
 	}
 	for i := range 300 {
 		n := fmt.Sprint(i)
-		mustApply(t, s, "f", 0, 1+i, set(1, "a", n), set(2, "a", n), set(1, "z", n))
+		mustApply(t, s, saved{"f", 0, 1 + i}, set(1, "a", n), set(2, "a", n), set(1, "z", n))
 	}
 	close(done)
 	all.Wait()
@@ -163,9 +163,9 @@ func testReplace(t *testing.T, setup Setup) {
 	for n := range uint64(3_000) {
 		changes = append(changes, set(n, "habits", "x"), set(n, "habits_b", "y"), set(n, "last", "z"))
 	}
-	mustApply(t, s, "f", 0, 3, changes...)
-	mustApply(t, s, "f", 3, 4)
-	mustApply(t, s, "ff", 0, 5, set(1, "consent", "all"))
+	mustApply(t, s, saved{"f", 0, 3}, changes...)
+	mustApply(t, s, saved{"f", 3, 4})
+	mustApply(t, s, saved{"ff", 0, 5}, set(1, "consent", "all"))
 	mustBump(t, s, 1, noon(), profile.Counter{Key: "k", Until: noon().Add(time.Hour)})
 	if err := s.Replace(t.Context(), "f", []profile.Section{"habits", "last"}); err != nil {
 		t.Fatal(err)
@@ -186,7 +186,7 @@ func testReplace(t *testing.T, setup Setup) {
 		shut()
 		s, shut = setup.Open(t, dir)
 	}
-	mustApply(t, s, "f", 0, 1, set(1, "habits", "again"))
+	mustApply(t, s, saved{"f", 0, 1}, set(1, "habits", "again"))
 	if got := text(mustGet(t, s, 1)); got != "map[consent:all habits:again habits_b:y]" {
 		t.Errorf("folded again: %s", got)
 	}
@@ -234,7 +234,7 @@ func testLimits(t *testing.T, setup Setup) {
 	if p, c := mustGet(t, s, 1), mustCounts(t, s, 1, noon()); p != nil || len(c) != 0 {
 		t.Errorf("a refused call left %s and %v", text(p), c)
 	}
-	mustApply(t, s, "f", 0, 10, set(1, "big", strings.Repeat("x", profile.SectionMax)))
+	mustApply(t, s, saved{"f", 0, 10}, set(1, "big", strings.Repeat("x", profile.SectionMax)))
 	if n := len(mustGet(t, s, 1)["big"]); n != profile.SectionMax {
 		t.Errorf("a section as big as may be has %d bytes", n)
 	}

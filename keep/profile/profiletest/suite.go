@@ -77,9 +77,15 @@ func set(n uint64, section profile.Section, value string) profile.Change {
 	return profile.Change{Shopper: who(n), Section: section, Value: []byte(value)}
 }
 
-func mustApply(t testing.TB, s profile.Store, follower string, partition, cursor int, changes ...profile.Change) {
+// saved is how far a follower has come in a partition.
+type saved struct {
+	follower          string
+	partition, cursor int
+}
+
+func mustApply(t testing.TB, s profile.Store, to saved, changes ...profile.Change) {
 	t.Helper()
-	if err := s.Apply(t.Context(), follower, partition, at(cursor), changes); err != nil {
+	if err := s.Apply(t.Context(), to.follower, to.partition, at(to.cursor), changes); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -162,11 +162,11 @@ func holds(t *testing.T, dir, text string) bool {
 	t.Helper()
 	found := false
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil // a file that went away while we looked
+		if err == nil && d.IsDir() {
+			return nil
 		}
 		b, err := os.ReadFile(path)
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // a file may go away while we look
 			return err
 		}
 		found = found || strings.Contains(string(b), text)

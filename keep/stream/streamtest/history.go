@@ -3,6 +3,7 @@ package streamtest
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -220,11 +221,7 @@ type ackLog struct {
 func (l *ackLog) sofar() ([]event.Packed, map[string]event.Cursor) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	acked := make(map[string]event.Cursor, len(l.known))
-	for k, v := range l.known {
-		acked[k] = v
-	}
-	return slices.Clone(l.sent), acked
+	return slices.Clone(l.sent), maps.Clone(l.known)
 }
 
 func (l *ackLog) keepAppending(t *testing.T, s stream.Stream, caller int, stop <-chan struct{}) {

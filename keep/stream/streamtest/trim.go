@@ -91,7 +91,7 @@ func testForgetKeys(t *testing.T, setup Setup) {
 		s, shut = setup.Open(t, dir, now.Now)
 		return mustAppend(t, s, f)[0].Outcome
 	}
-	for day := 0; day < event.RememberDays; day++ {
+	for day := range event.RememberDays {
 		if got := judge(day, old); got != stream.Repeat {
 			t.Fatalf("%v after %d days, want a repeat", got, day)
 		}
