@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/duckdb/duckdb-go/v2"
+)
+
+// result is what one round did.
+type result struct {
+	lines    int64
+	seconds  float64 // until history, or the reference's table, answers
+	profiles float64 // until every profile is as new
+	process  float64 // from start to end of the program
+	cpu      float64 // of the whole program, user and system
+	rss      float64 // its peak, in MB
+	verified bool    // true where nobody looked
+}
+
+func (r result) rate() float64 { return float64(r.lines) / r.seconds }
+
+// load has endcap take a file into a fresh data directory that knows the catalogue.
+func load(ctx context.Context, o options, file string, verify bool) (r result, err error) {
+	dir, err := os.MkdirTemp(o.dir, "house")
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	const mapping = "mappings/complete-journey.json"
+	if _, err := endcap(ctx, o, nil, "init", "--dir", dir, "--name", "Bench", "--zone", "America/New_York", "--currency", "USD"); err != nil {
+		return r, err
+	}
+	if _, err := endcap(ctx, o, nil, "ingest", "--dir", dir, "--kind", "products", "--mapping", mapping, filepath.Join(o.data, "products.parquet")); err != nil {
+		return r, err
+	}
+	var said struct {
+		Lines          int64
+		QuerySeconds   float64 `json:"query_seconds"`
+		ProfileSeconds float64 `json:"profile_seconds"`
+	}
+	began := time.Now()
+	state, err := endcap(ctx, o, &said, "ingest", "--json", "--dir", dir, "--kind", "receipts", "--mapping", mapping, file)
+	if err != nil {
+		return r, err
+	}
+	r = result{
+		lines: said.Lines, seconds: said.QuerySeconds, profiles: said.ProfileSeconds, process: time.Since(began).Seconds(),
+		cpu: (state.UserTime() + state.SystemTime()).Seconds(), rss: peak(state), verified: true,
+	}
+	if r.lines == 0 || r.seconds <= 0 {
+		return r, fmt.Errorf("endcap ingest said nothing of lines or seconds: %+v", said)
+	}
+	if verify {
+		_, err := endcap(ctx, o, nil, "verify", "--dir", dir)
+		if r.verified = err == nil; err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	return r, nil
+}
+
+// peak is the most memory a program held, in MB.
+func peak(state *os.ProcessState) float64 {
+	usage, ok := state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	return float64(usage.Maxrss) * 1_024 / 1e6
+}
+
+// endcap runs the program and reads what it prints as JSON into said, if given.
+func endcap(ctx context.Context, o options, said any, args ...string) (*os.ProcessState, error) {
+	run := exec.CommandContext(ctx, o.bin, args...)
+	var out, say bytes.Buffer
+	run.Stdout, run.Stderr = &out, &say
+	if err := run.Run(); err != nil {
+		return nil, fmt.Errorf("endcap %s: %w\n%s%s", args[0], err, out.Bytes(), say.Bytes())
+	}
+	if said != nil {
+		if err := json.Unmarshal(out.Bytes(), said); err != nil {
+			return nil, fmt.Errorf("endcap %s: %w", args[0], err)
+		}
+	}
+	return run.ProcessState, nil
+}
+
+// reference has DuckDB read a file into a table of a fresh database file, and
+// write it all.
+func reference(ctx context.Context, o options, c contest) (r result, err error) {
+	dir, err := os.MkdirTemp(o.dir, "duckdb")
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	db, err := open(filepath.Join(dir, "reference.duckdb"))
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	began := time.Now()
+	for _, statement := range []string{
+		"create table lines as select * from " + c.reader + "(" + quote(c.file) + ")",
+		"checkpoint",
+	} {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return r, fmt.Errorf("duckdb: %w", err)
+		}
+	}
+	r.seconds = time.Since(began).Seconds()
+	return r, db.QueryRowContext(ctx, "select count(*) from lines").Scan(&r.lines)
+}
+
+// export writes the file as CSV.
+func export(ctx context.Context, parquet, csv string) error {
+	return copyOut(ctx, "select * from read_parquet("+quote(parquet)+")", csv, "format csv, header")
+}
+
+// multiply writes copies of a file one behind the other, each with receipt ids
+// of its own, in the order of the original.
+func multiply(ctx context.Context, parquet, big string, copies int) error {
+	parts := make([]string, copies)
+	for i := range parts {
+		parts[i] = fmt.Sprintf("select * replace (basket_id || '-%d' as basket_id) from read_parquet(%s)", i, quote(parquet))
+	}
+	return copyOut(ctx, strings.Join(parts, " union all "), big, "format parquet")
+}
+
+func copyOut(ctx context.Context, question, file, form string) (err error) {
+	db, err := open("")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if _, err := db.ExecContext(ctx, "copy ("+question+") to "+quote(file)+" ("+form+")"); err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(file), err)
+	}
+	return nil
+}
+
+// open opens a database with the two threads that endcap has too.
+func open(path string) (*sql.DB, error) {
+	connector, err := duckdb.NewConnector(path+"?threads=2", nil)
+	if err != nil {
+		return nil, fmt.Errorf("open DuckDB: %w", err)
+	}
+	return sql.OpenDB(connector), nil
+}
+
+func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
