@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
 	"endcap/keep/registry"
+	"endcap/retail"
 )
 
 // Revision is one change of one thing in the registry.
@@ -25,9 +27,10 @@ type Revision struct {
 
 // Revise commits a revision as a deed of its own and returns the new version.
 // The same revision again, or the same one under its idempotency key, returns
-// the same version. ErrStale says that From is not the newest version (or, for
-// a new thing, that the id is or was taken), ErrKeyReused that the idempotency
-// key was used for something else.
+// the same version. Two refusals are *retail.Error, fit for whoever asked:
+// ErrStale says that From is not the newest version (or, for a new thing, that
+// the id is or was taken), ErrKeyReused that the idempotency key was used for
+// something else.
 func Revise(ctx context.Context, book interface {
 	Commit(ctx context.Context, deeds ...Deed) ([]Answer, error)
 }, r Revision,
@@ -47,8 +50,10 @@ func Revise(ctx context.Context, book interface {
 		return 0, fmt.Errorf("commit %s: %w", name, err)
 	}
 	switch a := &answers[0]; {
-	case a.Err != nil && r.Once == "":
-		return 0, fmt.Errorf("%w: %s", ErrStale, name) // the version's own key was used: somebody else made that version
+	case errors.Is(a.Err, ErrKeyReused) && r.Once != "":
+		return 0, &retail.Error{Kind: retail.Conflict, Field: "Idempotency-Key", Say: "this key was used for another request", Cure: "use a new key", Err: a.Err}
+	case errors.Is(a.Err, ErrStale), errors.Is(a.Err, ErrKeyReused): // the version's own key was used: somebody else made that version
+		return 0, stale(r.From)
 	case a.Err != nil:
 		return 0, fmt.Errorf("write %s: %w", name, a.Err)
 	case a.Repeat:
@@ -59,6 +64,14 @@ func Revise(ctx context.Context, book interface {
 		return version, nil
 	}
 	return row.Version, nil
+}
+
+// stale is the refusal of a revision whose turn has passed.
+func stale(from uint64) error {
+	if from == 0 {
+		return &retail.Error{Kind: retail.Conflict, Field: "id", Say: "this id is taken, or was", Cure: "choose another id, or change what exists by its version", Err: ErrStale}
+	}
+	return &retail.Error{Kind: retail.Stale, Say: fmt.Sprintf("version %d is not the newest", from), Cure: "read it again and change that version", Err: ErrStale}
 }
 
 // digest is the hash under which texts of any length name deeds.

@@ -83,16 +83,7 @@ func (t *Terms) Remove(ctx context.Context, id audience.ID, e Edit) (uint64, err
 
 func (t *Terms) write(ctx context.Context, r ledger.Revision, e Edit) (uint64, error) {
 	r.Kind, r.From, r.By, r.Once, r.At = registry.Audience, e.Version, e.By, e.Once, t.now()
-	version, err := ledger.Revise(ctx, t.store, r)
-	switch {
-	case errors.Is(err, ledger.ErrKeyReused):
-		return 0, &retail.Error{Kind: retail.Conflict, Field: "Idempotency-Key", Say: "this key was used for another request", Cure: "use a new key", Err: err}
-	case errors.Is(err, ledger.ErrStale) && e.Version == 0:
-		return 0, &retail.Error{Kind: retail.Conflict, Field: "id", Say: "this id is taken, or was", Cure: "choose another id, or change what exists by its version", Err: err}
-	case errors.Is(err, ledger.ErrStale):
-		return 0, &retail.Error{Kind: retail.Stale, Say: fmt.Sprintf("version %d is not the newest", e.Version), Cure: "read it again and change that version", Err: err}
-	}
-	return version, err
+	return ledger.Revise(ctx, t.store, r)
 }
 
 func (t *Terms) row(ctx context.Context, id audience.ID) (registry.Row, error) {

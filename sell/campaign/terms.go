@@ -2,7 +2,6 @@ package campaign
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -200,7 +199,7 @@ func (b *Book) remove(ctx context.Context, key rowKey, e Edit, inUse func() bool
 	if used {
 		return 0, &retail.Error{Kind: retail.Conflict, Say: "it is in use", Cure: "remove what belongs to it first"}
 	}
-	return b.write(ctx, registry.Row{Kind: key.kind, ID: key.id, Doc: row.Doc, Removed: true}, e)
+	return b.write(ctx, ledger.Revision{Kind: key.kind, ID: key.id, Doc: row.Doc, Removed: true}, e)
 }
 
 func (b *Book) put(ctx context.Context, key rowKey, doc any, e Edit) (uint64, error) {
@@ -211,51 +210,17 @@ func (b *Book) put(ctx context.Context, key rowKey, doc any, e Edit) (uint64, er
 	if len(text) > registry.DocMax {
 		return 0, &retail.Error{Kind: retail.TooLarge, Say: fmt.Sprintf("the terms take %d bytes, at most %d", len(text), registry.DocMax)}
 	}
-	return b.write(ctx, registry.Row{Kind: key.kind, ID: key.id, Doc: text}, e)
+	return b.write(ctx, ledger.Revision{Kind: key.kind, ID: key.id, Doc: text}, e)
 }
 
 // write commits one new version; the ledger tells the stream of it. The same
 // edit again gives the same answer.
-func (b *Book) write(ctx context.Context, row registry.Row, e Edit) (uint64, error) {
+func (b *Book) write(ctx context.Context, r ledger.Revision, e Edit) (uint64, error) {
 	if len(e.Once) > onceMax || len(e.By) > media.NameMax {
 		return 0, invalid("", "an Idempotency-Key has at most %d bytes", onceMax)
 	}
-	now := b.cfg.Now()
-	row.Version, row.By, row.At = e.Version+1, e.By, now
-	name := fmt.Sprintf("%s/%s/%d", row.Kind, row.ID, row.Version)
-	deed := ledger.Deed{
-		Key:    "terms/" + name,
-		Body:   hash(fmt.Sprintf("%s %t %s", name, row.Removed, row.Doc)),
-		Rows:   []registry.Row{row},
-		Answer: binary.AppendUvarint(nil, row.Version),
-		At:     now,
-	}
-	if e.Once != "" {
-		deed.Key = "once/" + hexHash(e.By) + "/" + hexHash(e.Once)
-	}
-	answer, err := b.commit(ctx, deed)
-	switch {
-	case err != nil:
-		return 0, err
-	case errors.Is(answer.Err, ledger.ErrKeyReused) && e.Once != "":
-		return 0, &retail.Error{Kind: retail.Conflict, Field: "Idempotency-Key", Say: "this key was used for another request", Cure: "use a new key"}
-	case errors.Is(answer.Err, ledger.ErrStale), errors.Is(answer.Err, ledger.ErrKeyReused):
-		return 0, stale(e)
-	case answer.Err != nil:
-		return 0, fmt.Errorf("write %s: %w", name, answer.Err)
-	}
-	version, _ := binary.Uvarint(answer.Stored)
-	if answer.Done {
-		version = row.Version
-	}
-	return version, nil
-}
-
-func stale(e Edit) error {
-	if e.Version == 0 {
-		return &retail.Error{Kind: retail.Conflict, Field: "id", Say: "this id is taken, or was", Cure: "choose another id, or change what exists by its version"}
-	}
-	return &retail.Error{Kind: retail.Stale, Say: fmt.Sprintf("version %d is not the newest", e.Version), Cure: "read it again and change that version"}
+	r.From, r.By, r.Once, r.At = e.Version, e.By, e.Once, b.cfg.Now()
+	return ledger.Revise(ctx, b.cfg.Ledger, r)
 }
 
 func (b *Book) commit(ctx context.Context, deed ledger.Deed) (ledger.Answer, error) {
