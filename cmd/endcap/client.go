@@ -97,8 +97,8 @@ const problemMax = 64 << 10
 func problemError(answer *http.Response) error {
 	b, _ := io.ReadAll(io.LimitReader(answer.Body, problemMax))
 	var p struct {
-		Detail string
-		Errors []struct{ Message, Location string }
+		Detail, Cure string
+		Errors       []struct{ Message, Location string }
 	}
 	if json.Unmarshal(b, &p) != nil || p.Detail == "" {
 		return fmt.Errorf("the server answered %s", answer.Status)
@@ -108,6 +108,9 @@ func problemError(answer *http.Response) error {
 		if e.Message != "" && !strings.Contains(say, e.Message) {
 			say += "; " + e.Location + ": " + e.Message
 		}
+	}
+	if p.Cure != "" {
+		say += "; " + p.Cure
 	}
 	if answer.StatusCode == http.StatusUnprocessableEntity || answer.StatusCode == http.StatusBadRequest || answer.StatusCode == http.StatusNotFound {
 		return usageError{errors.New(say)}

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"endcap/keep/ledger"
 	"endcap/keep/registry"
@@ -121,6 +122,9 @@ func New(rows registry.Registry, book ledger.Ledger, now retail.Clock) *Keeper {
 	return &Keeper{rows: rows, book: book, now: now, random: rand.Reader, cache: make(map[[sha256.Size]byte]cached)}
 }
 
+// textMax is longer than any key's secret text.
+const textMax = 100
+
 // prefix marks Endcap's keys, so that a leaked one can be recognised.
 const prefix = "ec"
 
@@ -153,10 +157,12 @@ func checkSpec(s *Spec) error {
 		return &retail.Error{Kind: retail.Invalid, Field: field, Say: say}
 	}
 	switch {
-	case s.Name == "" || len(s.Name) > 200:
-		return bad("name", "a key's name has 1 to 200 bytes")
+	case strings.TrimSpace(s.Name) == "" || len(s.Name) > media.NameMax || !utf8.ValidString(s.Name):
+		return bad("name", fmt.Sprintf("a key's name has 1 to %d bytes of text", media.NameMax))
 	case len(s.Scopes) == 0:
 		return bad("scopes", "a key needs a scope")
+	case s.Rate < 0:
+		return bad("rate", "a rate is zero or more requests a second")
 	}
 	for _, scope := range s.Scopes {
 		if !slices.Contains(Scopes(), scope) {
@@ -187,6 +193,9 @@ func (k *Keeper) commit(ctx context.Context, key string, row registry.Row) error
 
 // Authenticate names the holder of a key's secret text.
 func (k *Keeper) Authenticate(ctx context.Context, text string) (Principal, error) {
+	if len(text) > textMax {
+		return Principal{}, ErrUnknown
+	}
 	sum := sha256.Sum256([]byte(text))
 	now := k.now()
 	k.mu.Lock()

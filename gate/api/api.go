@@ -8,7 +8,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"path"
@@ -52,15 +51,17 @@ func (Limits) Defaults() Limits {
 // packages, then use Handler.
 type Server struct {
 	Options
-	mux   *http.ServeMux
-	api   huma.API
-	gauge *gauges
-	rates *rates
+	mux    *http.ServeMux
+	api    huma.API
+	gauge  *gauges
+	rates  *rates
+	routes map[string]*route // management operations by their ids
+	hot    map[place]http.HandlerFunc
 }
 
 // New makes a Server with the documents and health routes, and nothing else.
 func New(o Options) *Server {
-	s := &Server{Options: o, mux: http.NewServeMux(), gauge: newGauges(o.Metrics), rates: newRates(o.Wall)}
+	s := &Server{Options: o, mux: http.NewServeMux(), gauge: newGauges(o.Metrics), rates: newRates(o.Wall), routes: make(map[string]*route), hot: make(map[place]http.HandlerFunc)}
 	s.api = humago.New(s.mux, config(o))
 	s.api.UseMiddleware(s.guard)
 	s.mountHealth()
@@ -83,11 +84,11 @@ func config(o Options) huma.Config {
 			},
 		},
 	}
-	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshalOnce}
+	doc.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[Problem]())
 	return huma.Config{
-		OpenAPI: doc, OpenAPIPath: "/openapi", DefaultFormat: "application/json", RejectUnknownQueryParameters: true,
-		Formats:      map[string]huma.Format{"application/json": format, "json": format},
-		Transformers: []huma.Transformer{hideValues},
+		OpenAPI: doc, DefaultFormat: "application/json", RejectUnknownQueryParameters: true,
+		Formats:      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		Transformers: []huma.Transformer{problems},
 	}
 }
 
@@ -120,7 +121,9 @@ func Needs(scopes ...access.Scope) []map[string][]string {
 // a *retail.Error says what it says, anything else is logged and is a 500 that
 // says nothing.
 func Register[I, O any](s *Server, op huma.Operation, fn func(context.Context, *I) (*O, error)) {
-	op.MaxBodyBytes = s.Limits.BodyBytesMax
+	op.MaxBodyBytes = -1 // the guard has read it, within the limit
+	op.Errors = errorsOf(&op, op.Method == http.MethodPost || op.Method == http.MethodPut)
+	s.routes[op.OperationID] = s.route(&op, true)
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := fn(ctx, in)
 		if err != nil {
@@ -131,130 +134,28 @@ func Register[I, O any](s *Server, op huma.Operation, fn func(context.Context, *
 }
 
 // problem turns an error into what the caller sees, and logs what is our fault.
-func (s *Server) problem(ctx context.Context, operation string, err error) *huma.ErrorModel {
-	p := Problem(err)
-	if p.Status >= http.StatusInternalServerError {
+func (s *Server) problem(ctx context.Context, operation string, err error) *Problem {
+	p := ProblemOf(err)
+	if p.Status == http.StatusInternalServerError {
 		s.Log.ErrorContext(ctx, "request failed", slog.String("operation", operation), slog.String("error", err.Error()))
 	}
 	return p
 }
 
-var statuses = map[retail.Kind]int{
-	retail.Invalid: http.StatusUnprocessableEntity, retail.NotFound: http.StatusNotFound, retail.Conflict: http.StatusConflict,
-	retail.Denied: http.StatusForbidden, retail.Unknown: http.StatusUnauthorized, retail.TooLarge: http.StatusRequestEntityTooLarge,
-	retail.TooMany: http.StatusTooManyRequests, retail.Unavailable: http.StatusServiceUnavailable,
-	retail.Internal: http.StatusInternalServerError, retail.Stale: http.StatusPreconditionFailed,
-}
-
-// problemType is the start of a problem's type; the error's kind follows.
-const problemType = "urn:endcap:problem:"
-
-// Problem is the RFC 9457 form of an error.
-func Problem(err error) *huma.ErrorModel {
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		err = &retail.Error{Kind: retail.Unavailable, Say: "it took too long", Cure: "try again", Err: err}
+// errorsOf are the statuses with which an operation may refuse.
+func errorsOf(op *huma.Operation, body bool) []int {
+	var out []int
+	if len(op.Security) > 0 {
+		out = append(out, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests)
 	}
-	e, ok := errors.AsType[*retail.Error](err)
-	if !ok {
-		e = &retail.Error{Kind: retail.Internal, Say: "something went wrong on our side; it is in the log"}
+	if strings.Contains(op.Path, "{") {
+		out = append(out, http.StatusNotFound)
 	}
-	status := statuses[e.Kind]
-	p := &huma.ErrorModel{Type: problemType + string(e.Kind), Title: http.StatusText(status), Status: status, Detail: e.Say}
-	if e.Cure != "" {
-		p.Detail += "; " + e.Cure
+	if strings.Contains(op.Path, "{") && op.Method != http.MethodGet {
+		out = append(out, http.StatusConflict, http.StatusPreconditionFailed)
 	}
-	if e.Field != "" {
-		p.Errors = []*huma.ErrorDetail{{Location: e.Field, Message: e.Say}}
+	if body {
+		out = append(out, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
-	return p
-}
-
-// hideValues keeps what the caller sent out of problems: it may name a shopper,
-// and proxies log answers.
-func hideValues(_ huma.Context, _ string, v any) (any, error) {
-	if p, ok := v.(*huma.ErrorModel); ok {
-		for _, d := range p.Errors {
-			d.Value = nil
-		}
-		if p.Type == "" {
-			p.Type = problemType + string(kindOfStatus(p.Status))
-		}
-	}
-	return v, nil
-}
-
-func kindOfStatus(status int) retail.Kind {
-	for kind, st := range statuses {
-		if st == status {
-			return kind
-		}
-	}
-	if status >= http.StatusInternalServerError {
-		return retail.Internal
-	}
-	return retail.Invalid
-}
-
-// callerKey is where guard leaves the Principal in a request's context.
-type callerKey struct{}
-
-// Caller is who made the request; the zero Principal on open routes.
-func Caller(ctx context.Context) access.Principal {
-	who, _ := ctx.Value(callerKey{}).(access.Principal)
-	return who
-}
-
-// WithCaller marks a context, for requests that come over the socket.
-func WithCaller(ctx context.Context, who access.Principal) context.Context {
-	return context.WithValue(ctx, callerKey{}, who)
-}
-
-// guard lets an operation's callers through.
-func (s *Server) guard(ctx huma.Context, next func(huma.Context)) {
-	who, err := s.admit(ctx.Context(), ctx.Header("Authorization"), ctx.Operation().Security)
-	if err != nil {
-		p := s.problem(ctx.Context(), ctx.Operation().OperationID, err)
-		if p.Status == http.StatusTooManyRequests {
-			ctx.SetHeader("Retry-After", "1")
-		}
-		_ = huma.WriteErr(s.api, ctx, p.Status, p.Detail)
-		return
-	}
-	next(huma.WithContext(ctx, WithCaller(ctx.Context(), who)))
-}
-
-// admit authenticates a caller and checks rate and scope.
-func (s *Server) admit(ctx context.Context, authorization string, needs []map[string][]string) (access.Principal, error) {
-	who := Caller(ctx)
-	if len(needs) == 0 {
-		return who, nil
-	}
-	if who.Key == "" {
-		text, ok := strings.CutPrefix(authorization, "Bearer ")
-		if !ok {
-			return who, &retail.Error{Kind: retail.Unknown, Field: "header.Authorization", Say: "no API key", Cure: "send Authorization: Bearer KEY"}
-		}
-		var err error
-		if who, err = s.Keys.Authenticate(ctx, text); errors.Is(err, access.ErrUnknown) {
-			return who, &retail.Error{Kind: retail.Unknown, Field: "header.Authorization", Say: "the API key is unknown or revoked", Cure: "ask the operator for a key", Err: err}
-		} else if err != nil {
-			return who, err
-		}
-		if !s.rates.take(who.Key, rateOf(&who, s.Limits.RateDefault)) {
-			return who, &retail.Error{Kind: retail.TooMany, Say: "more requests a second than the key allows", Cure: "wait as Retry-After says"}
-		}
-	}
-	for _, scope := range needs[0][security] {
-		if who.May(access.Scope(scope)) {
-			return who, nil
-		}
-	}
-	return who, &retail.Error{Kind: retail.Denied, Say: "the API key lacks the scope " + strings.Join(needs[0][security], " or "), Cure: "use a key that holds it"}
-}
-
-func rateOf(who *access.Principal, standard int) int {
-	if who.Rate > 0 {
-		return who.Rate
-	}
-	return standard
+	return append(out, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable)
 }

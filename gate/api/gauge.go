@@ -14,14 +14,20 @@ import (
 // gauges are the server's own metrics.
 type gauges struct {
 	seconds *prometheus.HistogramVec
+	panics  prometheus.Counter
+	nowhere prometheus.Counter
 }
 
 func newGauges(r *prometheus.Registry) *gauges {
-	g := &gauges{prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "endcap_http_request_seconds", Help: "Duration of requests by operation and status.",
-		Buckets: []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .25, .5, 1, 2.5, 10},
-	}, []string{"operation", "status"})}
-	r.MustRegister(g.seconds)
+	g := &gauges{
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "endcap_http_request_seconds", Help: "Duration of requests by operation and status.",
+			Buckets: []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .25, .5, 1, 2.5, 10},
+		}, []string{"operation", "status"}),
+		panics:  prometheus.NewCounter(prometheus.CounterOpts{Name: "endcap_http_panics_total", Help: "Panics caught while serving a request; each is a bug."}),
+		nowhere: prometheus.NewCounter(prometheus.CounterOpts{Name: "endcap_http_nowhere_total", Help: "Requests for a path or a method that does not exist."}),
+	}
+	r.MustRegister(g.seconds, g.panics, g.nowhere)
 	return g
 }
 

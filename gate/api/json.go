@@ -2,9 +2,13 @@ package api
 
 import (
 	"bytes"
+	"errors"
+	"reflect"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/bytedance/sonic/decoder"
 
 	"endcap/retail"
 )
@@ -83,7 +87,7 @@ func addKey(b []byte, seen []span, first int, key span) ([]span, error) {
 	text := keyText(b, key)
 	for _, other := range seen[first:] {
 		if bytes.Equal(keyText(b, other), text) {
-			return nil, &retail.Error{Kind: retail.Invalid, Field: string(text), Say: "the field " + strconv.Quote(string(text)) + " stands twice in one object", Cure: "send it once"}
+			return nil, &retail.Error{Kind: retail.Invalid, Field: short(string(text)), Say: "the field stands twice in one object", Cure: "send it once"}
 		}
 	}
 	if len(seen)-first >= keysMax {
@@ -103,14 +107,91 @@ func keyText(b []byte, s span) []byte {
 	return raw
 }
 
-// jsonFault is a decoder's complaint in one line, without the caller's data.
-func jsonFault(err error) string {
+// jsonFault is a decoder's complaint without the caller's data: names of fields
+// and types are kept, values are not.
+func jsonFault(body []byte, err error) error {
 	text, _, _ := strings.Cut(err.Error(), "\n")
-	if i := strings.Index(text, `"Syntax error`); i >= 0 {
-		text = text[i:]
+	if _, name, ok := strings.Cut(text, "unknown field "); ok {
+		name = strings.Trim(name, `"`)
+		return &retail.Error{Kind: retail.Invalid, Field: short(name), Say: "there is no such field", Cure: "leave it out, or see /docs for the field that is meant", Err: err}
 	}
-	if len(text) > 200 {
-		text = text[:200]
+	out := &retail.Error{Kind: retail.Invalid, Field: "body", Say: "the body is not the JSON that is expected", Cure: "see /docs for the fields and their types", Err: err}
+	if e, ok := errors.AsType[*decoder.MismatchTypeError](err); ok {
+		out.Field, out.Say = pathAt(body, e.Pos), wordOf(e.Type)+" is expected here"
+	} else if e, ok := errors.AsType[decoder.SyntaxError](err); ok {
+		out.Say = "the body is not JSON from byte " + strconv.Itoa(e.Pos) + " on"
 	}
-	return "not the JSON that is expected: " + text
+	return out
+}
+
+// wordOf is what JSON calls a Go type.
+func wordOf(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "text"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Struct, reflect.Map, reflect.Pointer:
+		return "an object"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	default:
+		return "a whole number in range"
+	}
+}
+
+// pathAt is the path, such as lines[3].sales, of the value that stands at a
+// byte of valid JSON; "body" for the whole.
+func pathAt(b []byte, at int) string {
+	type open struct {
+		key   string
+		index int // of an array; -1 in an object
+	}
+	var stack []open
+	for i := 0; i < min(at, len(b)) && len(stack) <= depthMax; i++ {
+		switch top := len(stack) - 1; b[i] {
+		case '{':
+			stack = append(stack, open{index: -1})
+		case '[':
+			stack = append(stack, open{})
+		case '}', ']':
+			stack = stack[:max(top, 0)]
+		case ',':
+			if top >= 0 && stack[top].index >= 0 {
+				stack[top].index++
+			}
+		case '"':
+			end := closing(b, i)
+			if top >= 0 && stack[top].index < 0 && end < at {
+				stack[top].key = string(keyText(b, span{i + 1, end}))
+			}
+			i = end
+		}
+	}
+	var path strings.Builder
+	for _, o := range stack {
+		switch {
+		case o.index >= 0:
+			path.WriteString("[" + strconv.Itoa(o.index) + "]")
+		case path.Len() > 0:
+			path.WriteString("." + o.key)
+		default:
+			path.WriteString(o.key)
+		}
+	}
+	if path.Len() == 0 {
+		return "body"
+	}
+	return short(path.String())
+}
+
+// short is a name that a caller sent, cut to a length that can be said back.
+func short(name string) string {
+	const most = 100
+	if len(name) <= most {
+		return name
+	}
+	return strings.ToValidUTF8(name[:most], "") + "…"
 }

@@ -1,0 +1,270 @@
+// Package apitest opens a whole house behind the API's doors, over embedded
+// stores in a test's own folder, with a clock that is moved by hand and
+// followers that run when they are asked to. Tests of the doors speak HTTP to
+// it and read what comes back.
+//
+// It walks the whole road of a receipt in one process.
+package apitest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"endcap/gate/access"
+	"endcap/gate/api"
+	"endcap/gate/api/admin"
+	"endcap/gate/api/feed"
+	"endcap/gate/api/report"
+	"endcap/gate/api/shop"
+	"endcap/gate/api/till"
+	"endcap/gate/api/trade"
+	"endcap/keep/files/dirfiles"
+	"endcap/keep/profile/pebbleshelf"
+	"endcap/keep/sql/sqlite"
+	"endcap/keep/stream"
+	"endcap/keep/stream/pebblelog"
+	"endcap/keep/warehouse/duck"
+	"endcap/know/assortment"
+	"endcap/know/audience"
+	"endcap/know/history"
+	"endcap/know/identity"
+	"endcap/know/ingest"
+	"endcap/know/recommend"
+	"endcap/prove/cleanroom"
+	"endcap/prove/insight"
+	"endcap/prove/measure"
+	"endcap/retail"
+	"endcap/retail/event"
+	"endcap/retail/media"
+	"endcap/sell/billing"
+	"endcap/sell/campaign"
+	"endcap/sell/decide"
+)
+
+// Noon is when a house's clock begins.
+const Noon = "2026-03-02T12:00:00Z"
+
+// ShoppersMin is the house's k.
+const ShoppersMin = 3
+
+// House is an open house. Its fields may be used directly where HTTP does not
+// reach.
+type House struct {
+	Server    *api.Server
+	Keys      *access.Keeper
+	Desk      *ingest.Desk
+	Campaigns *campaign.Book
+	Book      *sqlite.Book
+	Tokens    media.Keyring
+	Logged    *Logged
+
+	vault     *sqlite.Vault
+	stream    *pebblelog.Log
+	shelf     *pebbleshelf.Store
+	history   *duck.Warehouse
+	whole     *history.Whole
+	shop      *assortment.Shelf
+	people    *identity.Identity
+	audiences *audience.Book
+	recommend *recommend.Recommender
+	biller    *billing.Biller
+	decider   *decide.Decider
+	recorder  *ingest.Recorder
+	relay     *ingest.Relay
+	followers []stream.Follower
+	clock     *retail.ReplayClock
+}
+
+// Open opens a house and closes it when the test ends.
+func Open(tb testing.TB) *House {
+	tb.Helper()
+	noon, err := time.Parse(time.RFC3339, Noon)
+	must(tb, err)
+	h := &House{clock: retail.NewReplayClock(noon), Logged: new(Logged), shop: assortment.New()}
+	h.openStores(tb)
+	h.openWings(tb)
+	h.Server = h.newServer()
+	return h
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (h *House) openStores(tb testing.TB) {
+	tb.Helper()
+	ctx, dir := tb.Context(), tb.TempDir()
+	shut := func(what func() error) {
+		tb.Cleanup(func() {
+			if err := what(); err != nil {
+				tb.Error(err)
+			}
+		})
+	}
+	var err error
+	h.Book, err = sqlite.OpenBook(ctx, sqlite.Options{Path: filepath.Join(dir, "book.db"), Zone: time.UTC})
+	must(tb, err)
+	shut(h.Book.Close)
+	h.vault, err = sqlite.OpenVault(ctx, sqlite.Options{Path: filepath.Join(dir, "vault.db")})
+	must(tb, err)
+	shut(h.vault.Close)
+	h.stream, err = pebblelog.Open("stream", pebblelog.Options{Now: h.Now, FS: vfs.NewMem()})
+	must(tb, err)
+	shut(h.stream.Close)
+	h.shelf, err = pebbleshelf.Open(ctx, filepath.Join(dir, "profiles"), pebbleshelf.Options{Log: slog.New(slog.DiscardHandler)})
+	must(tb, err)
+	shut(h.shelf.Close)
+	h.history, err = duck.Open(ctx, filepath.Join(dir, "history"), duck.Defaults())
+	must(tb, err)
+	shut(h.history.Close)
+	h.whole = history.NewWhole(h.stream, h.history)
+	files, err := dirfiles.Open(filepath.Join(dir, "files"), nil)
+	must(tb, err)
+	h.recommend = recommend.New(h.shop, files, recommend.Options{})
+	must(tb, h.recommend.Refresh(ctx))
+}
+
+func (h *House) openWings(tb testing.TB) {
+	tb.Helper()
+	ctx := tb.Context()
+	var err error
+	h.Tokens = media.NewKeyring(media.Key{Number: 1, Sign: [media.KeySize]byte{1}, Mask: [media.KeySize]byte{2}})
+	h.people, err = identity.New(h.vault, identity.Seeded([32]byte{1}), identity.Defaults(h.Now))
+	must(tb, err)
+	h.Desk, err = ingest.NewDesk(ingest.Ports{Log: h.stream, People: h.people, Quarantine: h.vault, Assortment: h.shop, Clock: h.Now}, ingest.Defaults(time.UTC, "EUR"))
+	must(tb, err)
+	h.recorder = ingest.NewRecorder(h.stream, ingest.RecorderDefaults())
+	h.recorder.Start(context.WithoutCancel(ctx))
+	tb.Cleanup(h.recorder.Stop)
+	h.relay = ingest.NewRelay(ingest.RelayPorts{Outbox: h.Book, Log: h.stream, Quarantine: h.vault, Clock: h.Now})
+	h.audiences = audience.NewBook(h.Book, h.shop)
+	h.biller, err = billing.New(billing.Config{Ledger: h.Book, Profiles: h.shelf, Stream: h.stream, Now: h.Now})
+	must(tb, err)
+	h.Campaigns, err = campaign.Open(ctx, campaign.Config{Registry: h.Book, Ledger: h.Book, Now: h.Now, Zone: time.UTC, Known: h.shop.Known, Billed: h.biller.Through})
+	must(tb, err)
+	h.decider, err = decide.New(decide.Config{
+		Book: h.Campaigns, Profiles: h.shelf, Recommender: h.recommend, Assortment: h.shop, Recorder: h.recorder,
+		Sections: decide.Sections{Consent: identity.Section, Audiences: audience.Section, Habits: recommend.Section},
+		Allowed:  identity.AllowedIn, Members: h.audiences.Members, Keys: h.Tokens, Now: h.Now, Zone: time.UTC, Rand: rand.Reader,
+	})
+	must(tb, err)
+	h.followers = []stream.Follower{
+		h.shop.Follower(), history.Follower(h.history, 0), identity.Follower(h.shelf), audience.Follower(h.shelf),
+		recommend.Follower(h.shelf), h.biller.Follower(), h.Campaigns.Follower(h.stream.End),
+	}
+	for _, f := range h.followers {
+		for p := range h.stream.Partitions() { // a follower kept in memory begins here
+			_, err := f.Cursor(ctx, p)
+			must(tb, err)
+		}
+	}
+}
+
+func (h *House) newServer() *api.Server {
+	h.Keys = access.New(h.Book, h.Book, h.Now)
+	s := api.New(api.Options{
+		Keys: h.Keys, Now: h.Now, Wall: h.Now, Log: slog.New(slog.NewJSONHandler(h.Logged, nil)), Metrics: prometheus.NewRegistry(),
+		Version: "test", Limits: api.Limits{}.Defaults(),
+	})
+	policy := cleanroom.Policy{ShoppersMin: ShoppersMin}
+	audit, reader := cleanroom.NewJournal(h.Book), measure.NewReader(h.history)
+	shop.Mount(s, shop.Ports{Desk: h.Desk, People: h.people, Decider: h.decider, Tokens: h.Tokens, Names: h.shop, Zone: time.UTC})
+	till.Mount(s, h.Desk, func(context.Context) error { return nil })
+	feed.Mount(s, h.Desk)
+	trade.Mount(s, trade.Ports{Book: h.Campaigns, Currency: "EUR", Audiences: trade.Audiences{
+		Terms: audience.NewTerms(h.Book, h.Now), Sizer: audience.NewSizer(h.history), Audit: audit, Policy: policy, Now: h.Now, Zone: time.UTC,
+	}})
+	report.Mount(s, report.Ports{
+		Reader: reader, Reporter: insight.NewReporter(reader, audit), Book: h.Campaigns, History: h.history,
+		Policy: policy, Frame: insight.Frame{Clock: "replay"}, Lookback: 365, Zone: time.UTC, Currency: "EUR",
+	})
+	admin.Mount(s, admin.Ports{Keys: h.Keys, Desk: h.Desk, Decode: h.again, Clock: h.clock, Moved: h.Campaigns.Tick, Status: h.status, Import: noImport})
+	return s
+}
+
+// again reads a refused row of a door again.
+func (h *House) again(ctx context.Context, row ingest.Refused) error {
+	from := ingest.From{Door: "api", Name: row.Source}
+	if row.Kind == event.KindReceipt {
+		return till.Replay(ctx, h.Desk, row.Raw, from)
+	}
+	return feed.Replay(ctx, h.Desk, row.Kind, row.Raw, from)
+}
+
+func (h *House) status(context.Context) (admin.Status, error) {
+	return admin.Status{
+		Retailer: "test", Clock: "replay", Now: h.Now(), CaughtUp: false, Outbox: 2,
+		Followers: []admin.FollowerLag{{Name: "billing", CaughtUp: true}, {Name: "history", Failing: "the disk is full"}},
+	}, nil
+}
+
+func noImport(_ context.Context, in *admin.Import, tell func(admin.Imported)) error {
+	tell(admin.Imported{Step: "loading", Rows: 1})
+	if in.File == "" {
+		return &retail.Error{Kind: retail.Invalid, Field: "file", Say: "no file"}
+	}
+	tell(admin.Imported{Summary: &admin.Summary{Rows: 1}, Finished: true})
+	return nil
+}
+
+// Now is what the house's clock says.
+func (h *House) Now() time.Time { return h.clock.Now() }
+
+// Pass moves the clock on.
+func (h *House) Pass(tb testing.TB, d time.Duration) {
+	tb.Helper()
+	must(tb, h.clock.Advance(h.Now().Add(d)))
+}
+
+// Follow does what a running house does by itself within a second: it relays
+// the outbox, runs every follower to the end and reads terms anew.
+func (h *House) Follow(tb testing.TB) {
+	tb.Helper()
+	ctx := tb.Context()
+	for range 2 { // what billing books is for the others to read
+		for {
+			n, err := h.relay.Pass(ctx)
+			must(tb, err)
+			if n == 0 {
+				break
+			}
+		}
+		for _, f := range h.followers {
+			must(tb, stream.CatchUp(ctx, h.whole, f))
+		}
+		must(tb, h.Campaigns.Tick(ctx))
+		must(tb, h.audiences.Refresh(ctx))
+	}
+}
+
+// Logged is what the house wrote into its log.
+type Logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write adds a line.
+func (l *Logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+// String is the whole log.
+func (l *Logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
