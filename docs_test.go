@@ -1,6 +1,7 @@
 package endcap_test
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -49,5 +50,51 @@ func TestLinksOfThePapersLeadSomewhere(t *testing.T) {
 	}
 	if seen == 0 {
 		t.Error("no paper points anywhere")
+	}
+}
+
+var (
+	required = regexp.MustCompile(`(?m)^\t(\S+) v\S+$`)                          // a direct requirement of go.mod
+	noted    = regexp.MustCompile("(?m)^\\| `(\\S+)` \\|.*\\]\\((\\S+\\.md)\\)") // a row of the decisions' first table
+)
+
+// What we stand on is chosen: every direct dependency has a note that names it,
+// and no note outlives its dependency.
+func TestEveryDirectDependencyHasANote(t *testing.T) {
+	t.Parallel()
+	index, err := os.ReadFile("docs/decisions/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes := make(map[string]string)
+	for _, m := range noted.FindAllSubmatch(index, -1) {
+		notes[string(m[1])] = string(m[2])
+	}
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod, _, _ = bytes.Cut(mod, []byte("\nexclude"))
+	direct := required.FindAllSubmatch(mod, -1)
+	if len(direct) == 0 {
+		t.Fatal("go.mod requires nothing")
+	}
+	for _, m := range direct {
+		module := string(m[1])
+		note, ok := notes[module]
+		delete(notes, module)
+		if !ok {
+			t.Errorf("%s has no row in docs/decisions/README.md", module)
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join("docs/decisions", note))
+		if err != nil {
+			t.Error(err)
+		} else if !strings.Contains(string(text), strings.TrimPrefix(module, "github.com/")) {
+			t.Errorf("docs/decisions/%s does not speak of %s", note, module)
+		}
+	}
+	for module := range notes {
+		t.Errorf("docs/decisions/README.md speaks of %s, which go.mod does not require", module)
 	}
 }
