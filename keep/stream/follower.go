@@ -34,6 +34,11 @@ type Follower struct {
 	// Together asks for one goroutine over all partitions rather than one each,
 	// for state that has only one writer.
 	Together bool
+	// Gather, where set, is how long new facts may gather after a batch of
+	// GatherMin or more, which only a bulk load makes: it is then folded in few
+	// large batches, and leaves the processor to those who load. A live fact
+	// waits that long at most.
+	Gather time.Duration
 	// Passed, where set, hears how far a partition has been read: everything up
 	// to at has been folded or was not wanted. It may be called from several
 	// goroutines.
@@ -51,6 +56,10 @@ const (
 	SaveAfter = time.Second
 	PassMax   = 16_384
 )
+
+// GatherMin is how many facts make a batch after which a follower with Gather
+// rests.
+const GatherMin = 512
 
 const batchDefault = 4_096
 
@@ -111,10 +120,15 @@ func catchUp(ctx context.Context, group []*reader) error {
 // none but that.
 func follow(ctx context.Context, group []*reader) error {
 	for {
+		bulk := false
 		for _, r := range group {
 			if err := r.drain(ctx); err != nil {
 				return err
 			}
+			bulk = bulk || r.most >= GatherMin
+		}
+		if bulk {
+			pause(ctx, group[0].f.Gather)
 		}
 		more, err := waitAny(ctx, group)
 		if err != nil {
@@ -168,6 +182,7 @@ type reader struct {
 	saved     event.Cursor // what the follower has saved
 	at        event.Cursor // how far it has read; only unwanted facts lie between
 	passed    int          // how many
+	most      int          // facts in the largest batch of the last drain
 }
 
 // readers makes a reader for each partition, grouped by the goroutine that is to
@@ -197,16 +212,21 @@ func (r *reader) drain(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cursor of %s: %w", r.f.Name, err)
 	}
+	r.most = 0
 	if saved != r.saved { // somebody else moved it, or this is the first time
 		r.saved, r.at, r.passed = saved, saved, 0
 		r.tell()
 	}
+	end, err := r.s.End(ctx, r.partition)
+	if err != nil {
+		return fmt.Errorf("read for %s: %w", r.f.Name, err)
+	}
 	ahead, stop := context.WithCancel(ctx)
-	batches := make(chan decoded, 1)
+	batches := make(chan decoded)
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		defer close(batches)
-		r.readAhead(ahead, r.at, batches)
+		r.readAhead(ahead, r.at, end, batches)
 	})
 	defer reading.Wait()
 	defer stop()
@@ -237,8 +257,9 @@ type decoded struct {
 	err   error
 }
 
-func (r *reader) readAhead(ctx context.Context, at event.Cursor, to chan<- decoded) {
-	for {
+// readAhead reads the facts after at, up to end or a little beyond.
+func (r *reader) readAhead(ctx context.Context, at, end event.Cursor, to chan<- decoded) {
+	for at < end {
 		d := r.read(ctx, at)
 		if d.err == nil && d.read == 0 {
 			return
@@ -292,6 +313,7 @@ func (r *reader) fold(ctx context.Context, d decoded) error {
 	if err := r.f.Fold(ctx, d.batch); err != nil {
 		return fmt.Errorf("fold %s: %w", r.f.Name, err)
 	}
+	r.most = max(r.most, len(d.batch.Facts))
 	r.saved, r.at, r.passed = d.batch.Next, d.batch.Next, 0
 	return nil
 }

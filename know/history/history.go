@@ -36,7 +36,7 @@ const (
 func Follower(w warehouse.Writer, pause time.Duration) stream.Follower {
 	pause = min(pause, PauseMax)
 	return stream.Follower{
-		Name: FollowerName, Kinds: Kinds(), Together: true, BatchMax: batchMax,
+		Name: FollowerName, Kinds: Kinds(), Together: true, BatchMax: batchMax, Gather: pause,
 		Cursor: w.Cursor,
 		Fold: func(ctx context.Context, b stream.Batch) error {
 			if err := fold(ctx, w, b); err != nil {

@@ -46,7 +46,7 @@ const (
 // Options say how to open a store; the zero value is fine.
 type Options struct {
 	FS         vfs.FS // default the operating system's
-	CacheBytes int64  // of blocks read, default 128 MiB
+	CacheBytes int64  // of blocks read and of changes not yet in tables, default 128 MiB
 	// ReserveBytes is how much room the disk must have for Apply and Bump to
 	// write anything, so that a full disk refuses and breaks nothing; default
 	// 64 MiB. Not every file system can tell.
@@ -109,11 +109,13 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
+// pebbleOptions let memory tables take at most half of the cache, from which the
+// database takes their room.
 func pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
 	p := &pebble.Options{
 		FS: o.FS, Lock: lock, CacheSize: o.CacheBytes, Cleaner: cleaner{}, Logger: logger{o.Log}, Comparer: comparer(),
 		FormatMajorVersion: pebble.FormatTableFormatV6, MaxOpenFiles: 512,
-		MemTableSize: 32 << 20, MemTableStopWritesThreshold: 4,
+		MemTableSize: uint64(o.CacheBytes / 4), MemTableStopWritesThreshold: 2,
 	}
 	p.Experimental.SpanPolicyFunc = func([]byte) (pebble.SpanPolicy, []byte, error) {
 		// Sections are not versions of one another: all are read, so all stay in place.

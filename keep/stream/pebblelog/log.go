@@ -37,7 +37,7 @@ type Options struct {
 	Now        retail.Clock // dates the keys that may be forgotten
 	Partitions int          // of a new log, default 4; of an old one it must be 0 or fit
 	FS         vfs.FS       // default the operating system's
-	CacheBytes int64        // of blocks read, default 32 MiB
+	CacheBytes int64        // of blocks read and of facts not yet in tables, default 128 MiB
 	// ReserveBytes is how much room the disk must have for Append to store
 	// anything, so that a full disk refuses facts and breaks nothing; default
 	// 128 MiB. Not every file system can tell.
@@ -56,7 +56,7 @@ func (o *Options) fill() error {
 		o.FS = vfs.Default
 	}
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 32 << 20
+		o.CacheBytes = 128 << 20
 	}
 	if o.ReserveBytes == 0 {
 		o.ReserveBytes = 128 << 20
@@ -117,11 +117,14 @@ func Open(dir string, o Options) (*Log, error) {
 	return l, nil
 }
 
+// pebbleOptions let memory tables take at most half of the cache, from which the
+// database takes their room: a cache without room reads a filter from disk for
+// every key that is looked up.
 func pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
 	p := &pebble.Options{
 		FS: o.FS, Lock: lock, CacheSize: o.CacheBytes, Cleaner: cleaner{}, Logger: logger{o.Log},
 		FormatMajorVersion: pebble.FormatTableFormatV6, MaxOpenFiles: 512,
-		MemTableSize: 64 << 20, MemTableStopWritesThreshold: 4, LBaseMaxBytes: 256 << 20,
+		MemTableSize: uint64(o.CacheBytes / 4), MemTableStopWritesThreshold: 2, LBaseMaxBytes: 256 << 20,
 	}
 	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings {
 		s := pebble.DBCompressionFastest
