@@ -8,6 +8,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"path"
@@ -19,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"endcap/gate/access"
+	"endcap/prove/insight"
 	"endcap/retail"
 )
 
@@ -84,7 +86,7 @@ func config(o Options) huma.Config {
 			},
 		},
 	}
-	doc.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[Problem]())
+	describe(doc.Components.Schemas)
 	return huma.Config{
 		OpenAPI: doc, DefaultFormat: "application/json", RejectUnknownQueryParameters: true,
 		Formats:      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
@@ -99,10 +101,14 @@ func schemaName(t reflect.Type, hint string) string {
 		t = t.Elem()
 	}
 	name, door := huma.DefaultSchemaNamer(t, hint), path.Base(t.PkgPath())
-	if !strings.Contains(t.PkgPath(), "/gate/api/") {
+	switch {
+	case t.PkgPath() == reflect.TypeFor[insight.Report]().PkgPath():
+		return "Report" + strings.TrimPrefix(name, "Report")
+	case strings.Contains(t.PkgPath(), "/gate/api/"):
+		return strings.ToUpper(door[:1]) + door[1:] + name
+	default:
 		return name
 	}
-	return strings.ToUpper(door[:1]) + door[1:] + name
 }
 
 // security is the name of the one security scheme.
@@ -121,17 +127,27 @@ func Needs(scopes ...access.Scope) []map[string][]string {
 // a *retail.Error says what it says, anything else is logged and is a 500 that
 // says nothing.
 func Register[I, O any](s *Server, op huma.Operation, fn func(context.Context, *I) (*O, error)) {
-	op.MaxBodyBytes = -1 // the guard has read it, within the limit
+	op.MaxBodyBytes = -1    // the guard has read it, within the limit
+	op.BodyReadTimeout = -1 // and a deadline left on the connection would end the work itself
 	op.Errors = errorsOf(&op, op.Method == http.MethodPost || op.Method == http.MethodPut)
 	s.routes[op.OperationID] = s.route(&op, true)
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := fn(ctx, in)
+		if same, ok := errors.AsType[*NotModified](err); ok {
+			return nil, huma.ErrorWithHeaders(huma.Status304NotModified(), http.Header{"Etag": {same.ETag}})
+		}
 		if err != nil {
 			return nil, s.problem(ctx, op.OperationID, err)
 		}
 		return out, nil
 	})
 }
+
+// NotModified answers a GET whose caller has the newest version already.
+type NotModified struct{ ETag string }
+
+// Error says so.
+func (*NotModified) Error() string { return "not modified" }
 
 // problem turns an error into what the caller sees, and logs what is our fault.
 func (s *Server) problem(ctx context.Context, operation string, err error) *Problem {
