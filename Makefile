@@ -14,6 +14,7 @@ TIMEOUT ?= 20m
 DATASET ?= complete-journey
 DATA    ?=
 KEEP    ?= 1
+BENCH   ?= data/bench-decide
 
 export CGO_ENABLED := 1
 
@@ -75,6 +76,11 @@ vuln: $(vuln) ## look for known vulnerabilities in what is linked (asks vuln.go.
 .PHONY: fuzz
 fuzz: ## fuzz every decoder and language in turn, each for T (T=1m)
 	scripts/fuzz.sh '$(T)'
+
+.PHONY: bench-decide
+bench-decide: build data ## measure decisions over HTTP against a bare handler (BENCH=data/bench-decide)
+	@go build -o bin/endcap-bench-decide ./bench/decide
+	@taskset -c 1 bin/endcap-bench-decide -dir '$(BENCH)'
 
 .PHONY: data
 data: ## fetch The Complete Journey into data/ and check its sha256

@@ -28,12 +28,15 @@ var wire = sonic.Config{DisallowUnknownFields: true, CaseSensitive: true, CopySt
 // count it.
 func RegisterHot[I, O any](s *Server, op huma.Operation, fn func(r *http.Request, who *access.Principal, in *I) (*O, error)) {
 	s.document(&op, reflect.TypeFor[I](), reflect.TypeFor[O]())
-	route := s.route(&op, false)
+	route, keyed := s.route(&op, false), depthMax
+	if isBatch(reflect.TypeFor[I]()) {
+		keyed = 1
+	}
 	serve := func(w http.ResponseWriter, r *http.Request) {
 		s.run(w, r, route, func() (int, string) {
 			return s.serveHot(w, r, &op, func(who *access.Principal, body []byte) (any, error) {
 				in := new(I)
-				if err := Decode(body, in); err != nil {
+				if err := decode(body, in, keyed); err != nil {
 					return nil, err
 				}
 				out, err := fn(r, who, in)
@@ -46,6 +49,17 @@ func RegisterHot[I, O any](s *Server, op huma.Operation, fn func(r *http.Request
 	}
 	s.hot[place{op.Method, op.Path}] = serve
 	s.mux.HandleFunc(op.Method+" "+op.Path, serve) // so that other methods are told apart from no such path
+}
+
+// isBatch reports whether elements of t are left unread, as Each.
+func isBatch(t reflect.Type) bool {
+	for i := range t.NumField() {
+		f := t.Field(i).Type
+		if f.Kind() == reflect.Slice && f.Elem().Implements(reflect.TypeFor[unread]()) {
+			return true
+		}
+	}
+	return false
 }
 
 // serveHot runs one request and returns the status it answered with.
@@ -160,8 +174,10 @@ func giveBack(buf *bytes.Buffer) {
 
 // Decode reads strict JSON: unknown fields, duplicate fields, invalid UTF-8 and
 // anything after the value are refused with the field's name.
-func Decode(body []byte, into any) error {
-	if err := CheckJSON(body); err != nil {
+func Decode(body []byte, into any) error { return decode(body, into, depthMax) }
+
+func decode(body []byte, into any, keyed int) error {
+	if err := checkJSON(body, keyed); err != nil {
 		return err
 	}
 	if err := wire.Unmarshal(body, into); err != nil {

@@ -45,7 +45,7 @@ type Book struct {
 // NewBook makes an empty book over a registry and a range.
 func NewBook(r Registry, shelf Range) *Book {
 	b := &Book{registry: r, shelf: shelf, definitions: make(map[audience.ID]Definition), stale: true}
-	b.now.Store(&compiled{table: table{keys: []uint64{0}, runs: []uint32{0}, lists: []int32{0}}})
+	b.now.Store(&compiled{table: table{slots: make([]slot, 1), lists: []int32{0}}})
 	b.scratch.New = func() any { return new(scratch) }
 	return b
 }

@@ -2,6 +2,7 @@ package audience
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -66,21 +67,26 @@ type compiled struct {
 }
 
 // table finds the leaves of a product by its hash: open addressing with linear
-// probing; a run in lists is a length and that many leaves. Place 0 holds none.
+// probing. A run in lists is a length and that many leaves; products with the
+// same leaves share one, so that the few runs there are stay near. Place 0 holds
+// none.
 type table struct {
 	mask  uint64
-	keys  []uint64
-	runs  []uint32
+	slots []slot
 	lists []int32
+}
+
+// slot is one place of a table; run 0 is a free one. A hash and its run lie side
+// by side, so that a look-up mostly costs one look at memory.
+type slot struct {
+	hash uint64
+	run  uint32
 }
 
 func (t *table) find(hash uint64) uint32 {
 	for i := hash & t.mask; ; i = (i + 1) & t.mask {
-		if t.runs[i] == 0 {
-			return 0
-		}
-		if t.keys[i] == hash {
-			return t.runs[i]
+		if s := &t.slots[i]; s.hash == hash || s.run == 0 {
+			return s.run
 		}
 	}
 }
@@ -201,12 +207,25 @@ func (c *compiler) layTable(products []*catalog.Product) error {
 	}
 	var entries []entry
 	lists := []int32{0}
+	runs := make(map[string]uint32) // by the leaves, as bytes
+	var text []byte
 	known := make(map[catalog.ProductID]bool)
 	place := func(p *catalog.Product) {
-		if leaves := c.leavesOf(p); len(leaves) > 0 {
-			entries = append(entries, entry{productHash(p.ID), p.ID, uint32(len(lists))})
+		leaves := c.leavesOf(p)
+		if len(leaves) == 0 {
+			return
+		}
+		text = text[:0]
+		for _, no := range leaves {
+			text = binary.LittleEndian.AppendUint32(text, uint32(no))
+		}
+		run, ok := runs[string(text)]
+		if !ok {
+			run = uint32(len(lists))
+			runs[string(text)] = run
 			lists = append(append(lists, int32(len(leaves))), leaves...)
 		}
+		entries = append(entries, entry{productHash(p.ID), p.ID, run})
 	}
 	for _, p := range products {
 		if c.byProduct[p.ID] != nil {
@@ -221,16 +240,16 @@ func (c *compiler) layTable(products []*catalog.Product) error {
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.hash, b.hash) })
 	size := uint64(1) << bits.Len(uint(2*len(entries)+1))
-	c.out.table = table{mask: size - 1, keys: make([]uint64, size), runs: make([]uint32, size), lists: lists}
+	c.out.table = table{size - 1, make([]slot, size), lists}
 	for i, e := range entries {
 		if i > 0 && entries[i-1].hash == e.hash {
 			return fmt.Errorf("%w: %s and %s", errClash, entries[i-1].id, e.id)
 		}
 		at := e.hash & c.out.table.mask
-		for c.out.table.runs[at] != 0 {
+		for c.out.table.slots[at].run != 0 {
 			at = (at + 1) & c.out.table.mask
 		}
-		c.out.table.keys[at], c.out.table.runs[at] = e.hash, e.run
+		c.out.table.slots[at] = slot{e.hash, e.run}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"endcap/keep/ledger"
 	"endcap/keep/registry"
@@ -18,6 +19,7 @@ import (
 type Store interface {
 	Get(ctx context.Context, kind registry.Kind, id string) (registry.Row, error)
 	List(ctx context.Context, kind registry.Kind, after string, limit int) ([]registry.Row, error)
+	Versions(ctx context.Context, kind registry.Kind, id string) ([]registry.Row, error)
 	Commit(ctx context.Context, deeds ...ledger.Deed) ([]ledger.Answer, error)
 }
 
@@ -104,6 +106,35 @@ func (t *Terms) Get(ctx context.Context, id audience.ID) (Held, error) {
 		return Held{}, err
 	}
 	return heldOf(&row)
+}
+
+// Version is one version of a definition, for the audit.
+type Version struct {
+	Held
+	Removed bool // the audience is gone since this version
+	By      string
+	At      time.Time
+}
+
+// Versions returns every version of an audience, also of a removed one, oldest
+// first; a retail.Error of kind NotFound where there never was one.
+func (t *Terms) Versions(ctx context.Context, id audience.ID) ([]Version, error) {
+	rows, err := t.store.Versions(ctx, registry.Audience, string(id))
+	if err != nil {
+		return nil, fmt.Errorf("look up versions of audience %s: %w", id, err)
+	}
+	if len(rows) == 0 {
+		return nil, &retail.Error{Kind: retail.NotFound, Say: "no such audience"}
+	}
+	out := make([]Version, len(rows))
+	for i := range rows {
+		held, err := heldOf(&rows[i])
+		if err != nil {
+			return nil, err
+		}
+		out[i] = Version{held, rows[i].Removed, rows[i].By, rows[i].At}
+	}
+	return out, nil
 }
 
 // List returns up to limit audiences by id, after one.

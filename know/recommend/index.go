@@ -2,9 +2,12 @@ package recommend
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/cespare/xxhash/v2"
 
 	"endcap/retail/catalog"
 )
@@ -12,13 +15,21 @@ import (
 // index is the range by popularity: a product's number is its rank, so every
 // ascending list has the most popular first. It is immutable.
 type index struct {
+	trained    uint64 // version of the model
 	products   []*catalog.Product
-	never      []bool // by rank
-	rank       map[catalog.ProductID]int32
-	words      map[string][]int32
-	categories map[catalog.Category][]int32
+	hashes     []uint64 // of their ids, by rank
+	never      []bool   // by rank
+	all        table
+	words      map[string]*group
+	categories map[catalog.Category]*group
 	stores     map[catalog.StoreID][]int32 // the store's most popular first
 	bought     int32                       // ranks below it were bought by somebody
+}
+
+// group is some products, by rank and by hash.
+type group struct {
+	ranks []int32 // ascending
+	table table
 }
 
 // wordsMax bounds the words of one product or query that count.
@@ -27,50 +38,39 @@ const wordsMax = 32
 // newIndex ranks the catalogue's rows by a model, which may be nil; products
 // nobody bought come last, by id.
 func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher) *index {
-	ix := &index{
-		products: make([]*catalog.Product, 0, len(rows)), rank: make(map[catalog.ProductID]int32, len(rows)), words: make(map[string][]int32),
-		categories: make(map[catalog.Category][]int32), stores: make(map[catalog.StoreID][]int32),
-	}
+	ix := &index{products: slices.Clone(rows), words: make(map[string]*group), categories: make(map[catalog.Category]*group), stores: make(map[catalog.StoreID][]int32)}
 	receipts := make(map[catalog.ProductID]int64)
 	if m != nil {
 		for _, b := range m.All {
 			receipts[b.Product] = b.Receipts
 		}
 	}
-	// What is compared lies beside what is sorted: looking each product up anew
-	// would cost more than the rest of the index.
-	ranked := make([]ranking, len(rows))
-	for i, p := range rows {
-		ranked[i] = ranking{receipts[p.ID], p}
-	}
-	slices.SortFunc(ranked, func(a, b ranking) int {
-		return cmp.Or(cmp.Compare(b.receipts, a.receipts), cmp.Compare(a.product.ID, b.product.ID))
+	slices.SortFunc(ix.products, func(a, b *catalog.Product) int {
+		return cmp.Or(cmp.Compare(receipts[b.ID], receipts[a.ID]), cmp.Compare(a.ID, b.ID))
 	})
-	for _, r := range ranked {
-		ix.products = append(ix.products, r.product)
-	}
 	var buf []string
 	for i, p := range ix.products {
 		no := int32(i)
-		ix.rank[p.ID] = no
+		ix.hashes = append(ix.hashes, hashOf(p.ID))
 		ix.never = append(ix.never, never.Has(p))
-		if ranked[i].receipts > 0 {
+		if receipts[p.ID] > 0 {
 			ix.bought = no + 1
 		}
 		if p.Category != "" {
-			ix.categories[p.Category] = append(ix.categories[p.Category], no)
+			file(ix.categories, p.Category, no)
 		}
 		buf = wordsOf(buf[:0], p.Name, string(p.Brand), string(p.Type), string(p.Category), string(p.Department))
 		for _, w := range buf {
-			ix.words[w] = append(ix.words[w], no)
+			file(ix.words, w, no)
 		}
 	}
+	ix.layTables()
 	if m == nil {
 		return ix
 	}
 	for store, list := range m.Stores {
 		for _, b := range list {
-			if no, ok := ix.rank[b.Product]; ok {
+			if no := ix.rankOf(b.Product); no >= 0 {
 				ix.stores[store] = append(ix.stores[store], no)
 			}
 		}
@@ -78,10 +78,65 @@ func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher) *i
 	return ix
 }
 
-// ranking is a product with the number of receipts it was bought on.
-type ranking struct {
-	receipts int64
-	product  *catalog.Product
+func file[K comparable](in map[K]*group, name K, no int32) {
+	g := in[name]
+	if g == nil {
+		g = &group{}
+		in[name] = g
+	}
+	g.ranks = append(g.ranks, no)
+}
+
+func (ix *index) layTables() {
+	all := make([]int32, len(ix.products))
+	for i := range all {
+		all[i] = int32(i)
+	}
+	ix.all = newTable(ix.hashes, all)
+	for _, g := range ix.words {
+		g.table = newTable(ix.hashes, g.ranks)
+	}
+	for _, g := range ix.categories {
+		g.table = newTable(ix.hashes, g.ranks)
+	}
+}
+
+// rankOf is the rank of a product, or -1.
+func (ix *index) rankOf(id catalog.ProductID) int32 { return ix.all.find(hashOf(id)) }
+
+// hashOf stands for a product's id in tables. Two products of one hash, as
+// likely as guessing 64 bits once per pair, are taken for one.
+func hashOf(id catalog.ProductID) uint64 { return xxhash.Sum64String(string(id)) }
+
+// table finds ranks by hash: open addressing with linear probing, at most half
+// full, so that a look-up mostly costs one look at memory.
+type table struct {
+	mask   uint64
+	hashes []uint64
+	ranks  []int32 // plus one; 0 is a free place
+}
+
+func newTable(hashes []uint64, ranks []int32) table {
+	size := uint64(1) << bits.Len(uint(2*len(ranks)))
+	t := table{size - 1, make([]uint64, size), make([]int32, size)}
+	for _, no := range ranks {
+		at := hashes[no] & t.mask
+		for t.ranks[at] != 0 {
+			at = (at + 1) & t.mask
+		}
+		t.hashes[at], t.ranks[at] = hashes[no], no+1
+	}
+	return t
+}
+
+// find is the rank of the product with a hash, or -1.
+func (t *table) find(hash uint64) int32 {
+	for at := hash & t.mask; t.ranks[at] != 0; at = (at + 1) & t.mask {
+		if t.hashes[at] == hash {
+			return t.ranks[at] - 1
+		}
+	}
+	return -1
 }
 
 // wordsOf appends the different words of some texts, folded to lower case, a
@@ -101,11 +156,11 @@ func wordsOf(out []string, texts ...string) []string {
 	return out
 }
 
-// query is a search as the index knows it: one list of products for each word
-// that any product has, the shortest first.
+// query is a search as the index knows it: one group of products for each word
+// that any product has, the smallest first.
 type query struct {
-	lists [][]int32
-	words int // words searched, known or not
+	groups []*group
+	words  int // words searched, known or not
 }
 
 // search prepares a query.
@@ -118,33 +173,45 @@ func (ix *index) search(text string) query {
 	words := wordsOf(buf[:0], text)
 	q.words = len(words)
 	for _, w := range words {
-		if l := ix.words[w]; l != nil {
-			q.lists = append(q.lists, l)
+		if g := ix.words[w]; g != nil {
+			q.groups = append(q.groups, g)
 		}
 	}
-	slices.SortFunc(q.lists, func(a, b []int32) int { return cmp.Compare(len(a), len(b)) })
+	slices.SortFunc(q.groups, func(a, b *group) int { return cmp.Compare(len(a.ranks), len(b.ranks)) })
 	return q
 }
 
-// matched counts the query's words that a product has.
-func (q *query) matched(no int32) int {
+// matched counts the query's words that the product with a hash has.
+func (q *query) matched(hash uint64) int {
 	n := 0
-	for _, l := range q.lists {
-		if _, ok := slices.BinarySearch(l, no); ok {
+	for _, g := range q.groups {
+		if g.table.find(hash) >= 0 {
 			n++
 		}
 	}
 	return n
 }
 
+// find is the rank of the product with a hash if it has every known word of the
+// query, and there is one; else -1.
+func (q *query) find(hash uint64) int32 {
+	no := int32(-1)
+	for _, g := range q.groups {
+		if no = g.table.find(hash); no < 0 {
+			break
+		}
+	}
+	return no
+}
+
 // each visits products that have every known word, the most popular first,
 // until visit says stop.
-func (q *query) each(visit func(no int32) bool) {
-	if len(q.lists) == 0 {
+func (ix *index) each(q *query, visit func(no int32) bool) {
+	if len(q.groups) == 0 {
 		return
 	}
-	for _, no := range q.lists[0] {
-		if q.matched(no) == len(q.lists) && !visit(no) {
+	for _, no := range q.groups[0].ranks {
+		if q.find(ix.hashes[no]) >= 0 && !visit(no) {
 			return
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/bits"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -63,10 +62,16 @@ func (r *Recommender) Refresh(ctx context.Context) error {
 		}
 	}
 	if changed {
-		r.now.Store(newIndex(r.rows, r.model, r.never))
+		next := newIndex(r.rows, r.model, r.never)
+		next.trained = r.trained
+		r.now.Store(next)
 	}
 	return nil
 }
+
+// Version is the version of the model that proposals are made with now; 0
+// before the first. Decisions keep it in their record.
+func (r *Recommender) Version() uint64 { return r.now.Load().trained }
 
 // Run keeps the Recommender current until ctx ends: it refreshes every so often
 // and reports what is wrong to failed.
@@ -115,8 +120,10 @@ func (r *Recommender) Propose(section []byte, v *visit.Visit, n int) []visit.Pro
 		p.hide(b)
 	}
 	p.habits(section)
-	p.q.each(func(no int32) bool { return p.offer(no, visit.Matches, 0) })
-	p.list(ix.categories[v.Category], visit.PopularInRange)
+	ix.each(&p.q, func(no int32) bool { return p.offer(no, visit.Matches, 0) })
+	if g := ix.categories[v.Category]; g != nil {
+		p.list(g.ranks, visit.PopularInRange)
+	}
 	p.list(ix.stores[v.Store], visit.PopularStore)
 	for no := int32(0); no < ix.bought && len(p.out) < n; no++ {
 		p.offer(no, visit.Popular, 0)
@@ -125,7 +132,7 @@ func (r *Recommender) Propose(section []byte, v *visit.Visit, n int) []visit.Pro
 }
 
 func (p *picker) hide(id catalog.ProductID) {
-	if no, ok := p.ix.rank[id]; ok {
+	if no := p.ix.rankOf(id); no >= 0 {
 		p.taken = append(p.taken, no)
 	}
 }
@@ -152,25 +159,33 @@ func (p *picker) offer(no int32, why visit.Reason, count int) bool {
 	return len(p.out) < p.n
 }
 
-// fits reports whether a habit belongs on the page she is on.
-func (p *picker) fits(no int32) bool {
+// pageTable finds the products that belong on the page she is on; false where
+// none does.
+func (p *picker) pageTable() (*table, bool) {
 	switch {
+	case p.v.Query != "" && len(p.q.groups) > 0:
+		return &p.q.groups[0].table, true // the other words are asked of what it finds
 	case p.v.Query != "":
-		return len(p.q.lists) > 0 && p.q.matched(no) == len(p.q.lists)
+		return nil, false
 	case p.v.Category != "":
-		return p.ix.products[no].Category == p.v.Category
+		g := p.ix.categories[p.v.Category]
+		if g == nil {
+			return nil, false
+		}
+		return &g.table, true
 	default:
-		return true
+		return &p.ix.all, true
 	}
 }
 
 // habits proposes what she buys again. The section is in order of count and
 // recency; habits equal in both are put in order of popularity here.
 func (p *picker) habits(section []byte) {
-	s := scanner{b: section}
-	if len(section) == 0 {
+	page, some := p.pageTable()
+	if len(section) == 0 || !some {
 		return
 	}
+	s := scanner{b: section}
 	newest, n := s.habits()
 	var equal []int32
 	var count int
@@ -178,7 +193,7 @@ func (p *picker) habits(section []byte) {
 	settle := func() bool {
 		slices.Sort(equal)
 		for _, no := range equal {
-			if p.fits(no) && !p.offer(no, visit.BoughtOften, count) {
+			if !p.offer(no, visit.BoughtOften, count) {
 				return false
 			}
 		}
@@ -196,7 +211,8 @@ func (p *picker) habits(section []byte) {
 			}
 			count, last = c, l
 		}
-		if no, ok := p.ix.rank[catalog.ProductID(id)]; ok {
+		hash := xxhash.Sum64(id)
+		if no := page.find(hash); no >= 0 && (len(p.q.groups) < 2 || p.q.find(hash) >= 0) {
 			equal = append(equal, no)
 		}
 	}
@@ -223,29 +239,34 @@ const (
 func (r *Recommender) Quality(section []byte, v *visit.Visit, products []catalog.ProductID, ppm []int32) {
 	ix := r.now.Load()
 	q := ix.search(v.Query)
+	category := ix.categories[v.Category]
 	alike := q.words == 0 && v.Category == ""
+	var buf [256]uint64
+	hashes := buf[:0]
 	for i, id := range products {
+		hash := hashOf(id)
+		hashes = append(hashes, hash)
 		ppm[i] = qualityBase
 		if alike {
 			ppm[i] += qualityPage
-		} else if no, ok := ix.rank[id]; ok {
-			ppm[i] += ix.page(no, v, &q)
+		} else {
+			ppm[i] += page(hash, v, &q, category)
 		}
 	}
 	if len(section) > 0 {
-		addHabits(section, products, ppm)
+		addHabits(section, hashes, ppm)
 	}
 }
 
 // page is the share of the page.
-func (ix *index) page(no int32, v *visit.Visit, q *query) int32 {
+func page(hash uint64, v *visit.Visit, q *query, category *group) int32 {
 	var share, of int32
 	if q.words > 0 {
-		share, of = int32(qualityPage*q.matched(no)/q.words), 1
+		share, of = int32(qualityPage*q.matched(hash)/q.words), 1
 	}
 	if v.Category != "" {
 		of++
-		if ix.products[no].Category == v.Category {
+		if category != nil && category.table.find(hash) >= 0 {
 			share += qualityPage
 		}
 	}
@@ -255,18 +276,16 @@ func (ix *index) page(no int32, v *visit.Visit, q *query) int32 {
 // addHabits adds the share of her own purchases. The products are put into a
 // small table by hash, so that each habit is looked up in a few steps however
 // many products are asked about.
-func addHabits(section []byte, products []catalog.ProductID, ppm []int32) {
-	size := 1 << bits.Len(uint(2*len(products)))
-	var headsBuf [512]int32
-	var nextBuf [256]int32
-	heads, next := headsBuf[:min(size, len(headsBuf))], nextBuf[:min(len(products), len(nextBuf))]
-	if size > len(headsBuf) {
-		heads, next = make([]int32, size), make([]int32, len(products))
+func addHabits(section []byte, hashes []uint64, ppm []int32) {
+	var headsBuf [1_024]int16
+	var nextBuf [256]int16
+	heads, next := headsBuf[:], nextBuf[:]
+	if len(hashes) > len(nextBuf) {
+		hashes, ppm = addRest(section, hashes, ppm, len(nextBuf))
 	}
-	mask := uint64(len(heads) - 1)
-	for i, id := range products {
-		at := xxhash.Sum64String(string(id)) & mask
-		next[i], heads[at] = heads[at], int32(i+1)
+	const mask = uint64(len(headsBuf) - 1)
+	for i, hash := range hashes {
+		next[i], heads[hash&mask] = heads[hash&mask], int16(i+1)
 	}
 	s := scanner{b: section}
 	newest, n := s.habits()
@@ -275,10 +294,22 @@ func addHabits(section []byte, products []catalog.ProductID, ppm []int32) {
 		if s.bad {
 			return
 		}
-		for i := heads[xxhash.Sum64(id)&mask]; i > 0; i = next[i-1] {
-			if string(products[i-1]) == string(id) {
+		hash := xxhash.Sum64(id)
+		for i := heads[hash&mask]; i > 0; i = next[i-1] {
+			if hashes[i-1] == hash {
 				ppm[i-1] += int32(qualityHabit * min(count, qualityTimes) / qualityTimes)
 			}
 		}
 	}
+}
+
+// addRest adds the share of all but the first most products, and gives those
+// back.
+func addRest(section []byte, hashes []uint64, ppm []int32, most int) ([]uint64, []int32) {
+	for len(hashes) > most {
+		from := len(hashes) - min(most, len(hashes)-most)
+		addHabits(section, hashes[from:], ppm[from:])
+		hashes, ppm = hashes[:from], ppm[:from]
+	}
+	return hashes, ppm
 }

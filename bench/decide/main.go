@@ -1,0 +1,94 @@
+// Command decide measures decisions: how many a second one core answers over
+// HTTP with a full book of line items, and how much of that is the decision.
+//
+// It prepares a data directory (The Complete Journey's first 49 weeks, drawn
+// consents, 10,000 line items of some 240 advertisers), serves it with
+// bin/endcap pinned to one core, and drives it from another with recorded
+// bodies: visits of the households that really came in the weeks after, each on
+// a page that one of her purchases suggests. The reference is a net/http handler
+// that decodes the same bodies and encodes recorded answers with the gate's own
+// codec, on the same core, driven by the same client. Rounds of both alternate
+// and medians are printed, because machines are shared.
+//
+// It is beside the road of a receipt, with a stopwatch: make bench-decide.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var o options
+	flag.StringVar(&o.binary, "endcap", "bin/endcap", "the program to measure")
+	flag.StringVar(&o.data, "data", "data/complete-journey", "folder of transactions.parquet and products.parquet")
+	flag.StringVar(&o.dir, "dir", "data/bench-decide", "the data directory; made where it is not prepared")
+	flag.DurationVar(&o.length, "length", 8*time.Second, "how long each round runs")
+	flag.IntVar(&o.rounds, "rounds", 3, "how many rounds of each side")
+	flag.StringVar(&o.profile, "profile", "", "only decide in process for a while, and write a CPU profile to this file")
+	bare := flag.String("bare", "", "be the reference on this address")
+	answers := flag.String("answers", "", "the reference's recorded answers")
+	flag.Parse()
+	err := o.check()
+	switch {
+	case err != nil:
+	case *bare != "":
+		err = serveBare(ctx, *bare, *answers)
+	default:
+		err = run(ctx, os.Stdout, &o)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench/decide:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the flags.
+type options struct {
+	binary, data, dir, profile string
+	length                     time.Duration
+	rounds                     int
+}
+
+func (o *options) check() error {
+	if o.rounds < 1 || o.length < time.Second {
+		return errors.New("at least one round of at least a second")
+	}
+	return nil
+}
+
+// The files that the program keeps in its data directory beside the server's.
+const (
+	keyFile     = "bench.key"
+	bodiesFile  = "bench.bodies.ndjson"
+	answersFile = "bench.answers.ndjson"
+	readyFile   = "bench.ready"
+)
+
+func run(ctx context.Context, out io.Writer, o *options) error {
+	if _, err := os.Stat(filepath.Join(o.dir, readyFile)); errors.Is(err, os.ErrNotExist) {
+		if err := prepare(ctx, o); err != nil {
+			return fmt.Errorf("prepare %s: %w", o.dir, err)
+		}
+	}
+	if err := inProcess(ctx, out, o); err != nil {
+		return fmt.Errorf("decide in process: %w", err)
+	}
+	if o.profile != "" {
+		return nil
+	}
+	if err := overHTTP(ctx, out, o); err != nil {
+		return fmt.Errorf("decide over HTTP: %w", err)
+	}
+	return nil
+}

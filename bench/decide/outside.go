@@ -1,0 +1,260 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"endcap/bench/figure"
+	"endcap/bench/load"
+)
+
+// The samples that are kept.
+const (
+	answersCount = 1_024
+	explainCount = 200
+)
+
+// overHTTP measures the server and the reference.
+func overHTTP(ctx context.Context, out io.Writer, o *options) error {
+	bodies, err := readBodies(o)
+	if err != nil {
+		return err
+	}
+	s, err := startEndcap(ctx, o)
+	if err != nil {
+		return err
+	}
+	running := s
+	defer func() {
+		if running != nil {
+			_ = running.stop()
+		}
+	}()
+	decisions, err := recordAnswers(ctx, o, s, bodies)
+	if err != nil {
+		return fmt.Errorf("record answers: %w", err)
+	}
+	if err := race(ctx, out, o, s, bodies); err != nil {
+		return err
+	}
+	if err := records(ctx, out, o, s); err != nil {
+		return fmt.Errorf("count records: %w", err)
+	}
+	before, err := explain(ctx, o, s, decisions)
+	if err != nil {
+		return err
+	}
+	running = nil
+	if err := s.stop(); err != nil {
+		return fmt.Errorf("stop the server: %w", err)
+	}
+	if running, err = startEndcap(ctx, o); err != nil {
+		return err
+	}
+	after, err := explain(ctx, o, running, decisions)
+	if err != nil {
+		return err
+	}
+	equal := 0
+	for i := range before {
+		if bytes.Equal(before[i], after[i]) {
+			equal++
+		}
+	}
+	figure.Goal(out, "decide.explain_equal", equal, "of "+strconv.Itoa(len(before))+" decisions", "="+strconv.Itoa(len(before)))
+	return nil
+}
+
+// recordAnswers sends every body once, keeps some answers for the reference, and
+// returns the decisions' ids.
+func recordAnswers(ctx context.Context, o *options, s *process, bodies []load.Request) ([]string, error) {
+	answers := make([][]byte, len(bodies))
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(clients)
+	for i := range bodies {
+		all.Go(func() (err error) {
+			answers[i], err = s.call(ctx, o, bodies[i].Method, bodies[i].Path, bodies[i].Body)
+			return err
+		})
+	}
+	if err := all.Wait(); err != nil {
+		return nil, err
+	}
+	var ids []string
+	var file bytes.Buffer
+	for i, a := range answers {
+		if a = bytes.TrimSpace(a); i < answersCount {
+			file.Write(append(a, '\n'))
+		}
+		var head struct {
+			Decision string `json:"decision"`
+		}
+		if err := json.Unmarshal(a, &head); err != nil {
+			return nil, err
+		}
+		ids = append(ids, head.Decision)
+	}
+	return ids, os.WriteFile(filepath.Join(o.dir, answersFile), file.Bytes(), 0o600)
+}
+
+// round is what one round at saturation showed.
+type round struct {
+	rate, cpu, settled float64 // answers a second; processor µs an answer, until the last and until all is settled
+}
+
+// race alternates rounds of the server and the reference, then measures how long
+// answers take at half of what the server can do.
+func race(ctx context.Context, out io.Writer, o *options, s *process, bodies []load.Request) error {
+	b, err := startBare(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = b.stop() }()
+	var ours, theirs []round
+	for range o.rounds {
+		if err := saturate(ctx, o, s, bodies, &ours, func() error { return s.settle(ctx, o) }); err != nil {
+			return fmt.Errorf("saturate the server: %w", err)
+		}
+		if err := saturate(ctx, o, b, bodies, &theirs, func() error { return nil }); err != nil {
+			return fmt.Errorf("saturate the reference: %w", err)
+		}
+	}
+	cpu := func(r round) float64 { return r.cpu }
+	rate := func(r round) float64 { return r.rate }
+	figure.Print(out, "decide.cpu_us", median(ours, cpu), "µs")
+	figure.Print(out, "decide.cpu_settled_us", median(ours, func(r round) float64 { return r.settled }), "µs")
+	figure.Print(out, "decide.bare_cpu_us", median(theirs, cpu), "µs")
+	figure.Goal(out, "decide.ratio_vs_bare", median(theirs, cpu)/median(ours, cpu), "of bare", ">=0.3")
+	figure.Print(out, "decide.rate", median(ours, rate), "decisions/s")
+	figure.Print(out, "decide.bare_rate", median(theirs, rate), "answers/s")
+	half, err := drive(ctx, o, s, bodies, median(ours, rate)/2)
+	if err != nil {
+		return err
+	}
+	figure.Print(out, "decide.rate_at_half", half.Rate, "decisions/s")
+	figure.Print(out, "decide.p50_at_half", load.Millis(half.Latency, 50), "ms")
+	figure.Goal(out, "decide.p99_at_half", load.Millis(half.Latency, 99), "ms", "<=10")
+	return nil
+}
+
+func median(all []round, of func(round) float64) float64 {
+	values := make([]float64, len(all))
+	for i, r := range all {
+		values[i] = of(r)
+	}
+	slices.SortFunc(values, cmp.Compare[float64])
+	return values[len(values)/2]
+}
+
+func saturate(ctx context.Context, o *options, p *process, bodies []load.Request, to *[]round, settle func() error) error {
+	before, err := p.cpu()
+	if err != nil {
+		return err
+	}
+	r, err := drive(ctx, o, p, bodies, 0)
+	if err != nil {
+		return err
+	}
+	after, err := p.cpu()
+	if err != nil {
+		return err
+	}
+	if err := settle(); err != nil {
+		return err
+	}
+	settled, err := p.cpu()
+	if err != nil {
+		return err
+	}
+	each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(r.Sent) }
+	*to = append(*to, round{r.Rate, each(after - before), each(settled - before)})
+	return nil
+}
+
+// drive sends load for one round; every answer must be good.
+func drive(ctx context.Context, o *options, p *process, bodies []load.Request, rate float64) (load.Result, error) {
+	key, err := os.ReadFile(filepath.Join(o.dir, keyFile))
+	if err != nil {
+		return load.Result{}, err
+	}
+	plan := load.Plan{
+		Client: p.http, Target: p.target, Key: strings.TrimSpace(string(key)), Requests: bodies, Rate: rate, Workers: clients,
+		Measure: o.length, Now: time.Now,
+	}
+	if rate > 0 {
+		plan.Workers = 16 * clients // an open loop must not wait for its own answers
+	}
+	r, err := load.Run(ctx, plan)
+	if err == nil && r.Failed() > 0 {
+		err = fmt.Errorf("%d of %d answers failed: %v", r.Failed(), r.Sent, r.Status)
+	}
+	return r, err
+}
+
+// records compares the answers given since the server started with the records
+// that history holds of them.
+func records(ctx context.Context, out io.Writer, o *options, s *process) error {
+	if err := s.settle(ctx, o); err != nil {
+		return err
+	}
+	answered, err := s.counted(ctx, o, `endcap_http_request_seconds_count{operation="decide",status="200"}`)
+	if err != nil {
+		return err
+	}
+	var t struct {
+		Rows [][]*string `json:"rows"`
+	}
+	question := map[string]any{"sql": "select count(*) as n from decisions", "purpose": "accounting"}
+	if err := s.ask(ctx, o, http.MethodPost, "/v1/query", question, &t); err != nil {
+		return err
+	}
+	kept, err := strconv.ParseInt(*t.Rows[0][0], 10, 64)
+	if err != nil {
+		return err
+	}
+	earlier, err := readCount(o)
+	if err != nil {
+		return err
+	}
+	figure.Goal(out, "decide.records_written", kept-earlier, "records", "="+strconv.FormatInt(answered, 10))
+	return os.WriteFile(filepath.Join(o.dir, countFile), []byte(strconv.FormatInt(kept, 10)), 0o600)
+}
+
+// countFile says how many records earlier runs on the directory left.
+const countFile = "bench.records"
+
+func readCount(o *options) (int64, error) {
+	b, err := os.ReadFile(filepath.Join(o.dir, countFile))
+	if os.IsNotExist(err) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(string(b), 10, 64)
+}
+
+// explain fetches the explanations of a sample.
+func explain(ctx context.Context, o *options, s *process, decisions []string) ([][]byte, error) {
+	var all [][]byte
+	for i := 0; i < len(decisions) && len(all) < explainCount; i += len(decisions)/explainCount + 1 {
+		b, err := s.call(ctx, o, http.MethodGet, "/v1/decisions/"+decisions[i]+"/explain", nil)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, b)
+	}
+	return all, nil
+}
