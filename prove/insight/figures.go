@@ -59,7 +59,11 @@ func (b *builder) effectFigures(e *measure.Effect, spend cleanroom.Delivery) []F
 	how := b.how()
 	how.Model = fmt.Sprintf("experiment: %s of shoppers held out by a hash of the campaign; shoppers who won the advert compared with shoppers who would have (ghost wins), difference of means times the treated, adjusted for what each spent on the range in the %d days before (CUPED)",
 		percent(b.c.ControlPPM), b.q.Ask.PreDays)
-	how.Window = fmt.Sprintf("from each shopper's first (ghost) win to %v, at most %d days after the flight", measure.LastDay(&b.c, b.edition), b.c.WindowDays)
+	until := "a day that is not told yet"
+	if b.told {
+		until = measure.LastDay(&b.c, b.edition).String()
+	}
+	how.Window = fmt.Sprintf("from each shopper's first (ghost) win to %s, at most %d days after the flight", until, b.c.WindowDays)
 	how.Interval = "95 %, Student's t with Welch's degrees of freedom"
 	if !e.Known() {
 		how.Interval = "none: " + explain(cleanroom.Reason(e.Absent), b.q.Policy.ShoppersMin)

@@ -3,7 +3,9 @@ package insight_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
+	"html"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -259,6 +261,27 @@ func TestEveryFigureSaysHowItWasMade(t *testing.T) {
 	}
 }
 
+// TestTheTextSaysHowEachFigureWasMadeToo looks into the notes where figures that
+// were made alike stand together.
+func TestTheTextSaysHowEachFigureWasMadeToo(t *testing.T) {
+	t.Parallel()
+	r := report()
+	var text, page bytes.Buffer
+	if err := errors.Join(r.WriteText(&text), insight.NewPage().Write(&page, r)); err != nil {
+		t.Fatal(err)
+	}
+	for form, written := range map[string]string{"text": text.String(), "page": html.UnescapeString(page.String())} {
+		_, notes, _ := strings.Cut(written, "How each figure was made")
+		for _, f := range r.Figures {
+			for _, part := range append([]string{f.Name, f.How.Window, f.How.Scope, f.How.Interval, f.How.Withheld}, strings.Split(f.How.Model, "; ")...) {
+				if !strings.Contains(notes, part) {
+					t.Errorf("the %s's notes on %s lack %q", form, f.ID, part)
+				}
+			}
+		}
+	}
+}
+
 // TestWhatIsToldAddsUp compares the report with the sales it was made of.
 func TestWhatIsToldAddsUp(t *testing.T) {
 	t.Parallel()
@@ -345,7 +368,7 @@ func TestATinyCampaignTellsNothingAndStillReads(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if s := b.String(); strings.Contains(s, "NaN") || strings.Contains(s, "Inf") || strings.Contains(s, "%!") {
+	if s := b.String(); strings.Contains(s, "NaN") || strings.Contains(s, "Inf") || strings.Contains(s, "%!") || strings.Contains(s, "1970") {
 		t.Error("a number went wrong")
 	}
 	for _, f := range r.Figures {

@@ -41,6 +41,7 @@ type pageData struct {
 	Funnel     funnelChart
 	Effect     effectChart
 	Refused    refusalChart
+	Methods    []method
 }
 
 // NewPage compiles the page. Its text is part of the program, so it cannot fail
@@ -83,7 +84,7 @@ func number(v any) float64 {
 
 // Write writes the report as one self-contained HTML page.
 func (p *Page) Write(w io.Writer, r *Report) error {
-	d := pageData{R: r, Cards: r.cards(), EffectLead: r.effectLead(), Through: r.throughText(), Daily: r.daily(), Funnel: r.funnel(), Effect: r.effect(), Refused: r.refused()}
+	d := pageData{R: r, Cards: r.cards(), EffectLead: r.effectLead(), Through: r.throughText(), Daily: r.daily(), Funnel: r.funnel(), Effect: r.effect(), Refused: r.refused(), Methods: r.methods()}
 	if err := p.template.Execute(w, d); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}

@@ -104,11 +104,7 @@ func (r *Report) WriteText(w io.Writer) error {
 			fmt.Fprintf(t, "  %s\t%s\n", total.reason, counted(total.count))
 		}
 	}
-	fmt.Fprintf(t, "\nHow each figure was made\n")
-	for _, f := range r.Figures {
-		fmt.Fprintf(t, "%s\n  window: %s\n  model: %s\n  scope: %s\n  interval: %s\n  withheld: %s\n",
-			f.Name, f.How.Window, f.How.Model, f.How.Scope, f.How.Interval, f.How.Withheld)
-	}
+	r.writeMethods(t)
 	columns := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	if _, err := columns.Write(t.Bytes()); err != nil {
 		return fmt.Errorf("write the report: %w", err)
@@ -117,6 +113,24 @@ func (r *Report) WriteText(w io.Writer) error {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
+}
+
+// writeMethods says how the figures were made, those made alike together.
+func (r *Report) writeMethods(t io.Writer) {
+	fmt.Fprintf(t, "\nHow each figure was made\n")
+	for _, m := range r.methods() {
+		fmt.Fprintf(t, "%s\n  window: %s\n  scope: %s\n", m.Names(), m.How.Window, m.How.Scope)
+		if m.How.Model != "" {
+			fmt.Fprintf(t, "  model: %s\n", m.How.Model)
+		}
+		if m.How.Interval != "" {
+			fmt.Fprintf(t, "  interval: %s\n", m.How.Interval)
+		}
+		for _, l := range m.Lines {
+			fmt.Fprintf(t, "  %s of %s: %s\n", l.What, strings.ToLower(l.Name), l.Text)
+		}
+		fmt.Fprintf(t, "  withheld: %s\n", m.How.Withheld)
+	}
 }
 
 func (r *Report) editionText() string {
