@@ -168,12 +168,12 @@ func relation(s *measure.Sale) string {
 func (b *builder) split(id, name string, part func(*measure.Sale) string, always ...string) Split {
 	s := Split{ID: id, Name: name, How: b.how()}
 	for _, p := range b.series.Split(cellsOf(b.sales, part)) {
-		s.Parts = append(s.Parts, Part{p.Name, b.label(p.Name), p.Through, p.Sales, p.Buyers, p.Receipts})
+		s.Parts = append(s.Parts, Part{p.Name, b.label(p.Name), dayOrNone(p.Through), p.Sales, p.Buyers, p.Receipts})
 	}
 	few := cleanroom.Withhold(cleanroom.Few)
 	for _, name := range always {
 		if !slices.ContainsFunc(s.Parts, func(p Part) bool { return p.Name == name }) {
-			s.Parts = append(s.Parts, Part{Name: name, Label: b.label(name), Through: b.edition, Sales: few, Buyers: few, Receipts: few})
+			s.Parts = append(s.Parts, Part{Name: name, Label: b.label(name), Through: dayOrNone(b.edition), Sales: few, Buyers: few, Receipts: few})
 		}
 	}
 	slices.SortStableFunc(s.Parts, func(x, y Part) int {
@@ -182,6 +182,14 @@ func (b *builder) split(id, name string, part func(*measure.Sale) string, always
 	s.How.Withheld = fmt.Sprintf("parts with fewer than %d new buyers since they were last told, and what else would give them away; together they are the line “%s”",
 		b.q.Policy.ShoppersMin, cleanroom.RestName)
 	return s
+}
+
+// dayOrNone is nil for the zero day, which is that of nothing.
+func dayOrNone(d retail.Day) *retail.Day {
+	if d == 0 {
+		return nil
+	}
+	return &d
 }
 
 // label is a part's name for people.

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"html"
 	"fmt"
+	"html"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -369,7 +369,7 @@ func TestATinyCampaignTellsNothingAndStillReads(t *testing.T) {
 		}
 	}
 	if s := b.String(); strings.Contains(s, "NaN") || strings.Contains(s, "Inf") || strings.Contains(s, "%!") || strings.Contains(s, "1970") {
-		t.Error("a number went wrong")
+		t.Errorf("a number went wrong: %s", s)
 	}
 	for _, f := range r.Figures {
 		switch v := f.Value.(type) {

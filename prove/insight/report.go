@@ -66,7 +66,7 @@ type Span struct {
 type Part struct {
 	Name     string            `json:"name"`  // stable, e.g. "in_store"
 	Label    string            `json:"label"` // for people
-	Through  retail.Day        `json:"through"`
+	Through  *retail.Day       `json:"through"` // null where nothing is told
 	Sales    cleanroom.Cleared `json:"sales"`
 	Buyers   cleanroom.Cleared `json:"buyers"`
 	Receipts cleanroom.Cleared `json:"receipts"`

@@ -91,7 +91,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	for _, s := range r.Splits {
 		fmt.Fprintf(t, "\n%s\tsales\tbuyers\tthrough\n", s.Name)
 		for _, p := range s.Parts {
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%v\n", p.Label, brief(p.Sales, k), brief(p.Buyers, k), p.Through)
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", p.Label, brief(p.Sales, k), brief(p.Buyers, k), p.throughText())
 		}
 	}
 	fmt.Fprintf(t, "\nExperiment\tshoppers\tbuyers\tspend per shopper\n")
@@ -116,7 +116,7 @@ func (r *Report) WriteText(w io.Writer) error {
 }
 
 // writeMethods says how the figures were made, those made alike together.
-func (r *Report) writeMethods(t io.Writer) {
+func (r *Report) writeMethods(t *bytes.Buffer) {
 	fmt.Fprintf(t, "\nHow each figure was made\n")
 	for _, m := range r.methods() {
 		fmt.Fprintf(t, "%s\n  window: %s\n  scope: %s\n", m.Names(), m.How.Window, m.How.Scope)
@@ -138,6 +138,13 @@ func (r *Report) editionText() string {
 		return fmt.Sprintf("no sales told yet (fewer than %d buyers)", r.Head.ShoppersMin)
 	}
 	return fmt.Sprintf("sales through %v", *r.Head.Edition)
+}
+
+func (p *Part) throughText() string {
+	if p.Through == nil {
+		return "–"
+	}
+	return p.Through.String()
 }
 
 // intervalText is the interval of an estimate or a ratio, else empty.
