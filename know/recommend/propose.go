@@ -241,22 +241,27 @@ func (r *Recommender) Quality(section []byte, v *visit.Visit, products []catalog
 	q := ix.search(v.Query)
 	category := ix.categories[v.Category]
 	alike := q.words == 0 && v.Category == ""
-	var buf [256]uint64
-	hashes := buf[:0]
-	for i, id := range products {
-		hash := hashOf(id)
-		hashes = append(hashes, hash)
-		ppm[i] = qualityBase
-		if alike {
-			ppm[i] += qualityPage
-		} else {
-			ppm[i] += page(hash, v, &q, category)
+	var hashes [qualityChunk]uint64
+	for len(products) > 0 {
+		n := min(len(products), qualityChunk)
+		for i, id := range products[:n] {
+			hashes[i] = hashOf(id)
+			ppm[i] = qualityBase
+			if alike {
+				ppm[i] += qualityPage
+			} else {
+				ppm[i] += page(hashes[i], v, &q, category)
+			}
 		}
-	}
-	if len(section) > 0 {
-		addHabits(section, hashes, ppm)
+		if len(section) > 0 {
+			addHabits(section, hashes[:n], ppm)
+		}
+		products, ppm = products[n:], ppm[n:]
 	}
 }
+
+// qualityChunk is how many products Quality weighs at once.
+const qualityChunk = 256
 
 // page is the share of the page.
 func page(hash uint64, v *visit.Visit, q *query, category *group) int32 {
@@ -273,17 +278,13 @@ func page(hash uint64, v *visit.Visit, q *query, category *group) int32 {
 	return share / of
 }
 
-// addHabits adds the share of her own purchases. The products are put into a
-// small table by hash, so that each habit is looked up in a few steps however
-// many products are asked about.
+// addHabits adds the share of her own purchases to at most qualityChunk products.
+// They are put into a small table by hash, so that each habit is looked up in a
+// few steps however many products are asked about.
 func addHabits(section []byte, hashes []uint64, ppm []int32) {
-	var headsBuf [1_024]int16
-	var nextBuf [256]int16
-	heads, next := headsBuf[:], nextBuf[:]
-	if len(hashes) > len(nextBuf) {
-		hashes, ppm = addRest(section, hashes, ppm, len(nextBuf))
-	}
-	const mask = uint64(len(headsBuf) - 1)
+	var heads [4 * qualityChunk]int16 // the last product of each hash, from 1
+	var next [qualityChunk]int16
+	const mask = uint64(len(heads) - 1)
 	for i, hash := range hashes {
 		next[i], heads[hash&mask] = heads[hash&mask], int16(i+1)
 	}
@@ -301,15 +302,4 @@ func addHabits(section []byte, hashes []uint64, ppm []int32) {
 			}
 		}
 	}
-}
-
-// addRest adds the share of all but the first most products, and gives those
-// back.
-func addRest(section []byte, hashes []uint64, ppm []int32, most int) ([]uint64, []int32) {
-	for len(hashes) > most {
-		from := len(hashes) - min(most, len(hashes)-most)
-		addHabits(section, hashes[from:], ppm[from:])
-		hashes, ppm = hashes[:from], ppm[:from]
-	}
-	return hashes, ppm
 }

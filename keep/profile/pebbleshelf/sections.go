@@ -38,8 +38,10 @@ func (s *Store) gather(iter *pebble.Iterator, who shopper.ID) (profile.Profile, 
 		key   [prefixSize]byte
 		found [16]gathered
 		all   = found[:0]
-		bytes = make([]byte, 0, 1_024)
 	)
+	buf := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buf)
+	values := (*buf)[:0]
 	for ok := iter.SeekPrefixGE(appendPrefix(key[:0], who)); ok; ok = iter.Next() {
 		section := iter.Key()[prefixSize:]
 		if section[0] == counters {
@@ -49,16 +51,18 @@ func (s *Store) gather(iter *pebble.Iterator, who shopper.ID) (profile.Profile, 
 		if err != nil {
 			return nil, err
 		}
-		bytes = append(bytes, value...)
-		all = append(all, gathered{s.names.of(section), len(bytes)})
+		values = append(values, value...)
+		all = append(all, gathered{s.names.of(section), len(values)})
 	}
+	*buf = values
 	if err := iter.Error(); err != nil || len(all) == 0 {
 		return nil, err
 	}
+	hers := bytes.Clone(values)
 	p := make(profile.Profile, len(all))
 	from := 0
 	for _, g := range all {
-		p[g.section] = bytes[from:g.end:g.end]
+		p[g.section] = hers[from:g.end:g.end]
 		from = g.end
 	}
 	return p, nil

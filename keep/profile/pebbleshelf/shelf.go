@@ -17,6 +17,8 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -83,6 +85,10 @@ type Store struct {
 	cursors  cursors
 	counting [256]sync.Mutex // Bump and Forget of a shopper, by the last byte of her ID
 	names    names
+	roomy    atomic.Bool // the disk had room within roomLife
+	buffers  sync.Pool   // of *[]byte, for Get
+	closing  chan struct{}
+	jobs     sync.WaitGroup
 }
 
 var _ profile.Store = (*Store)(nil)
@@ -102,10 +108,12 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the profile store in %s: %w", dir, err), lock.Close())
 	}
-	s := &Store{db: db, lock: lock, dir: dir, opts: o, halfway: map[string]bool{}}
+	s := &Store{db: db, lock: lock, dir: dir, opts: o, halfway: map[string]bool{}, closing: make(chan struct{})}
 	if err := s.finishReplaces(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the profile store in %s: %w", dir, err), db.Close(), lock.Close())
 	}
+	s.buffers.New = func() any { return new([]byte) }
+	s.jobs.Go(s.forgetRoom)
 	return s, nil
 }
 
@@ -150,6 +158,8 @@ func (s *Store) Close() (err error) {
 		s.life.Lock()
 		defer s.life.Unlock()
 		s.closed = true
+		close(s.closing)
+		s.jobs.Wait()
 		err = errors.Join(s.db.Flush(), s.db.Close(), s.lock.Close())
 	})
 	return err
@@ -168,11 +178,33 @@ func (s *Store) enter(ctx context.Context) error {
 	return nil
 }
 
+// roomLife is how long it is trusted that the disk had room; asking costs more
+// than a Bump, and ReserveBytes is much more than is written meanwhile.
+const roomLife = time.Second
+
+// forgetRoom makes room ask again every roomLife, until the store is closed.
+func (s *Store) forgetRoom() {
+	tick := time.NewTicker(roomLife)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.closing:
+			return
+		case <-tick.C:
+			s.roomy.Store(false)
+		}
+	}
+}
+
 // room refuses to write while the disk is almost full.
 func (s *Store) room() error {
+	if s.roomy.Load() {
+		return nil
+	}
 	usage, err := s.opts.FS.GetDiskUsage(s.dir)
 	told := err == nil // a file system that cannot tell is not full
 	if !told || usage.AvailBytes >= s.opts.ReserveBytes {
+		s.roomy.Store(true)
 		return nil
 	}
 	return &retail.Error{
