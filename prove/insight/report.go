@@ -64,8 +64,8 @@ type Span struct {
 
 // Part is one part of attributed sales.
 type Part struct {
-	Name     string            `json:"name"`  // stable, e.g. "in_store"
-	Label    string            `json:"label"` // for people
+	Name     string            `json:"name"`    // stable, e.g. "in_store"
+	Label    string            `json:"label"`   // for people
 	Through  *retail.Day       `json:"through"` // null where nothing is told
 	Sales    cleanroom.Cleared `json:"sales"`
 	Buyers   cleanroom.Cleared `json:"buyers"`
