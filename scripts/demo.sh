@@ -61,7 +61,9 @@ step "What brand 544 sees of its campaign for bag snacks"
 bin/endcap report bag-snacks-544 --dir "$dir"
 bin/endcap report bag-snacks-544 --dir "$dir" --format html --out "$dir/report.html"
 
+seconds=$((SECONDS - started))
 step "Done"
+echo "figure demo.seconds $seconds s goal <=90 $([ "$seconds" -le 90 ] && echo ok || echo short)"
 cat <<TEXT
 Look at
   $dir/report.html                       the same report as a page
