@@ -97,13 +97,16 @@ const problemMax = 64 << 10
 func problemError(answer *http.Response) error {
 	b, _ := io.ReadAll(io.LimitReader(answer.Body, problemMax))
 	var p struct {
-		Detail, Cure string
-		Errors       []struct{ Message, Location string }
+		Detail, Field, Cure string
+		Errors              []struct{ Message, Location string }
 	}
 	if json.Unmarshal(b, &p) != nil || p.Detail == "" {
 		return fmt.Errorf("the server answered %s", answer.Status)
 	}
 	say := p.Detail
+	if p.Field != "" {
+		say = strings.TrimPrefix(p.Field, "body.") + ": " + say
+	}
 	for _, e := range p.Errors {
 		if e.Message != "" && !strings.Contains(say, e.Message) {
 			say += "; " + e.Location + ": " + e.Message

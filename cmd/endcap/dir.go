@@ -75,10 +75,10 @@ func readSettings(dir string) (settings, error) {
 	d := json.NewDecoder(strings.NewReader(string(b)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
-		return settings{}, fmt.Errorf("read %s: %w", filepath.Join(dir, settingsFile), err)
+		return settings{}, usageError{fmt.Errorf("read %s: %w", filepath.Join(dir, settingsFile), err)}
 	}
 	if err := checkSettings(&s); err != nil {
-		return settings{}, fmt.Errorf("%s: %w", filepath.Join(dir, settingsFile), err)
+		return settings{}, usageError{fmt.Errorf("%s: %w", filepath.Join(dir, settingsFile), err)}
 	}
 	return s, nil
 }

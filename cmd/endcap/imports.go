@@ -40,7 +40,7 @@ func importFile(ctx context.Context, h *owner, in *admin.Import, tell func(admin
 	}
 	out.Count(&done.Desk)
 	if err != nil {
-		return err
+		return errors.New(say(err)) // it is told in one line
 	}
 	tell(admin.Imported{Done: 1, Total: 1, Rows: done.Rows, Step: "folding"})
 	if err := h.progress.CaughtUp(ctx, h.whole, history.FollowerName); err != nil {

@@ -16,6 +16,8 @@ import (
 
 	"endcap/gate/api/admin"
 	"endcap/gate/connect"
+	"endcap/gate/connect/mapping"
+	"endcap/retail"
 )
 
 type ingestCmd struct {
@@ -39,6 +41,9 @@ func (c *ingestCmd) Run(ctx context.Context, m *Main) error {
 	if err != nil {
 		return fmt.Errorf("read mapping: %w", err)
 	}
+	if err := c.check(text); err != nil {
+		return usageError{err}
+	}
 	file, err := filepath.Abs(c.File)
 	if err != nil {
 		return fmt.Errorf("find file: %w", err)
@@ -59,6 +64,23 @@ func (c *ingestCmd) Run(ctx context.Context, m *Main) error {
 		}
 		return writeSummary(m.Stdout, summary)
 	})
+}
+
+// check refuses what can be seen to be wrong before the owner is asked.
+func (c *ingestCmd) check(text []byte) error {
+	m, err := mapping.Parse(text)
+	if err != nil {
+		return fmt.Errorf("mapping %s: %w", c.Mapping, err)
+	}
+	if !slices.Contains(m.Feeds(), mapping.Kind(c.Kind)) {
+		return fmt.Errorf("mapping %s has no feed %q", c.Mapping, c.Kind)
+	}
+	for _, day := range []struct{ flag, text string }{{"--from", c.From}, {"--until", c.Until}} {
+		if _, err := retail.ParseDay(day.text); day.text != "" && err != nil {
+			return fmt.Errorf("%s: %w", day.flag, err)
+		}
+	}
+	return nil
 }
 
 // bar draws progress on standard error.

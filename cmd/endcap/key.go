@@ -60,6 +60,9 @@ type keyListCmd struct {
 	JSON bool `name:"json" help:"Answer in JSON."`
 }
 
+// Help shows an example.
+func (*keyListCmd) Help() string { return "endcap key list --dir /srv/endcap" }
+
 // Run lists the keys.
 func (c *keyListCmd) Run(ctx context.Context, m *Main) error {
 	return withOwner(ctx, m, c.Dir, func(o *client) error {
@@ -89,6 +92,9 @@ type keyRevokeCmd struct {
 	dirFlags
 	ID string `arg:"" help:"The key's id, from endcap key list."`
 }
+
+// Help shows an example.
+func (*keyRevokeCmd) Help() string { return "endcap key revoke ugt7sq7ue2u6ldam" }
 
 // Run ends the key.
 func (c *keyRevokeCmd) Run(ctx context.Context, m *Main) error {

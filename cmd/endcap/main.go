@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,8 @@ import (
 	_ "time/tzdata" // stores name their zones; not every machine has the list
 
 	"github.com/alecthomas/kong"
+
+	"endcap/retail"
 )
 
 // Exit statuses.
@@ -95,17 +98,33 @@ type usageError struct{ error }
 
 // fail prints an error and gives its exit status.
 func (m *Main) fail(err error) int {
-	fmt.Fprintf(m.Stderr, "endcap: %v\n", err)
+	fmt.Fprintf(m.Stderr, "endcap: %s\n", say(err))
 	if errors.As(err, new(usageError)) {
 		return exitUsage
 	}
 	return exitFailed
 }
 
-type versionCmd struct{}
+// say is an error with its cure, where it knows one.
+func say(err error) string {
+	if e, ok := errors.AsType[*retail.Error](err); ok && e.Cure != "" {
+		return err.Error() + "; " + e.Cure
+	}
+	return err.Error()
+}
+
+type versionCmd struct {
+	JSON bool `name:"json" help:"Answer in JSON."`
+}
+
+// Help shows an example.
+func (*versionCmd) Help() string { return "endcap version" }
 
 // Run prints the version.
-func (*versionCmd) Run(m *Main) error {
+func (c *versionCmd) Run(m *Main) error {
+	if c.JSON {
+		return json.NewEncoder(m.Stdout).Encode(map[string]string{"version": version})
+	}
 	_, err := fmt.Fprintln(m.Stdout, version)
 	return err
 }
