@@ -137,7 +137,11 @@ func Register[I, O any](s *Server, op huma.Operation, fn func(context.Context, *
 			return nil, huma.ErrorWithHeaders(huma.Status304NotModified(), http.Header{"Etag": {same.ETag}})
 		}
 		if err != nil {
-			return nil, s.problem(ctx, op.OperationID, err)
+			p := s.problem(ctx, op.OperationID, err)
+			if p.again() {
+				return nil, huma.ErrorWithHeaders(p, http.Header{"Retry-After": {"1"}})
+			}
+			return nil, p
 		}
 		return out, nil
 	})

@@ -194,7 +194,7 @@ func Encode(v any) ([]byte, error) { return wire.Marshal(v) }
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, op *huma.Operation, err error) int {
 	p := s.problem(r.Context(), op.OperationID, err)
-	if p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable {
+	if p.again() {
 		w.Header().Set("Retry-After", "1")
 	}
 	return s.write(w, r, p.Status, problemJSON, p)

@@ -2,6 +2,8 @@ package api
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/json"
 	"errors"
 	"reflect"
 	"strconv"
@@ -23,7 +25,12 @@ const keysMax = 1_000
 // (two readers would see two different requests), invalid UTF-8, and nesting
 // beyond depthMax. It does not check grammar; the decoder does. One pass over
 // the bytes, no allocation for ordinary bodies.
-func CheckJSON(b []byte) error {
+func CheckJSON(b []byte) error { return checkJSON(b, depthMax) }
+
+// checkJSON is CheckJSON that looks for repeated fields only in objects less
+// deep than keyed: elements of a batch are checked each on its own, so that one
+// that is malformed does not spoil its neighbours.
+func checkJSON(b []byte, keyed int) error {
 	if !utf8.Valid(b) {
 		return &retail.Error{Kind: retail.Invalid, Field: "body", Say: "the body is not valid UTF-8", Cure: "encode it as UTF-8"}
 	}
@@ -50,7 +57,7 @@ func CheckJSON(b []byte) error {
 			}
 		case '"':
 			end := closing(b, i)
-			if depth >= 0 && stack[depth].key {
+			if depth >= 0 && depth < keyed && stack[depth].key {
 				stack[depth].key = false
 				var err error
 				if seen, err = addKey(b, seen, stack[depth].first, span{i + 1, end}); err != nil {
@@ -87,7 +94,7 @@ func addKey(b []byte, seen []span, first int, key span) ([]span, error) {
 	text := keyText(b, key)
 	for _, other := range seen[first:] {
 		if bytes.Equal(keyText(b, other), text) {
-			return nil, &retail.Error{Kind: retail.Invalid, Field: short(string(text)), Say: "the field stands twice in one object", Cure: "send it once"}
+			return nil, &retail.Error{Kind: retail.Invalid, Field: pathAt(b, key.to+1), Say: "the field stands twice in one object", Cure: "send it once"}
 		}
 	}
 	if len(seen)-first >= keysMax {
@@ -100,7 +107,8 @@ func addKey(b []byte, seen []span, first int, key span) ([]span, error) {
 func keyText(b []byte, s span) []byte {
 	raw := b[s.from:s.to]
 	if bytes.IndexByte(raw, '\\') >= 0 {
-		if plain, err := strconv.Unquote(`"` + string(raw) + `"`); err == nil {
+		var plain string
+		if json.Unmarshal(b[s.from-1:min(s.to+1, len(b))], &plain) == nil {
 			return []byte(plain)
 		}
 	}
@@ -112,8 +120,8 @@ func keyText(b []byte, s span) []byte {
 func jsonFault(body []byte, err error) error {
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	if _, name, ok := strings.Cut(text, "unknown field "); ok {
-		name = strings.Trim(name, `"`)
-		return &retail.Error{Kind: retail.Invalid, Field: short(name), Say: "there is no such field", Cure: "leave it out, or see /docs for the field that is meant", Err: err}
+		name = strings.TrimSuffix(strings.TrimPrefix(name, `"`), `"`)
+		return &retail.Error{Kind: retail.Invalid, Field: cmp.Or(short(name), "body"), Say: "there is no such field", Cure: "leave it out, or see /docs for the field that is meant", Err: err}
 	}
 	out := &retail.Error{Kind: retail.Invalid, Field: "body", Say: "the body is not the JSON that is expected", Cure: "see /docs for the fields and their types", Err: err}
 	if e, ok := errors.AsType[*decoder.MismatchTypeError](err); ok {

@@ -39,6 +39,11 @@ func (p *Problem) GetStatus() int { return p.Status }
 // ContentType is that of problems, whatever was asked for.
 func (p *Problem) ContentType(string) string { return problemJSON }
 
+// again reports whether the same request may pass a second later.
+func (p *Problem) again() bool {
+	return p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable
+}
+
 const (
 	problemJSON = "application/problem+json"
 	// problemType is the start of a problem's type; the error's kind follows.

@@ -141,3 +141,8 @@ func (e Each[T]) MarshalJSON() ([]byte, error) { return e, nil }
 
 // Schema documents the element as T.
 func (Each[T]) Schema(r huma.Registry) *huma.Schema { return r.Schema(reflect.TypeFor[T](), true, "") }
+
+// unread marks types like Each.
+type unread interface{ unread() }
+
+func (Each[T]) unread() {}

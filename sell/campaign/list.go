@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"endcap/keep/registry"
 	"endcap/retail"
@@ -21,7 +23,7 @@ type Held[T any] struct {
 func get[T any](ctx context.Context, b *Book, kind registry.Kind, id string) (Held[T], error) {
 	row, err := b.cfg.Registry.Get(ctx, kind, id)
 	if errors.Is(err, registry.ErrNotFound) {
-		return Held[T]{}, &retail.Error{Kind: retail.NotFound, Say: "no such " + string(kind)}
+		return Held[T]{}, &retail.Error{Kind: retail.NotFound, Say: "no such " + wordOf(kind)}
 	}
 	if err != nil {
 		return Held[T]{}, fmt.Errorf("look up %s %s: %w", kind, id, err)
@@ -56,6 +58,57 @@ func (b *Book) Placement(ctx context.Context, id media.PlacementID) (Held[media.
 // Versions returns every version of one thing, oldest first, for the audit.
 func (b *Book) Versions(ctx context.Context, kind registry.Kind, id string) ([]registry.Row, error) {
 	return b.cfg.Registry.Versions(ctx, kind, id)
+}
+
+// wordOf is what people call a kind of terms.
+func wordOf(kind registry.Kind) string { return strings.ReplaceAll(string(kind), "_", " ") }
+
+// Version is one version of terms, for the audit.
+type Version[T any] struct {
+	Held[T]
+	Removed bool // the thing is gone since this version
+	By      string
+	At      time.Time
+}
+
+func versionsOf[T any](ctx context.Context, b *Book, kind registry.Kind, id string) ([]Version[T], error) {
+	rows, err := b.Versions(ctx, kind, id)
+	if err != nil {
+		return nil, fmt.Errorf("look up versions of %s %s: %w", kind, id, err)
+	}
+	if len(rows) == 0 {
+		return nil, &retail.Error{Kind: retail.NotFound, Say: "no such " + wordOf(kind)}
+	}
+	out := make([]Version[T], len(rows))
+	for i := range rows {
+		r := &rows[i]
+		out[i] = Version[T]{Held: Held[T]{Version: r.Version}, Removed: r.Removed, By: r.By, At: r.At}
+		if err := json.Unmarshal(r.Doc, &out[i].Terms); err != nil {
+			return nil, fmt.Errorf("read %s %s version %d: %w", kind, id, r.Version, err)
+		}
+	}
+	return out, nil
+}
+
+// AdvertiserVersions returns every version of an advertiser, also of a removed
+// one, oldest first; a retail.Error of kind NotFound where there never was one.
+func (b *Book) AdvertiserVersions(ctx context.Context, id media.AdvertiserID) ([]Version[media.Advertiser], error) {
+	return versionsOf[media.Advertiser](ctx, b, registry.Advertiser, string(id))
+}
+
+// CampaignVersions is AdvertiserVersions of a campaign.
+func (b *Book) CampaignVersions(ctx context.Context, id media.CampaignID) ([]Version[media.Campaign], error) {
+	return versionsOf[media.Campaign](ctx, b, registry.Campaign, string(id))
+}
+
+// LineItemVersions is AdvertiserVersions of a line item.
+func (b *Book) LineItemVersions(ctx context.Context, id media.LineItemID) ([]Version[media.LineItem], error) {
+	return versionsOf[media.LineItem](ctx, b, registry.LineItem, string(id))
+}
+
+// PlacementVersions is AdvertiserVersions of a placement.
+func (b *Book) PlacementVersions(ctx context.Context, id media.PlacementID) ([]Version[media.Placement], error) {
+	return versionsOf[media.Placement](ctx, b, registry.Placement, string(id))
 }
 
 // Page asks for up to Limit (1 to registry.PageMax) things after an id, of one

@@ -185,7 +185,7 @@ func (b *Book) RemovePlacement(ctx context.Context, id media.PlacementID, e Edit
 func (b *Book) remove(ctx context.Context, key rowKey, e Edit, inUse func() bool) (uint64, error) {
 	row, err := b.cfg.Registry.Get(ctx, key.kind, key.id)
 	if errors.Is(err, registry.ErrNotFound) {
-		return 0, &retail.Error{Kind: retail.NotFound, Say: "no such " + string(key.kind)}
+		return 0, &retail.Error{Kind: retail.NotFound, Say: "no such " + wordOf(key.kind)}
 	}
 	if err != nil {
 		return 0, fmt.Errorf("look up %s %s: %w", key.kind, key.id, err)

@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -92,6 +93,11 @@ func mountImports(s *api.Server, h *handler) {
 		Summary:     "Load a file from the server's own disk.",
 		Description: "Answers a line of JSON about ten times a second, and at last the summary. A load that broke off goes on where it ended when it is asked for again. Only over the socket of the data directory.",
 	}
+	schema := func(t reflect.Type) *huma.Schema { return s.OpenAPI().Components.Schemas.Schema(t, true, "") }
+	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: schema(reflect.TypeFor[Import]())}}}
+	op.Responses = map[string]*huma.Response{"200": {Description: "How it goes, a line of JSON each time", Content: map[string]*huma.MediaType{
+		"application/x-ndjson": {Schema: schema(reflect.TypeFor[Imported]())},
+	}}}
 	s.Handle(op, h.imports)
 }
 

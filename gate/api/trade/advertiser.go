@@ -51,11 +51,11 @@ func mountAdvertisers(s *api.Server, h *handler) {
 
 func (h *handler) listAdvertisers(ctx context.Context, in *Page) (*many[Advertiser], error) {
 	who := api.Caller(ctx)
-	held, err := h.Book.Advertisers(ctx, campaign.Page{After: in.After, Limit: min(in.Limit, h.pageMax), Advertiser: who.Advertiser})
+	held, err := h.Book.Advertisers(ctx, campaign.Page{After: in.After, Limit: in.size(h.pageMax) + 1, Advertiser: who.Advertiser})
 	if err != nil {
 		return nil, err
 	}
-	return manyOf(held, in.Limit, writeAdvertiser, func(a campaign.Held[media.Advertiser]) string { return string(a.Terms.ID) }), nil
+	return manyOf(held, in.size(h.pageMax), writeAdvertiser, func(a campaign.Held[media.Advertiser]) string { return string(a.Terms.ID) }), nil
 }
 
 // seen refuses an advertiser's id that the caller may not know of.
@@ -66,12 +66,15 @@ func seen(ctx context.Context, id string) error {
 	return nil
 }
 
-func (h *handler) getAdvertiser(ctx context.Context, in *Which) (*one[Advertiser], error) {
+func (h *handler) getAdvertiser(ctx context.Context, in *Read) (*one[Advertiser], error) {
 	if err := seen(ctx, in.ID); err != nil {
 		return nil, err
 	}
 	held, err := h.Book.Advertiser(ctx, media.AdvertiserID(in.ID))
 	if err != nil {
+		return nil, err
+	}
+	if err := in.unless(held.Version); err != nil {
 		return nil, err
 	}
 	return &one[Advertiser]{etag(held.Version), writeAdvertiser(held)}, nil
@@ -82,7 +85,7 @@ type putAdvertiser struct {
 	Body Advertiser
 }
 
-func (h *handler) putAdvertiser(ctx context.Context, in *putAdvertiser) (*one[Advertiser], error) {
+func (h *handler) putAdvertiser(ctx context.Context, in *putAdvertiser) (*stored[Advertiser], error) {
 	if err := retailerOnly(ctx); err != nil {
 		return nil, err
 	}
@@ -95,7 +98,7 @@ func (h *handler) putAdvertiser(ctx context.Context, in *putAdvertiser) (*one[Ad
 	if err != nil {
 		return nil, err
 	}
-	return &one[Advertiser]{etag(version), writeAdvertiser(campaign.Held[media.Advertiser]{Terms: a})}, nil
+	return storedAs(version, writeAdvertiser(campaign.Held[media.Advertiser]{Terms: a})), nil
 }
 
 func (h *handler) removeAdvertiser(ctx context.Context, in *Edit) (*struct{}, error) {
@@ -156,16 +159,19 @@ func mountPlacements(s *api.Server, h *handler) {
 }
 
 func (h *handler) listPlacements(ctx context.Context, in *Page) (*many[Placement], error) {
-	held, err := h.Book.Placements(ctx, campaign.Page{After: in.After, Limit: min(in.Limit, h.pageMax)})
+	held, err := h.Book.Placements(ctx, campaign.Page{After: in.After, Limit: in.size(h.pageMax) + 1})
 	if err != nil {
 		return nil, err
 	}
-	return manyOf(held, in.Limit, writePlacement, func(p campaign.Held[media.Placement]) string { return string(p.Terms.ID) }), nil
+	return manyOf(held, in.size(h.pageMax), writePlacement, func(p campaign.Held[media.Placement]) string { return string(p.Terms.ID) }), nil
 }
 
-func (h *handler) getPlacement(ctx context.Context, in *Which) (*one[Placement], error) {
+func (h *handler) getPlacement(ctx context.Context, in *Read) (*one[Placement], error) {
 	held, err := h.Book.Placement(ctx, media.PlacementID(in.ID))
 	if err != nil {
+		return nil, err
+	}
+	if err := in.unless(held.Version); err != nil {
 		return nil, err
 	}
 	return &one[Placement]{etag(held.Version), writePlacement(held)}, nil
@@ -176,7 +182,7 @@ type putPlacement struct {
 	Body Placement
 }
 
-func (h *handler) putPlacement(ctx context.Context, in *putPlacement) (*one[Placement], error) {
+func (h *handler) putPlacement(ctx context.Context, in *putPlacement) (*stored[Placement], error) {
 	if err := retailerOnly(ctx); err != nil {
 		return nil, err
 	}
@@ -193,7 +199,7 @@ func (h *handler) putPlacement(ctx context.Context, in *putPlacement) (*one[Plac
 	if err != nil {
 		return nil, err
 	}
-	return &one[Placement]{etag(version), writePlacement(campaign.Held[media.Placement]{Terms: p})}, nil
+	return storedAs(version, writePlacement(campaign.Held[media.Placement]{Terms: p})), nil
 }
 
 func (h *handler) removePlacement(ctx context.Context, in *Edit) (*struct{}, error) {

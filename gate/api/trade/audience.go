@@ -40,16 +40,8 @@ type Audience struct {
 
 // Size is how many shoppers a sentence reaches, as an advertiser may know it.
 type Size struct {
-	Size Cleared `json:"size"`
-	Day  string  `json:"day" format:"date"`
-}
-
-// Cleared is a figure that the clean room lets out.
-type Cleared struct{ cleanroom.Cleared }
-
-// Schema documents a cleared figure.
-func (Cleared) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeObject, Description: "cleared: a value about at least k shoppers, rounded to 50, or why there is none"}
+	Size cleanroom.Cleared `json:"size" doc:"rounded to 50, or why it is not told"`
+	Day  string            `json:"day" format:"date"`
 }
 
 // Explained is how a sentence arrives at its size, for the retailer's roles.
@@ -82,21 +74,28 @@ func mountAudiences(s *api.Server, h *handler) {
 	}, h.explain)
 }
 
+// listAudiences leaves out what the caller may not know of, and reads on until
+// the page is full.
 func (h *handler) listAudiences(ctx context.Context, in *Page) (*many[Audience], error) {
-	who := api.Caller(ctx)
-	held, err := h.Audiences.Terms.List(ctx, in.After, min(in.Limit, h.pageMax))
-	if err != nil {
-		return nil, err
-	}
-	out := manyOf(held, in.Limit, writeAudience, func(a audience.Held) string { return string(a.ID) })
-	seen := out.Body.Items[:0]
-	for i, a := range held {
-		if a.Owner == "" || who.Sees(a.Owner) {
-			seen = append(seen, out.Body.Items[i])
+	who, size, after := api.Caller(ctx), in.size(h.pageMax), in.After
+	var seen []audience.Held
+	for len(seen) <= size {
+		held, err := h.Audiences.Terms.List(ctx, after, h.pageMax)
+		if err != nil {
+			return nil, err
 		}
+		for i := range held {
+			if held[i].Owner == "" || who.Sees(held[i].Owner) {
+				seen = append(seen, held[i])
+			}
+		}
+		if len(held) < h.pageMax {
+			break
+		}
+		after = string(held[len(held)-1].ID)
 	}
-	out.Body.Items = seen
-	return out, nil
+	seen = seen[:min(len(seen), size+1)]
+	return manyOf(seen, size, writeAudience, func(a audience.Held) string { return string(a.ID) }), nil
 }
 
 func writeAudience(a audience.Held) Audience {
@@ -115,9 +114,12 @@ func (h *handler) audienceOf(ctx context.Context, id ground.ID) (audience.Held, 
 	return held, nil
 }
 
-func (h *handler) getAudience(ctx context.Context, in *Which) (*one[Audience], error) {
+func (h *handler) getAudience(ctx context.Context, in *Read) (*one[Audience], error) {
 	held, err := h.audienceOf(ctx, ground.ID(in.ID))
 	if err != nil {
+		return nil, err
+	}
+	if err := in.unless(held.Version); err != nil {
 		return nil, err
 	}
 	return &one[Audience]{etag(held.Version), writeAudience(held)}, nil
@@ -128,52 +130,51 @@ type putAudience struct {
 	Body Audience
 }
 
-func (h *handler) putAudience(ctx context.Context, in *putAudience) (*one[Audience], error) {
-	e, err := h.audienceEdit(ctx, &in.Edit)
-	if err != nil {
-		return nil, err
-	}
-	node, err := sentence(in.Body.Sentence)
+func (h *handler) putAudience(ctx context.Context, in *putAudience) (*stored[Audience], error) {
+	e, err := in.make(ctx)
 	if err != nil {
 		return nil, err
 	}
 	who := api.Caller(ctx)
-	d := audience.Definition{Name: in.Body.Name, Sentence: node, Owner: who.Advertiser}
-	version, err := h.Audiences.Terms.Put(ctx, ground.ID(in.ID), d, e)
+	d := audience.Definition{Name: in.Body.Name, Owner: who.Advertiser}
+	if e.Version > 0 {
+		if d.Owner, err = h.ownerOf(ctx, in.ID); err != nil {
+			return nil, err
+		}
+	}
+	if d.Sentence, err = sentence(in.Body.Sentence); err != nil {
+		return nil, err
+	}
+	version, err := h.Audiences.Terms.Put(ctx, ground.ID(in.ID), d, audience.Edit(e))
 	if err != nil {
 		return nil, err
 	}
-	return &one[Audience]{etag(version), writeAudience(audience.Held{ID: ground.ID(in.ID), Definition: d})}, nil
+	return storedAs(version, writeAudience(audience.Held{ID: ground.ID(in.ID), Definition: d})), nil
 }
 
 func (h *handler) removeAudience(ctx context.Context, in *Edit) (*struct{}, error) {
-	if _, err := in.remove(ctx); err != nil {
+	e, err := in.remove(ctx)
+	if err != nil {
 		return nil, err
 	}
-	e, err := h.audienceEdit(ctx, in)
-	if err == nil {
-		_, err = h.Audiences.Terms.Remove(ctx, ground.ID(in.ID), e)
+	if _, err := h.ownerOf(ctx, in.ID); err != nil {
+		return nil, err
 	}
+	_, err = h.Audiences.Terms.Remove(ctx, ground.ID(in.ID), audience.Edit(e))
 	return nil, err
 }
 
-// audienceEdit is the Edit that the headers ask for, once the caller may make
-// it: an advertiser changes only what it owns.
-func (h *handler) audienceEdit(ctx context.Context, in *Edit) (audience.Edit, error) {
-	e, err := in.of(ctx)
+// ownerOf is who owns an audience that the caller may change: an advertiser
+// changes only its own.
+func (h *handler) ownerOf(ctx context.Context, id string) (media.AdvertiserID, error) {
+	held, err := h.audienceOf(ctx, ground.ID(id))
 	if err != nil {
-		return audience.Edit{}, err
+		return "", err
 	}
-	if e.Version > 0 {
-		held, err := h.audienceOf(ctx, ground.ID(in.ID))
-		if err != nil {
-			return audience.Edit{}, err
-		}
-		if who := api.Caller(ctx); !who.Retailer() && held.Owner == "" {
-			return audience.Edit{}, &retail.Error{Kind: retail.Denied, Say: "this audience is the retailer's", Cure: "make one of your own"}
-		}
+	if who := api.Caller(ctx); !who.Retailer() && held.Owner == "" {
+		return "", &retail.Error{Kind: retail.Denied, Say: "this audience is the retailer's", Cure: "make one of your own"}
 	}
-	return audience.Edit{By: e.By, Version: e.Version, Once: e.Once}, nil
+	return held.Owner, nil
 }
 
 func sentence(text string) (ground.Node, error) {
@@ -214,7 +215,7 @@ func (h *handler) size(ctx context.Context, in *sizeIn) (*one[Size], error) {
 	if err := a.Audit.Audit(ctx, entry); err != nil {
 		return nil, err
 	}
-	return &one[Size]{Body: Size{Cleared{cleared}, today.String()}}, nil
+	return &one[Size]{Body: Size{cleared, today.String()}}, nil
 }
 
 func (h *handler) explain(ctx context.Context, in *sizeIn) (*one[Explained], error) {
@@ -238,8 +239,10 @@ func (h *handler) explain(ctx context.Context, in *sizeIn) (*one[Explained], err
 // one too small for exact delivery figures is refused.
 func (h *handler) booked(ctx context.Context, id ground.ID) (int, error) {
 	held, err := h.audienceOf(ctx, id)
-	if err != nil {
-		return 0, &retail.Error{Kind: retail.Invalid, Field: "audience", Say: "no such audience", Err: err}
+	if retail.KindOf(err) == retail.NotFound {
+		return 0, &retail.Error{Kind: retail.Invalid, Field: "audience", Say: "no such audience", Cure: "make it with PUT /v1/audiences/{id} first", Err: err}
+	} else if err != nil {
+		return 0, err
 	}
 	a := &h.Audiences
 	n, err := a.Sizer.Size(ctx, held.Sentence, retail.DayOf(a.Now(), a.Zone))

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"endcap/gate/api"
+	"endcap/prove/cleanroom"
 	"endcap/retail"
 	"endcap/retail/audience"
 	"endcap/retail/catalog"
@@ -47,9 +48,10 @@ type LineItem struct {
 
 // Left is how a line item stands today.
 type Left struct {
-	Day   string    `json:"day" format:"date"`
-	Left  api.Money `json:"left" doc:"what it can still promise today"`
-	Short bool      `json:"short,omitempty" doc:"its wallet could not pay for the whole day"`
+	Day   string             `json:"day" format:"date"`
+	State string             `json:"state" doc:"running, or why it does not"`
+	Left  cleanroom.Delivery `json:"left" doc:"what it can still promise today"`
+	Short bool               `json:"short,omitempty" doc:"its wallet could not pay for the whole day"`
 }
 
 func writeCampaign(h campaign.Held[media.Campaign]) Campaign {
@@ -66,11 +68,11 @@ func mountCampaigns(s *api.Server, h *handler) {
 
 func (h *handler) listCampaigns(ctx context.Context, in *Page) (*many[Campaign], error) {
 	who := api.Caller(ctx)
-	held, err := h.Book.Campaigns(ctx, campaign.Page{After: in.After, Limit: min(in.Limit, h.pageMax), Advertiser: who.Advertiser})
+	held, err := h.Book.Campaigns(ctx, campaign.Page{After: in.After, Limit: in.size(h.pageMax) + 1, Advertiser: who.Advertiser})
 	if err != nil {
 		return nil, err
 	}
-	return manyOf(held, in.Limit, writeCampaign, func(c campaign.Held[media.Campaign]) string { return string(c.Terms.ID) }), nil
+	return manyOf(held, in.size(h.pageMax), writeCampaign, func(c campaign.Held[media.Campaign]) string { return string(c.Terms.ID) }), nil
 }
 
 // campaignOf finds a campaign that the caller may know of.
@@ -85,9 +87,12 @@ func (h *handler) campaignOf(ctx context.Context, id string) (campaign.Held[medi
 	return held, nil
 }
 
-func (h *handler) getCampaign(ctx context.Context, in *Which) (*one[Campaign], error) {
+func (h *handler) getCampaign(ctx context.Context, in *Read) (*one[Campaign], error) {
 	held, err := h.campaignOf(ctx, in.ID)
 	if err != nil {
+		return nil, err
+	}
+	if err := in.unless(held.Version); err != nil {
 		return nil, err
 	}
 	return &one[Campaign]{etag(held.Version), writeCampaign(held)}, nil
@@ -98,15 +103,15 @@ type putCampaign struct {
 	Body Campaign
 }
 
-func (h *handler) putCampaign(ctx context.Context, in *putCampaign) (*one[Campaign], error) {
-	e, err := in.of(ctx)
+func (h *handler) putCampaign(ctx context.Context, in *putCampaign) (*stored[Campaign], error) {
+	e, err := in.make(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if who := api.Caller(ctx); !who.Sees(media.AdvertiserID(in.Body.Advertiser)) {
 		return nil, &retail.Error{Kind: retail.Invalid, Field: "advertiser", Say: "no such advertiser"}
 	}
-	if _, err := h.campaignOf(ctx, in.ID); retail.KindOf(err) == retail.NotFound && e.Version > 0 {
+	if _, err := h.campaignOf(ctx, in.ID); err != nil && (e.Version > 0 || retail.KindOf(err) != retail.NotFound) {
 		return nil, err
 	}
 	c := media.Campaign{
@@ -123,7 +128,7 @@ func (h *handler) putCampaign(ctx context.Context, in *putCampaign) (*one[Campai
 	if err != nil {
 		return nil, err
 	}
-	return &one[Campaign]{etag(version), writeCampaign(campaign.Held[media.Campaign]{Terms: c})}, nil
+	return storedAs(version, writeCampaign(campaign.Held[media.Campaign]{Terms: c})), nil
 }
 
 func (h *handler) removeCampaign(ctx context.Context, in *Edit) (*struct{}, error) {
@@ -138,17 +143,32 @@ func (h *handler) removeCampaign(ctx context.Context, in *Edit) (*struct{}, erro
 	return nil, err
 }
 
-func (h *handler) writeLineItem(l *media.LineItem, currency retail.Currency) LineItem {
-	out := LineItem{
+// writeTerms writes a line item without how it stands today.
+func writeTerms(l *media.LineItem, currency retail.Currency) LineItem {
+	return LineItem{
 		ID: string(l.ID), Campaign: string(l.Campaign), Name: l.Name, Products: texts(l.Products), Placements: texts(l.Placements),
 		Keywords: l.Keywords, Categories: texts(l.Categories), Audience: string(l.Audience), Bid: api.MoneyOf(l.Bid, currency),
 		BudgetDaily: api.MoneyOf(l.BudgetDaily, currency), BudgetTotal: api.MoneyOf(l.BudgetTotal, currency),
 		CapPerDay: l.CapPerDay, Flight: flightOf(l.Flight), Paused: l.Paused,
 	}
+}
+
+func (h *handler) writeLineItem(l *media.LineItem, currency retail.Currency) LineItem {
+	out := writeTerms(l, currency)
 	if s, ok := h.Book.Standing(l.ID); ok {
-		out.Left = &Left{s.Day.String(), api.MoneyOf(s.Left.Amount, s.Left.Currency), s.Short}
+		out.Left = &Left{s.Day.String(), string(s.State), h.delivered(l).Money(s.Left), s.Short}
 	}
 	return out
+}
+
+// delivered licenses exact figures of a line item, where its audience was large
+// enough when it was booked; the zero Licence withholds them.
+func (h *handler) delivered(l *media.LineItem) cleanroom.Licence {
+	licence, err := h.Audiences.Policy.Licence(cleanroom.Booking{LineItem: l.ID, Audience: l.Audience, Shoppers: l.AudienceSize})
+	if err != nil {
+		return cleanroom.Licence{}
+	}
+	return licence
 }
 
 func texts[T ~string](in []T) []string {
@@ -182,33 +202,35 @@ type lineItemPage struct {
 func (h *handler) listLineItems(ctx context.Context, in *lineItemPage) (*many[LineItem], error) {
 	who := api.Caller(ctx)
 	held, err := h.Book.LineItems(ctx, campaign.Page{
-		After: in.After, Limit: min(in.Limit, h.pageMax), Advertiser: who.Advertiser, Campaign: media.CampaignID(in.Campaign),
+		After: in.After, Limit: in.size(h.pageMax) + 1, Advertiser: who.Advertiser, Campaign: media.CampaignID(in.Campaign),
 	})
 	if err != nil {
 		return nil, err
 	}
-	currencies, err := h.currencies(ctx)
+	currencies, err := h.currencies(ctx, held)
 	if err != nil {
 		return nil, err
 	}
-	return manyOf(held, in.Limit, func(l campaign.Held[media.LineItem]) LineItem {
+	return manyOf(held, in.size(h.pageMax), func(l campaign.Held[media.LineItem]) LineItem {
 		return h.writeLineItem(&l.Terms, currencies[l.Terms.Advertiser])
 	}, func(l campaign.Held[media.LineItem]) string { return string(l.Terms.ID) }), nil
 }
 
-// currencies maps advertisers to the currency of their money.
-func (h *handler) currencies(ctx context.Context) (map[media.AdvertiserID]retail.Currency, error) {
+// currencies maps the advertisers of line items to the currency of their money.
+func (h *handler) currencies(ctx context.Context, of []campaign.Held[media.LineItem]) (map[media.AdvertiserID]retail.Currency, error) {
 	out := make(map[media.AdvertiserID]retail.Currency)
-	for after := ""; ; {
-		held, err := h.Book.Advertisers(ctx, campaign.Page{After: after, Limit: h.pageMax})
-		if err != nil || len(held) == 0 {
-			return out, err
+	for i := range of {
+		id := of[i].Terms.Advertiser
+		if out[id] != "" {
+			continue
 		}
-		for _, a := range held {
-			out[a.Terms.ID] = a.Terms.Currency
-			after = string(a.Terms.ID)
+		payer, err := h.Book.Advertiser(ctx, id)
+		if err != nil {
+			return nil, err
 		}
+		out[id] = payer.Terms.Currency
 	}
+	return out, nil
 }
 
 // lineItemOf finds a line item that the caller may know of, and its currency.
@@ -218,15 +240,18 @@ func (h *handler) lineItemOf(ctx context.Context, id string) (campaign.Held[medi
 		return held, "", err
 	}
 	if who := api.Caller(ctx); !who.Sees(held.Terms.Advertiser) {
-		return campaign.Held[media.LineItem]{}, "", missing("line_item")
+		return campaign.Held[media.LineItem]{}, "", missing("line item")
 	}
 	payer, err := h.Book.Advertiser(ctx, held.Terms.Advertiser)
 	return held, payer.Terms.Currency, err
 }
 
-func (h *handler) getLineItem(ctx context.Context, in *Which) (*one[LineItem], error) {
+func (h *handler) getLineItem(ctx context.Context, in *Read) (*one[LineItem], error) {
 	held, currency, err := h.lineItemOf(ctx, in.ID)
 	if err != nil {
+		return nil, err
+	}
+	if err := in.unless(held.Version); err != nil {
 		return nil, err
 	}
 	return &one[LineItem]{etag(held.Version), h.writeLineItem(&held.Terms, currency)}, nil
@@ -237,17 +262,19 @@ type putLineItem struct {
 	Body LineItem
 }
 
-func (h *handler) putLineItem(ctx context.Context, in *putLineItem) (*one[LineItem], error) {
-	e, err := in.of(ctx)
+func (h *handler) putLineItem(ctx context.Context, in *putLineItem) (*stored[LineItem], error) {
+	e, err := in.make(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, _, err := h.lineItemOf(ctx, in.ID); retail.KindOf(err) == retail.NotFound && e.Version > 0 {
+	if _, _, err := h.lineItemOf(ctx, in.ID); err != nil && (e.Version > 0 || retail.KindOf(err) != retail.NotFound) {
 		return nil, err
 	}
 	of, err := h.campaignOf(ctx, in.Body.Campaign)
-	if err != nil {
-		return nil, &retail.Error{Kind: retail.Invalid, Field: "campaign", Say: "no such campaign", Err: err}
+	if retail.KindOf(err) == retail.NotFound {
+		return nil, &retail.Error{Kind: retail.Invalid, Field: "campaign", Say: "no such campaign", Cure: "make it with PUT /v1/campaigns/{id} first", Err: err}
+	} else if err != nil {
+		return nil, err
 	}
 	payer, err := h.Book.Advertiser(ctx, of.Terms.Advertiser)
 	if err != nil {
@@ -266,7 +293,7 @@ func (h *handler) putLineItem(ctx context.Context, in *putLineItem) (*one[LineIt
 	if err != nil {
 		return nil, err
 	}
-	return &one[LineItem]{etag(version), h.writeLineItem(l, payer.Terms.Currency)}, nil
+	return storedAs(version, h.writeLineItem(l, payer.Terms.Currency)), nil
 }
 
 func readLineItem(id string, in *LineItem, payer *media.Advertiser) (*media.LineItem, error) {

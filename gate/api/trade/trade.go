@@ -8,6 +8,8 @@ package trade
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"strconv"
 	"strings"
@@ -35,6 +37,7 @@ func Mount(s *api.Server, p Ports) {
 	mountCampaigns(s, h)
 	mountLineItems(s, h)
 	mountAudiences(s, h)
+	mountVersions(s, h)
 }
 
 type handler struct {
@@ -50,7 +53,7 @@ func operation(id, method, path, summary string) huma.Operation {
 	case http.MethodGet:
 		op.Security = api.Needs(access.Trade, access.Reports)
 	case http.MethodPut:
-		op.Description = "If-None-Match: * makes it new; If-Match with its ETag changes that version; with neither it is made where its id is free."
+		op.Description = "If-None-Match: * makes it new (201); If-Match with its ETag changes that version; with neither it is made where its id is free. An advertiser's new ids begin with its own id and a dash."
 	case http.MethodDelete:
 		op.Description = "If-Match names the version that is removed. Its versions stay for the audit."
 		op.DefaultStatus = http.StatusNoContent
@@ -58,9 +61,23 @@ func operation(id, method, path, summary string) huma.Operation {
 	return op
 }
 
-// Which names the thing and, for edits, the version it stands at.
+// Which names the thing.
 type Which struct {
 	ID string `path:"id" maxLength:"64"`
+}
+
+// Read is the head of every GET of one thing.
+type Read struct {
+	Which
+	Known string `header:"If-None-Match" maxLength:"24" doc:"the ETag of the version that is known already; answered 304 where it is the newest"`
+}
+
+// unless answers 304 where the caller knows the version.
+func (r *Read) unless(version uint64) error {
+	if tag := etag(version); r.Known == tag {
+		return &api.NotModified{ETag: tag}
+	}
+	return nil
 }
 
 // Edit is the head of every PUT and DELETE.
@@ -73,15 +90,47 @@ type Edit struct {
 
 // of is the Edit that the headers ask for.
 func (e *Edit) of(ctx context.Context) (campaign.Edit, error) {
-	out := campaign.Edit{By: api.Caller(ctx).Name, Once: e.Once}
-	if e.Match == "" {
+	who := api.Caller(ctx)
+	out := campaign.Edit{By: who.Name, Once: once(&who, e.Once)}
+	switch {
+	case e.NoneMatch != "" && e.NoneMatch != "*":
+		return out, &retail.Error{Kind: retail.Invalid, Field: "header.If-None-Match", Say: "a change cannot be made under this condition", Cure: "send * to make something new, or If-Match to change a version"}
+	case e.NoneMatch != "" && e.Match != "":
+		return out, &retail.Error{Kind: retail.Invalid, Field: "header.If-Match", Say: "it contradicts If-None-Match", Cure: "send one of them"}
+	case e.Match == "":
 		return out, nil
 	}
-	version, err := strconv.ParseUint(strings.Trim(e.Match, `"`), 10, 64)
-	if err != nil || version == 0 || e.NoneMatch != "" {
-		return out, &retail.Error{Kind: retail.Invalid, Field: "header.If-Match", Say: "not an ETag of this API", Cure: `send the ETag that GET gave, such as "3", or If-None-Match: *`}
+	digits, quoted := strings.CutPrefix(e.Match, `"`)
+	digits, closed := strings.CutSuffix(digits, `"`)
+	version, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || version == 0 || quoted != closed {
+		return out, &retail.Error{Kind: retail.Invalid, Field: "header.If-Match", Say: "not an ETag of this API", Cure: `send the ETag that GET gave, such as "3"`}
 	}
 	out.Version = version
+	return out, nil
+}
+
+// once makes an idempotency key the caller's own: names of API keys are not
+// unique, and one caller must not meet another's requests.
+func once(who *access.Principal, key string) string {
+	if key == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(who.Key + "/" + key))
+	return hex.EncodeToString(sum[:])
+}
+
+// make is Edit for a PUT: an advertiser makes new things under ids of its own,
+// which begin with its id and a dash, so that no answer tells whether another
+// advertiser has taken an id.
+func (e *Edit) make(ctx context.Context) (campaign.Edit, error) {
+	out, err := e.of(ctx)
+	if err != nil || out.Version > 0 {
+		return out, err
+	}
+	if who := api.Caller(ctx); !who.Retailer() && !strings.HasPrefix(e.ID, string(who.Advertiser)+"-") {
+		return out, &retail.Error{Kind: retail.Invalid, Field: "path.id", Say: "an advertiser makes new things under ids of its own", Cure: "choose an id that begins with " + string(who.Advertiser) + "-, or send If-Match to change what exists"}
+	}
 	return out, nil
 }
 
@@ -102,28 +151,49 @@ type Page struct {
 	Limit int    `query:"limit" minimum:"1" maximum:"500" default:"100"`
 }
 
+// size is how many things the page holds.
+func (p *Page) size(most int) int { return min(p.Limit, most) }
+
 // one is the answer with one thing and its version.
 type one[T any] struct {
 	ETag string `header:"ETag"`
 	Body T
 }
 
+// stored is the answer of a PUT: 201 for what is new.
+type stored[T any] struct {
+	Status int
+	ETag   string `header:"ETag"`
+	Body   T
+}
+
+func storedAs[T any](version uint64, body T) *stored[T] {
+	out := &stored[T]{http.StatusOK, etag(version), body}
+	if version == 1 {
+		out.Status = http.StatusCreated
+	}
+	return out
+}
+
 // many is the answer with a page of things.
 type many[T any] struct {
 	Body struct {
 		Items []T    `json:"items"`
-		Next  string `json:"next,omitempty" doc:"send it as after for the next page"`
+		Next  string `json:"next,omitempty" doc:"send it as after for the next page; absent on the last"`
 	}
 }
 
-func manyOf[T, H any](held []H, limit int, write func(H) T, id func(H) string) *many[T] {
+// manyOf writes a page of at most size things. held may bring one more, which
+// tells that there is another page.
+func manyOf[T, H any](held []H, size int, write func(H) T, id func(H) string) *many[T] {
 	out := new(many[T])
+	if len(held) > size {
+		held = held[:size]
+		out.Body.Next = id(held[size-1])
+	}
 	out.Body.Items = make([]T, len(held))
 	for i, h := range held {
 		out.Body.Items[i] = write(h)
-	}
-	if n := len(held); n == limit && n > 0 {
-		out.Body.Next = id(held[n-1])
 	}
 	return out
 }
