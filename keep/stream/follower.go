@@ -12,7 +12,8 @@ import (
 )
 
 // Batch is a run of facts from one partition, in order. Next is the cursor
-// after it: save it together with what the facts did. Facts may be empty.
+// after it: save it together with what the facts did. Facts may be empty; keep
+// copies of them, for each shares its memory with its neighbours.
 type Batch struct {
 	Partition int
 	Facts     []event.Fact
@@ -221,6 +222,9 @@ func (r *reader) drain(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read for %s: %w", r.f.Name, err)
 	}
+	if r.f.Gather > 0 {
+		return r.plod(ctx, end)
+	}
 	ahead, stop := context.WithCancel(ctx)
 	batches := make(chan decoded)
 	var reading sync.WaitGroup
@@ -232,6 +236,21 @@ func (r *reader) drain(ctx context.Context) error {
 	defer stop()
 	for d := range batches {
 		if d.err != nil {
+			return d.err
+		}
+		if err := r.fold(ctx, d); err != nil {
+			return err
+		}
+		r.tell()
+	}
+	return ctx.Err()
+}
+
+// plod is drain for who is in no hurry: one batch at a time is in memory.
+func (r *reader) plod(ctx context.Context, end event.Cursor) error {
+	for r.at < end {
+		d := r.read(ctx, r.at)
+		if d.err != nil || d.read == 0 {
 			return d.err
 		}
 		if err := r.fold(ctx, d); err != nil {
@@ -285,6 +304,7 @@ func (r *reader) read(ctx context.Context, at event.Cursor) decoded {
 		return decoded{}
 	}
 	b := Batch{Partition: r.partition, Next: entries[len(entries)-1].At}
+	var unpacker event.Unpacker
 	for i := range entries {
 		if !r.wanted[entries[i].Kind] {
 			continue
@@ -292,7 +312,7 @@ func (r *reader) read(ctx context.Context, at event.Cursor) decoded {
 		if b.Facts == nil {
 			b.Facts = make([]event.Fact, 0, len(entries)-i)
 		}
-		fact, err := event.Unpack(entries[i].Bytes)
+		fact, err := unpacker.Unpack(entries[i].Bytes)
 		if err != nil {
 			return decoded{err: fmt.Errorf("fold %s: %w", r.f.Name, err)}
 		}

@@ -146,7 +146,8 @@ type Warehouse interface {
 // Writer is the part of the port that know/history uses.
 type Writer interface {
 	// Append adds rows and saves a follower's cursor in one durable step. A
-	// cursor not ahead of the saved one changes nothing and is no error.
+	// cursor not ahead of the saved one changes nothing and is no error. The
+	// rows' memory is not kept.
 	Append(ctx context.Context, partition int, next event.Cursor, through time.Time, rows []Rows) error
 	// Cursor is the last cursor appended, empty for none.
 	Cursor(ctx context.Context, partition int) (event.Cursor, error)

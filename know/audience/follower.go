@@ -12,8 +12,8 @@ import (
 // A bulk load writes each shopper's whole section once a batch, so batches are
 // large then and facts may gather.
 const (
-	batchMax = 32_768
-	gather   = 500 * time.Millisecond // profiles are to be live within a second
+	batchMax = 16_384
+	gather   = 750 * time.Millisecond // profiles are to be live within a second
 )
 
 // Follower folds receipts, their corrections and Forgotten into the purchases

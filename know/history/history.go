@@ -24,7 +24,7 @@ const FollowerName = "history"
 
 // Limits of the fold.
 const (
-	batchMax = 32_768 // facts in one Append while catching up
+	batchMax = 16_384 // facts in one Append while catching up
 	smallMax = 2_048  // a batch below this came live; the next may wait a little
 	// PauseMax bounds the pause of a Follower.
 	PauseMax = 200 * time.Millisecond
@@ -35,11 +35,12 @@ const (
 // than thousands; with p partitions, p × pause should stay well below a second.
 func Follower(w warehouse.Writer, pause time.Duration) stream.Follower {
 	pause = min(pause, PauseMax)
+	var sheets book // Together: one fold at a time
 	return stream.Follower{
-		Name: FollowerName, Kinds: Kinds(), Together: true, BatchMax: batchMax, Gather: pause,
+		Name: FollowerName, Kinds: Kinds(), Together: true, BatchMax: batchMax,
 		Cursor: w.Cursor,
 		Fold: func(ctx context.Context, b stream.Batch) error {
-			if err := fold(ctx, w, b); err != nil {
+			if err := fold(ctx, w, &sheets, b); err != nil {
 				return err
 			}
 			if len(b.Facts) > 0 && len(b.Facts) < smallMax && pause > 0 {
@@ -56,7 +57,7 @@ func Follower(w warehouse.Writer, pause time.Duration) stream.Follower {
 // fold appends a batch. Whom it forgets is forgotten first: should the append
 // fail, forgetting again does no harm, while the other way round it could be
 // lost.
-func fold(ctx context.Context, w warehouse.Writer, b stream.Batch) error {
+func fold(ctx context.Context, w warehouse.Writer, sheets *book, b stream.Batch) error {
 	if gone := Forgotten(b.Facts); len(gone) > 0 {
 		if err := w.Forget(ctx, gone); err != nil {
 			return err
@@ -68,7 +69,7 @@ func fold(ctx context.Context, w warehouse.Writer, b stream.Batch) error {
 			through = b.Facts[i].Arrived
 		}
 	}
-	return w.Append(ctx, b.Partition, b.Next, through, Rows(b.Facts))
+	return w.Append(ctx, b.Partition, b.Next, through, sheets.fill(b.Facts))
 }
 
 // KeepDays is how long the stream keeps facts after they were sealed.

@@ -2,6 +2,7 @@ package history
 
 import (
 	"encoding/json"
+	"slices"
 
 	"endcap/keep/registry"
 	"endcap/keep/warehouse"
@@ -22,8 +23,11 @@ func Kinds() []event.Kind {
 // Rows turns facts into rows of history's tables. A shopper whom some fact of
 // the batch forgets has none of its rows. Facts that history does not keep give
 // nothing.
-func Rows(facts []event.Fact) []warehouse.Rows {
-	b := newBook(facts)
+func Rows(facts []event.Fact) []warehouse.Rows { return new(book).fill(facts) }
+
+// fill is Rows in the book's memory, valid until the next fill.
+func (b *book) fill(facts []event.Fact) []warehouse.Rows {
+	b.begin(facts)
 	gone := map[shopper.ID]bool{}
 	for _, who := range Forgotten(facts) {
 		gone[who] = true
@@ -52,18 +56,26 @@ func Forgotten(facts []event.Fact) []shopper.ID {
 	return out
 }
 
-// book holds the sheets of a batch, made when their first row comes.
+// book holds the sheets of a batch, made when their first row comes and used
+// again for the next batch. The zero value is ready.
 type book struct {
 	tables map[string]event.Table
 	sheets map[string]*sheet
-	order  []*sheet
+	order  []*sheet // those of this batch
 	sizes  map[string]int
 }
 
-func newBook(facts []event.Fact) *book {
-	b := &book{tables: map[string]event.Table{}, sheets: map[string]*sheet{}, sizes: map[string]int{}}
-	for _, t := range event.Tables() {
-		b.tables[t.Name] = t
+// begin empties the book for a batch of facts.
+func (b *book) begin(facts []event.Fact) {
+	if b.tables == nil {
+		b.tables, b.sheets = map[string]event.Table{}, map[string]*sheet{}
+		for _, t := range event.Tables() {
+			b.tables[t.Name] = t
+		}
+	}
+	b.order, b.sizes = b.order[:0], map[string]int{}
+	for _, s := range b.sheets {
+		s.clear()
 	}
 	for i := range facts {
 		if r, ok := facts[i].Body.(event.Receipt); ok {
@@ -71,7 +83,6 @@ func newBook(facts []event.Fact) *book {
 			b.sizes[event.TableLines] += len(r.Lines)
 		}
 	}
-	return b
 }
 
 func (b *book) sheet(name string) *sheet {
@@ -79,6 +90,8 @@ func (b *book) sheet(name string) *sheet {
 	if s == nil {
 		s = newSheet(b.tables[name], b.sizes[name])
 		b.sheets[name] = s
+	}
+	if s.rows.Len == 0 && s.at == 0 && !slices.Contains(b.order, s) {
 		b.order = append(b.order, s)
 	}
 	return s

@@ -39,6 +39,17 @@ func newSheet(t event.Table, size int) *sheet {
 	return s
 }
 
+// clear forgets the rows and keeps their room.
+func (s *sheet) clear() {
+	s.rows.Len = 0
+	for i := range s.rows.Columns {
+		c := &s.rows.Columns[i]
+		clear(c.Texts) // which would keep the facts they were read from
+		clear(c.Blobs)
+		c.Ints, c.Texts, c.Bools, c.Blobs, c.Nulls = c.Ints[:0], c.Texts[:0], c.Bools[:0], c.Blobs[:0], nil
+	}
+}
+
 // next is the column of the next value.
 func (s *sheet) next() *warehouse.Column {
 	c := &s.rows.Columns[s.at]

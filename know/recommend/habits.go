@@ -34,108 +34,143 @@ const (
 // ErrSection is returned for bytes that no program of this version wrote.
 var ErrSection = errors.New("not a habits section")
 
-// receipt is what of one receipt makes habits: what was bought, ascending.
+// receipt is what of one receipt makes habits: what was bought, as places among
+// the history's products, in the order of the products' ids.
 type receipt struct {
 	id       uint64
 	version  uint64
 	day      retail.Day
-	products []catalog.ProductID
+	products []uint32
 }
 
-// habit is one product she buys.
+// history is a section taken apart: receipts, the newest first, and the products
+// they name.
+type history struct {
+	products []catalog.ProductID
+	places   map[catalog.ProductID]uint32 // of products; made when the first is looked up
+	receipts []receipt
+}
+
+// place is where a product stands among the history's, which takes it in.
+func (h *history) place(id catalog.ProductID) uint32 {
+	if h.places == nil {
+		h.places = make(map[catalog.ProductID]uint32, 2*len(h.products))
+		for i, p := range h.products {
+			h.places[p] = uint32(i)
+		}
+	}
+	at, ok := h.places[id]
+	if !ok {
+		at = uint32(len(h.products))
+		h.places[id] = at
+		h.products = append(h.products, id)
+	}
+	return at
+}
+
+// habit is one product she buys; at is its place among the history's.
 type habit struct {
-	product catalog.ProductID
-	count   int
-	last    retail.Day
+	at    uint32
+	count int
+	last  retail.Day
 }
 
 func newestFirst(a, b receipt) int { return cmp.Or(cmp.Compare(b.day, a.day), cmp.Compare(a.id, b.id)) }
 
 // receiptOf is a fact as habits see it: a line counts when pieces were bought.
-func receiptOf(f *event.Fact, b *basket.Receipt) receipt {
+func (h *history) receiptOf(f *event.Fact, b *basket.Receipt) receipt {
 	key := event.KeyOf(event.KindReceipt, f.ID)
-	r := receipt{id: binary.LittleEndian.Uint64(key[:]), version: uint64(f.Version), day: f.Day}
+	r := receipt{id: binary.LittleEndian.Uint64(key[:]), version: uint64(f.Version), day: f.Day, products: make([]uint32, 0, len(b.Lines))}
 	for i := range b.Lines {
 		if b.Lines[i].Quantity > 0 {
-			r.products = append(r.products, b.Lines[i].Product)
+			r.products = append(r.products, h.place(b.Lines[i].Product))
 		}
 	}
-	slices.Sort(r.products)
+	slices.SortFunc(r.products, func(a, b uint32) int { return cmp.Compare(h.products[a], h.products[b]) })
 	r.products = slices.Compact(r.products)
 	return r
 }
 
-// add puts r among receipts in the place of its earlier version, and drops what
-// is too old or too much; one receipt at a time, so that batches do not matter.
-func add(receipts []receipt, r receipt) []receipt {
-	if i := slices.IndexFunc(receipts, func(x receipt) bool { return x.id == r.id }); i >= 0 {
-		if receipts[i].version > r.version {
-			return receipts
+// add puts r among the receipts in the place of its earlier version, and drops
+// what is too old or too much; one receipt at a time, so that batches do not
+// matter.
+func (h *history) add(r receipt) {
+	if i := slices.IndexFunc(h.receipts, func(x receipt) bool { return x.id == r.id }); i >= 0 {
+		if h.receipts[i].version > r.version {
+			return
 		}
-		receipts = slices.Delete(receipts, i, i+1)
+		h.receipts = slices.Delete(h.receipts, i, i+1)
 	}
-	at, _ := slices.BinarySearchFunc(receipts, r, newestFirst)
-	receipts = slices.Insert(receipts, at, r)
+	at, _ := slices.BinarySearchFunc(h.receipts, r, newestFirst)
+	h.receipts = slices.Insert(h.receipts, at, r)
 	lines := 0
-	for i := range receipts {
-		lines += len(receipts[i].products)
-		if receipts[i].day <= receipts[0].day-DaysMax || lines > LinesMax && i > 0 {
-			return receipts[:i]
+	for i := range h.receipts {
+		lines += len(h.receipts[i].products)
+		if h.receipts[i].day <= h.receipts[0].day-DaysMax || lines > LinesMax && i > 0 {
+			h.receipts = h.receipts[:i]
+			return
 		}
 	}
-	return receipts
 }
 
-// habitsOf counts receipts by product.
-func habitsOf(receipts []receipt) []habit {
-	at := make(map[catalog.ProductID]int)
-	var out []habit
-	for i := range receipts { // newest first, so the first meeting is the last purchase
-		for _, p := range receipts[i].products {
-			n, ok := at[p]
-			if !ok {
-				n = len(out)
-				at[p] = n
-				out = append(out, habit{product: p, last: receipts[i].day})
+// habits counts receipts by product. Products that are on none, because theirs
+// were dropped, make no habit.
+func (h *history) habits() []habit {
+	out := make([]habit, len(h.products))
+	for i := range out {
+		out[i].at = uint32(i)
+	}
+	for i := range h.receipts { // newest first, so the first meeting is the last purchase
+		for _, p := range h.receipts[i].products {
+			if out[p].count == 0 {
+				out[p].last = h.receipts[i].day
 			}
-			out[n].count++
+			out[p].count++
 		}
 	}
+	out = slices.DeleteFunc(out, func(v habit) bool { return v.count == 0 })
 	slices.SortFunc(out, func(a, b habit) int {
-		return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(b.last, a.last), cmp.Compare(a.product, b.product))
+		switch {
+		case a.count != b.count:
+			return b.count - a.count
+		case a.last != b.last:
+			return int(b.last) - int(a.last)
+		}
+		return cmp.Compare(h.products[a.at], h.products[b.at])
 	})
 	return out
 }
 
 // encode writes a section; no receipts give none.
-func encode(receipts []receipt) []byte {
-	if len(receipts) == 0 {
+func (h *history) encode() []byte {
+	if len(h.receipts) == 0 {
 		return nil
 	}
-	habits := habitsOf(receipts)
-	newest := receipts[0].day
-	place := make(map[catalog.ProductID]uint64, len(habits))
+	habits := h.habits()
+	newest := h.receipts[0].day
+	written := make([]uint64, len(h.products)) // by place: where the section has it
 	b := append(make([]byte, 0, 64+16*len(habits)), sectionLayout)
 	b = binary.AppendVarint(b, int64(newest))
 	b = binary.AppendUvarint(b, uint64(len(habits)))
-	for i, h := range habits {
-		place[h.product] = uint64(i)
-		b = binary.AppendUvarint(b, uint64(len(h.product)))
-		b = append(b, h.product...)
-		b = binary.AppendUvarint(b, uint64(h.count))
-		b = binary.AppendUvarint(b, uint64(newest-h.last))
+	for i, v := range habits {
+		written[v.at] = uint64(i)
+		product := h.products[v.at]
+		b = binary.AppendUvarint(b, uint64(len(product)))
+		b = append(b, product...)
+		b = binary.AppendUvarint(b, uint64(v.count))
+		b = binary.AppendUvarint(b, uint64(newest-v.last))
 	}
-	b = binary.AppendUvarint(b, uint64(len(receipts)))
+	b = binary.AppendUvarint(b, uint64(len(h.receipts)))
 	above := newest
-	for i := range receipts {
-		r := &receipts[i]
+	for i := range h.receipts {
+		r := &h.receipts[i]
 		b = binary.LittleEndian.AppendUint64(b, r.id)
 		b = binary.AppendUvarint(b, r.version)
 		b = binary.AppendUvarint(b, uint64(above-r.day))
 		above = r.day
 		b = binary.AppendUvarint(b, uint64(len(r.products)))
 		for _, p := range r.products {
-			b = binary.AppendUvarint(b, place[p])
+			b = binary.AppendUvarint(b, written[p])
 		}
 	}
 	return b
@@ -207,20 +242,21 @@ func (s *scanner) habit(newest retail.Day) (id []byte, count int, last retail.Da
 	return id, int(s.uvarint()), newest - retail.Day(s.uvarint())
 }
 
-// decode takes the receipts of a section apart; nil is none.
-func decode(section []byte) ([]receipt, error) {
+// decode takes a section apart; nil is an empty history.
+func decode(section []byte) (history, error) {
+	var h history
 	if len(section) == 0 {
-		return nil, nil
+		return h, nil
 	}
 	s := scanner{b: section}
 	newest, n := s.habits()
-	products := make([]catalog.ProductID, 0, n)
+	h.products = make([]catalog.ProductID, 0, n)
 	for range n {
 		id, _, _ := s.habit(newest)
-		products = append(products, catalog.ProductID(id))
+		h.products = append(h.products, catalog.ProductID(id))
 	}
 	count := s.count(hashSize + 3)
-	receipts := make([]receipt, 0, count)
+	h.receipts = make([]receipt, 0, count)
 	above := newest
 	for range count {
 		var r receipt
@@ -230,37 +266,38 @@ func decode(section []byte) ([]receipt, error) {
 		r.version = s.uvarint()
 		r.day = above - retail.Day(s.uvarint())
 		above = r.day
-		for range s.count(1) {
+		lines := s.count(1)
+		r.products = make([]uint32, 0, lines)
+		for range lines {
 			p := s.uvarint()
-			if p >= uint64(len(products)) {
+			if p >= uint64(len(h.products)) {
 				s.bad = true
 				break
 			}
-			r.products = append(r.products, products[p])
+			r.products = append(r.products, uint32(p))
 		}
-		slices.Sort(r.products)
-		receipts = append(receipts, r)
+		h.receipts = append(h.receipts, r)
 	}
 	if s.bad || len(s.b) > 0 {
-		return nil, fmt.Errorf("%w: %d bytes", ErrSection, len(section))
+		return history{}, fmt.Errorf("%w: %d bytes", ErrSection, len(section))
 	}
-	return receipts, nil
+	return h, nil
 }
 
 // Fold gives a shopper's section after facts about her, in order. Forgotten
 // empties it.
 func Fold(section []byte, facts []*event.Fact) ([]byte, error) {
-	receipts, err := decode(section)
+	h, err := decode(section)
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range facts {
 		switch body := f.Body.(type) {
 		case event.Receipt:
-			receipts = add(receipts, receiptOf(f, &body.Receipt))
+			h.add(h.receiptOf(f, &body.Receipt))
 		case event.Forgotten:
-			receipts = nil
+			h.receipts = nil
 		}
 	}
-	return encode(receipts), nil
+	return h.encode(), nil
 }

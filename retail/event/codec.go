@@ -74,7 +74,7 @@ func readReceipt(r *reader) Body {
 		Channel: catalog.Channel(r.byte()), At: r.time(), Currency: readText[retail.Currency](r), Marks: readMark(r),
 	}}
 	if n := r.count(8); n > 0 {
-		b.Lines = make([]basket.Line, n)
+		b.Lines = r.lines.take(n)
 	}
 	for i := range b.Lines {
 		b.Lines[i] = basket.Line{

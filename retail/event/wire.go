@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"endcap/retail"
+	"endcap/retail/basket"
 )
 
 // writer appends the wire form of a fact: varints, length-prefixed strings.
@@ -40,8 +41,26 @@ func micros(t time.Time) int64 {
 // is bad and gives zeros, so callers check once, at the end. Strings share the
 // input's memory.
 type reader struct {
-	s   string
-	bad bool
+	s     string
+	bad   bool
+	lines *slab // of receipts; nil gives each receipt memory of its own
+}
+
+// slab is memory from which runs of lines are cut.
+type slab struct{ free []basket.Line }
+
+const slabLines = 4_096
+
+func (s *slab) take(n int) []basket.Line {
+	if s == nil || n > slabLines/4 {
+		return make([]basket.Line, n)
+	}
+	if n > len(s.free) {
+		s.free = make([]basket.Line, slabLines)
+	}
+	cut := s.free[:n:n]
+	s.free = s.free[n:]
+	return cut
 }
 
 func (r *reader) byte() uint8 {
@@ -55,6 +74,11 @@ func (r *reader) byte() uint8 {
 }
 
 func (r *reader) uint() uint64 {
+	if len(r.s) > 0 && r.s[0] < 0x80 { // most numbers are small
+		v := r.s[0]
+		r.s = r.s[1:]
+		return uint64(v)
+	}
 	var v uint64
 	for i := 0; i < len(r.s) && i < binary.MaxVarintLen64; i++ {
 		c := r.s[i]
