@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -33,8 +34,10 @@ func newClient(o *options) *client {
 // errExists is what the server says when something is set up already.
 var errExists = errors.New("it exists")
 
-// send makes one request with a JSON body and reads a JSON answer.
-func (c *client) send(ctx context.Context, method, path string, in, out any, headers ...string) error {
+// send makes one request, such as "GET /v1/status", with a JSON body and reads a
+// JSON answer.
+func (c *client) send(ctx context.Context, route string, in, out any, headers ...string) error {
+	method, path, _ := strings.Cut(route, " ")
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -79,7 +82,7 @@ func (c *client) send(ctx context.Context, method, path string, in, out any, hea
 // set puts terms; terms that stand already are left alone, so that a demo can
 // be started again.
 func (c *client) set(ctx context.Context, path string, doc any) error {
-	err := c.send(ctx, http.MethodPut, path, doc, nil, "If-None-Match", "*")
+	err := c.send(ctx, "PUT "+path, doc, nil, "If-None-Match", "*")
 	if errors.Is(err, errExists) {
 		return nil
 	}
@@ -88,7 +91,7 @@ func (c *client) set(ctx context.Context, path string, doc any) error {
 
 // advance moves the server's replay clock.
 func (c *client) advance(ctx context.Context, t time.Time) error {
-	return c.send(ctx, http.MethodPut, "/v1/clock", map[string]string{"now": t.UTC().Format(time.RFC3339Nano)}, nil)
+	return c.send(ctx, "PUT /v1/clock", map[string]string{"now": t.UTC().Format(time.RFC3339Nano)}, nil)
 }
 
 // query asks history and returns rows of text.
@@ -96,7 +99,7 @@ func (c *client) query(ctx context.Context, sql string) ([][]string, error) {
 	var out struct {
 		Rows [][]*string `json:"rows"`
 	}
-	err := c.send(ctx, http.MethodPost, "/v1/query", map[string]any{"sql": sql, "purpose": "accounting", "limit": 10_000}, &out)
+	err := c.send(ctx, "POST /v1/query", map[string]any{"sql": sql, "purpose": "accounting", "limit": 10_000}, &out)
 	rows := make([][]string, len(out.Rows))
 	for i, row := range out.Rows {
 		for _, v := range row {

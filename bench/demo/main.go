@@ -18,8 +18,6 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	var o options
 	flag.StringVar(&o.target, "target", "http://127.0.0.1:8080", "the server")
 	flag.StringVar(&o.key, "key", os.Getenv("ENDCAP_KEY"), "an API key with every scope")
@@ -28,7 +26,10 @@ func main() {
 	flag.IntVar(&o.flying, "flying", 24, "visits under way at once")
 	flag.StringVar(&o.record, "record", "", "write the decision requests to this file, for endcap load")
 	flag.Parse()
-	if err := run(ctx, &o); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, &o)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}

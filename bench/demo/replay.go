@@ -23,7 +23,6 @@ const (
 type tally struct {
 	mu                                              sync.Mutex
 	visits, lines, personal, shown, clicked, buyers map[string]int64
-	sales                                           int64
 	took                                            time.Duration
 }
 
@@ -105,7 +104,7 @@ func play(ctx context.Context, c *client, b *basket, first bool, t *tally) error
 		return err
 	}
 	var answer visitAnswer
-	if err := c.send(ctx, "POST", "/v1/decisions", ask, &answer); err != nil {
+	if err := c.send(ctx, "POST /v1/decisions", ask, &answer); err != nil {
 		return err
 	}
 	shown, clicked, err := react(ctx, c, b, &answer)
@@ -118,7 +117,7 @@ func play(ctx context.Context, c *client, b *basket, first bool, t *tally) error
 		Results []struct{ Outcome, Say string }
 		Profile string
 	}
-	if err := c.send(ctx, "POST", "/v1/receipts", map[string]any{"receipts": []any{b.receipt()}}, &taken, "Prefer", "wait=10"); err != nil {
+	if err := c.send(ctx, "POST /v1/receipts", map[string]any{"receipts": []any{b.receipt()}}, &taken, "Prefer", "wait=10"); err != nil {
 		return err
 	}
 	if o := taken.Results[0].Outcome; o != "new" && o != "repeat" {
@@ -178,7 +177,7 @@ func react(ctx context.Context, c *client, b *basket, a *visitAnswer) (shown, cl
 	if len(events) == 0 {
 		return 0, 0, nil
 	}
-	return shown, clicked, c.send(ctx, "POST", "/v1/events", map[string]any{"events": events}, nil)
+	return shown, clicked, c.send(ctx, "POST /v1/events", map[string]any{"events": events}, nil)
 }
 
 // keep writes one decision request to the recording, if there is one.

@@ -24,7 +24,7 @@ func settle(ctx context.Context, c *client) error {
 		var s struct {
 			CaughtUp bool `json:"caught_up"`
 		}
-		if err := c.send(ctx, "GET", "/v1/status", nil, &s); err != nil {
+		if err := c.send(ctx, "GET /v1/status", nil, &s); err != nil {
 			return err
 		}
 		if s.CaughtUp {
@@ -43,14 +43,21 @@ var controls = []struct {
 	name, unit string
 	want       string
 }{
-	{"lines", "lines", "1469307"}, {"baskets", "baskets", "155848"}, {"households", "households", "2469"}, {"products", "products", "68509"}, {"stores", "stores", "457"},
-	{"sales", "USD", "4596039.58"}, {"retail_discount", "USD", "791650.64"}, {"coupon_discount", "USD", "26359.90"}, {"coupon_match", "USD", "4542.65"},
+	{"lines", "lines", "1469307"},
+	{"baskets", "baskets", "155848"},
+	{"households", "households", "2469"},
+	{"products", "products", "68509"},
+	{"stores", "stores", "457"},
+	{"sales", "USD", "4596039.58"},
+	{"retail_discount", "USD", "791650.64"},
+	{"coupon_discount", "USD", "26359.90"},
+	{"coupon_match", "USD", "4542.65"},
 }
 
 // printControls prints the control sums beside what they must be.
 func printControls(ctx context.Context, c *client, w io.Writer) error {
 	got := make(map[string]json.RawMessage)
-	if err := c.send(ctx, "GET", "/v1/controls", nil, &got); err != nil {
+	if err := c.send(ctx, "GET /v1/controls", nil, &got); err != nil {
 		return err
 	}
 	wrong := 0
@@ -85,7 +92,7 @@ func printEffect(ctx context.Context, c *client, w io.Writer) error {
 			Control             int `json:"control_shoppers"`
 		}
 	}
-	if err := c.send(ctx, "GET", "/v1/reports/effect", nil, &e); err != nil {
+	if err := c.send(ctx, "GET /v1/reports/effect", nil, &e); err != nil {
 		return err
 	}
 	low, err := retail.ParseMicros(e.Pooled.Low)

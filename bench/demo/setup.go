@@ -17,8 +17,13 @@ type brand struct {
 
 // brands advertise in the demo. Their campaigns' ids are brand and category.
 var brands = []brand{
-	{"103", "SOFT DRINKS", 300_000}, {"1208", "SOFT DRINKS", 300_000}, {"544", "BAG SNACKS", 300_000},
-	{"317", "CHEESE", 300_000}, {"1251", "SOUP", 300_000}, {"759", "YOGURT", 300_000}, {"1487", "YOGURT", 300_000},
+	{"103", "SOFT DRINKS", 300_000},
+	{"1208", "SOFT DRINKS", 300_000},
+	{"544", "BAG SNACKS", 300_000},
+	{"317", "CHEESE", 300_000},
+	{"1251", "SOUP", 300_000},
+	{"759", "YOGURT", 300_000},
+	{"1487", "YOGURT", 300_000},
 }
 
 func (b *brand) campaign() string {
@@ -106,7 +111,7 @@ func setUpBrand(ctx context.Context, c *client, b *brand, nth int64) error {
 			return err
 		}
 	}
-	return c.send(ctx, "POST", "/v1/advertisers/"+adv+"/payments", map[string]any{"amount": usd(500)}, nil, "Idempotency-Key", "demo-"+adv)
+	return c.send(ctx, "POST /v1/advertisers/"+adv+"/payments", map[string]any{"amount": usd(500)}, nil, "Idempotency-Key", "demo-"+adv)
 }
 
 func keywords(category string) []string {
@@ -142,5 +147,5 @@ func sendConsents(ctx context.Context, c *client, seed string, cards []string, a
 			"at": at.UTC().Format(time.RFC3339), "wording": "drawn by the demo",
 		}
 	}
-	return c.send(ctx, "PUT", "/v1/consents", map[string]any{"consents": rows}, nil)
+	return c.send(ctx, "PUT /v1/consents", map[string]any{"consents": rows}, nil)
 }
