@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -44,7 +45,7 @@ func withOwner(ctx context.Context, m *Main, dir string, do func(*client) error)
 	if alive(ctx, c) {
 		return do(c)
 	}
-	owner, err := openOwner(ctx, m, dir, ownerOptions{Quiet: true})
+	owner, err := openOwner(ctx, m, dir, ownerOptions{Level: slog.LevelWarn})
 	if err != nil {
 		return err
 	}

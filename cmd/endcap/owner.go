@@ -26,7 +26,7 @@ import (
 type ownerOptions struct {
 	Clock  string // "wall" or "replay"; empty is as the directory lives
 	Listen string // TCP address; empty serves the socket alone
-	Quiet  bool   // log warnings and worse only
+	Level  slog.Level
 	Log    *slog.Logger
 }
 
@@ -45,7 +45,7 @@ type owner struct {
 // openOwner opens the house in dir, brings it up to date and serves its socket
 // and, where asked, a TCP address.
 func openOwner(ctx context.Context, m *Main, dir string, o ownerOptions) (*owner, error) {
-	o.Log = newLog(m.Stderr, o.Quiet)
+	o.Log = newLog(m.Stderr, o.Level)
 	s, err := openStores(ctx, dir, o)
 	if err != nil {
 		return nil, err
@@ -82,11 +82,7 @@ func closeOwner(ctx context.Context, h *owner) error {
 	return errors.Join(append(errs, closeStores(h.stores))...)
 }
 
-func newLog(w io.Writer, quiet bool) *slog.Logger {
-	level := slog.LevelInfo
-	if quiet {
-		level = slog.LevelWarn
-	}
+func newLog(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -43,7 +44,7 @@ func (*rebuildCmd) Help() string { return "endcap rebuild --dir /srv/endcap" }
 
 // Run throws everything derived away, folds it again and compares.
 func (c *rebuildCmd) Run(ctx context.Context, m *Main) (err error) {
-	s, err := openStores(ctx, c.Dir, ownerOptions{Log: newLog(m.Stderr, true)})
+	s, err := openStores(ctx, c.Dir, ownerOptions{Log: newLog(m.Stderr, slog.LevelWarn)})
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (*verifyCmd) Help() string { return "endcap verify --dir /srv/endcap" }
 // Run proves the book, the sealed files, and that the profiles are what the
 // facts fold to, without changing anything.
 func (c *verifyCmd) Run(ctx context.Context, m *Main) (err error) {
-	s, err := openStores(ctx, c.Dir, ownerOptions{Log: newLog(m.Stderr, true)})
+	s, err := openStores(ctx, c.Dir, ownerOptions{Log: newLog(m.Stderr, slog.LevelWarn)})
 	if err != nil {
 		return err
 	}

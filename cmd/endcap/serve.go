@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 )
 
 type serveCmd struct {
 	dirFlags
-	Listen string `help:"Address of the API." default:"127.0.0.1:8080"`
-	Clock  string `help:"wall, or replay on a demo." enum:"wall,replay" default:"wall"`
+	Listen string     `help:"Address of the API." default:"127.0.0.1:8080"`
+	Clock  string     `help:"wall, or replay on a demo." enum:"wall,replay" default:"wall"`
+	Log    slog.Level `name:"log-level" help:"Log from this level on: debug, info, warn, error." default:"info"`
 }
 
 // Help shows an example.
@@ -16,7 +18,7 @@ func (*serveCmd) Help() string { return "endcap serve --dir /srv/endcap --listen
 
 // Run serves until it is told to stop, and then stops gracefully.
 func (c *serveCmd) Run(ctx context.Context, m *Main) error {
-	h, err := openOwner(ctx, m, c.Dir, ownerOptions{Clock: c.Clock, Listen: c.Listen})
+	h, err := openOwner(ctx, m, c.Dir, ownerOptions{Clock: c.Clock, Listen: c.Listen, Level: c.Log})
 	if err != nil {
 		return err
 	}
