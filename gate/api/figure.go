@@ -36,7 +36,6 @@ type (
 		Reason     string          `json:"reason,omitempty" doc:"audience_too_small"`
 	}
 	figure struct{}
-	day    struct{}
 )
 
 // Schema documents a figure that is either cleared or delivered.
@@ -46,16 +45,10 @@ func (figure) Schema(r huma.Registry) *huma.Schema {
 	}}
 }
 
-// Schema documents a business day.
-func (day) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Format: "date", Description: "business day"}
-}
-
 // describe has the document tell of types that are not the gate's own.
 func describe(r huma.Registry) {
 	r.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[Problem]())
 	r.RegisterTypeAlias(reflect.TypeFor[cleanroom.Cleared](), reflect.TypeFor[Cleared]())
 	r.RegisterTypeAlias(reflect.TypeFor[cleanroom.Delivery](), reflect.TypeFor[Delivery]())
 	r.RegisterTypeAlias(reflect.TypeFor[insight.Value](), reflect.TypeFor[figure]())
-	r.RegisterTypeAlias(reflect.TypeFor[retail.Day](), reflect.TypeFor[day]())
 }

@@ -49,7 +49,7 @@ type LineItem struct {
 // Left is how a line item stands today.
 type Left struct {
 	Day   string             `json:"day" format:"date"`
-	State string             `json:"state" doc:"running, or why it does not"`
+	State string             `json:"state" enum:"running,paused,not_in_flight"`
 	Left  cleanroom.Delivery `json:"left" doc:"what it can still promise today"`
 	Short bool               `json:"short,omitempty" doc:"its wallet could not pay for the whole day"`
 }
@@ -156,9 +156,21 @@ func writeTerms(l *media.LineItem, currency retail.Currency) LineItem {
 func (h *handler) writeLineItem(l *media.LineItem, currency retail.Currency) LineItem {
 	out := writeTerms(l, currency)
 	if s, ok := h.Book.Standing(l.ID); ok {
-		out.Left = &Left{s.Day.String(), string(s.State), h.delivered(l).Money(s.Left), s.Short}
+		out.Left = &Left{s.Day.String(), stateOf(s.State), h.delivered(l).Money(s.Left), s.Short}
 	}
 	return out
+}
+
+// stateOf is a state's word.
+func stateOf(s campaign.State) string {
+	switch s {
+	case campaign.Running:
+		return "running"
+	case campaign.Paused:
+		return "paused"
+	default:
+		return "not_in_flight"
+	}
 }
 
 // delivered licenses exact figures of a line item, where its audience was large
