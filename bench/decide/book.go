@@ -29,8 +29,9 @@ import (
 const (
 	advertisersCount = 240
 	lineItemsCount   = 10_000
-	categoriesCount  = 80 // the largest; three audiences each
-	targetedShare    = 0.75
+	categoriesCount  = 80   // the largest; three audiences each
+	targetedShare    = 0.75 // line items for an audience
+	everywhereShare  = 0.01 // line items for every page
 	productsMost     = 5
 	usd              = retail.Currency("USD")
 	by               = "bench"
@@ -213,7 +214,7 @@ func setUpLines(ctx context.Context, h *house, corners []*corner, sizes map[cata
 	upTo := make([]float64, len(corners)) // running sum of weights
 	sum := 0.0
 	for i, c := range corners {
-		sum += math.Pow(float64(c.lines), 0.75)
+		sum += math.Pow(float64(c.lines), 0.7)
 		upTo[i] = sum
 	}
 	var all errgroup.Group
@@ -221,7 +222,7 @@ func setUpLines(ctx context.Context, h *house, corners []*corner, sizes map[cata
 	for i := range lineItemsCount {
 		at, _ := slices.BinarySearch(upTo, rng.Float64()*sum)
 		l := lineOf(rng, i, corners[at], sizes[corners[at].category])
-		if at, _ := slices.BinarySearch(upTo, rng.Float64()*sum); corners[at].category != l.Categories[0] {
+		if at, _ := slices.BinarySearch(upTo, rng.Float64()*sum); len(l.Categories) > 0 && corners[at].category != l.Categories[0] {
 			l.Categories = append(l.Categories, corners[at].category) // it advertises beside what goes with it, too
 			l.Keywords = append(l.Keywords, strings.ToLower(string(corners[at].category)))
 		}
@@ -248,7 +249,10 @@ func lineOf(rng *rand.Rand, i int, c *corner, audiences map[sentence.ID]int) med
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	if pick := rng.Float64(); pick < targetedShare && len(ids) > 0 {
+	if rng.Float64() < everywhereShare {
+		l.Categories, l.Keywords = nil, nil
+	}
+	if rng.Float64() < targetedShare && len(ids) > 0 {
 		l.Audience = ids[rng.IntN(len(ids))]
 		l.AudienceSize = audiences[l.Audience]
 	}

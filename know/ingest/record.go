@@ -99,6 +99,7 @@ func (r *Recorder) Stop() {
 
 func (r *Recorder) run(ctx context.Context) {
 	batch := make([]event.Fact, 0, r.cfg.BatchMax)
+	var a arena // of all batches: most are small
 	for first := range r.queue {
 		batch = append(batch[:0], first)
 	gather:
@@ -113,15 +114,15 @@ func (r *Recorder) run(ctx context.Context) {
 				break gather
 			}
 		}
-		r.commit(ctx, batch)
+		r.commit(ctx, &a, batch)
+		clear(batch) // it must not hold what is stored
 	}
 }
 
 // commit appends a batch, again and again until it is stored; once the Recorder
 // is stopping, only for as long as Flush.
-func (r *Recorder) commit(ctx context.Context, batch []event.Fact) {
+func (r *Recorder) commit(ctx context.Context, a *arena, batch []event.Fact) {
 	facts := make([]event.Packed, 0, len(batch))
-	var a arena
 	for i := range batch {
 		p, err := a.pack(&batch[i], event.RecordMax+1_024)
 		if err != nil {
