@@ -15,6 +15,7 @@ DATASET ?= complete-journey
 DATA    ?=
 KEEP    ?= 1
 BENCH   ?= data/bench-decide
+KILLS   ?= 200
 
 export CGO_ENABLED := 1
 
@@ -37,6 +38,10 @@ test: data ## run every test with the race detector, on the whole of the data (T
 .PHONY: bench-ledger
 bench-ledger: ## durable charges a second beside bare inserts through the same writer
 	go run ./bench/ledger
+
+.PHONY: soak
+soak: ## kill the program KILLS times under load and count every cent (KILLS=200, ENDCAP_SEED=… repeats)
+	ENDCAP_KILLS='$(KILLS)' go test -count=1 -timeout 60m -v -run TestNothingIsLostOrDoubledByKills ./cmd/endcap
 
 .PHONY: build
 build: ## build bin/endcap
