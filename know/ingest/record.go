@@ -20,6 +20,7 @@ type Appender interface {
 type RecorderConfig struct {
 	QueueMax int             // records that may wait; more are dropped
 	BatchMax int             // records in one commit
+	Gather   time.Duration   // how long the first record of a commit waits for others
 	Retry    time.Duration   // between attempts while the stream refuses
 	Flush    time.Duration   // how long Stop may take for what waits
 	Dropped  func(n int)     // called for records lost to a full queue; may be nil
@@ -28,9 +29,9 @@ type RecorderConfig struct {
 }
 
 // RecorderDefaults lets 16,384 records wait, at most some 64 MB, and commits up
-// to 1,024 at a time.
+// to 1,024 at a time, fifty times a second.
 func RecorderDefaults() RecorderConfig {
-	return RecorderConfig{QueueMax: 16_384, BatchMax: 1_024, Retry: 200 * time.Millisecond, Flush: 10 * time.Second}
+	return RecorderConfig{QueueMax: 16_384, BatchMax: 1_024, Gather: 20 * time.Millisecond, Retry: 200 * time.Millisecond, Flush: 10 * time.Second}
 }
 
 // Recorder keeps the records of decisions without making a decision wait: they
@@ -102,6 +103,9 @@ func (r *Recorder) run(ctx context.Context) {
 	var a arena // of all batches: most are small
 	for first := range r.queue {
 		batch = append(batch[:0], first)
+		if len(r.queue) < r.cfg.BatchMax/2 && !r.stopping() {
+			time.Sleep(r.cfg.Gather) // nobody waits for a record, and a commit costs as much for one as for many
+		}
 	gather:
 		for len(batch) < r.cfg.BatchMax {
 			select {

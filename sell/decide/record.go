@@ -5,6 +5,8 @@ import (
 	"hash/fnv"
 	"slices"
 
+	"github.com/cespare/xxhash/v2"
+
 	"endcap/retail"
 	"endcap/retail/consent"
 	"endcap/retail/event"
@@ -175,9 +177,7 @@ func digest(section []byte) uint64 {
 	if section == nil {
 		return 0
 	}
-	h := fnv.New64a()
-	_, _ = h.Write(section)
-	return h.Sum64()
+	return xxhash.Sum64(section)
 }
 
 // audiences writes the finalists' audiences that she is in.
