@@ -6,6 +6,7 @@ import (
 
 	"endcap/keep/registry"
 	"endcap/keep/warehouse"
+	"endcap/retail/consent"
 	"endcap/retail/event"
 	"endcap/retail/media"
 	"endcap/retail/shopper"
@@ -224,6 +225,7 @@ func (b *book) decided(f *event.Fact, d *event.Decided, order int) {
 		s.texts(string(win.Advertiser), string(win.Campaign), string(win.LineItem), string(win.Product))
 		s.amount(win.Price)
 		s.texts(string(win.Currency), win.Arm.String())
+		s.bool(f.Consent.Allows(consent.Measurement))
 		s.end(f, order)
 	}
 }

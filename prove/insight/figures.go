@@ -141,6 +141,8 @@ func explain(r cleanroom.Reason, k int) string {
 		return fmt.Sprintf("fewer than %d buyers in one of the groups", measure.BuyersMin)
 	case cleanroom.Reason(measure.NoControl):
 		return "the campaign holds nobody out"
+	case cleanroom.Reason(measure.NoEstimate):
+		return "none of the campaigns has an estimate"
 	case cleanroom.Reason(measure.RatioMismatch):
 		return "the groups' sizes contradict the plan, so they cannot be compared"
 	case cleanroom.Reason(measure.ControlChanged):

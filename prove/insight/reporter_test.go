@@ -32,7 +32,7 @@ import (
 func lived() []event.Fact {
 	var out []event.Fact
 	add := func(person uint64, when time.Time, body event.Body) {
-		out = append(out, event.Fact{ID: fmt.Sprint("f", len(out)), At: when, Arrived: when, Day: retail.DayOf(when, time.UTC), Shopper: shopper.FromUint64(person), Source: "test", Body: body})
+		out = append(out, event.Fact{ID: fmt.Sprint("f", len(out)), At: when, Arrived: when, Day: retail.DayOf(when, time.UTC), Shopper: shopper.FromUint64(person), Consent: consent.All, Source: "test", Body: body})
 	}
 	add(0, (flight.From - 300).UTC(), event.Receipt{Receipt: basket.Receipt{ID: "first", At: (flight.From - 300).UTC(), Currency: "USD", Channel: catalog.InStore}})
 	for person := uint64(1); person <= 400; person++ {

@@ -19,9 +19,10 @@ type Absent string
 const (
 	FewShoppers    Absent = "few_shoppers"          // an arm has fewer than ShoppersMin shoppers
 	FewBuyers      Absent = "few_buyers"            // an arm has fewer than BuyersMin who bought the range
+	NoEstimate     Absent = "no_estimate"           // of a pool: none of its campaigns has one, each for its own reason
 	NoControl      Absent = "no_control"            // the campaign holds nobody out
 	RatioMismatch  Absent = "sample_ratio_mismatch" // the arms' sizes contradict the plan (p < RatioAlarm)
-	ControlChanged Absent = "control_changed"       // recorded arms contradict the present terms
+	ControlChanged Absent = "control_changed"       // too many recorded arms contradict the terms
 )
 
 // Limits below which an interval would pretend.
@@ -42,7 +43,8 @@ type Unit struct {
 // Side is what one arm looks like.
 type Side struct {
 	Shoppers int
-	Buyers   int
+	Buyers   int     // who spent since exposure
+	Earlier  int     // who had spent before it
 	Mean     float64 // spend a shopper since exposure, not adjusted
 }
 
@@ -53,6 +55,7 @@ type Effect struct {
 	Control Side
 	RatioP  float64 // probability of arms so unequal if the split was as planned
 	Absent  Absent  // why there is no estimate; empty where there is one
+	Left    int     // shoppers left out, whose recorded arm contradicts the hash
 
 	Total     retail.Micros // extra sales among all treated shoppers who were exposed
 	Low, High retail.Micros // its 95 % interval
@@ -72,6 +75,7 @@ func (e *Effect) Includes(a retail.Micros) bool { return e.Known() && e.Low <= a
 // moments are the sums that the estimator needs of one arm.
 type moments struct {
 	n, buyers     float64
+	earlier       int
 	x, y          float64 // means
 	xx, yy, xy    float64 // centred sums of squares and products
 	before, since []float64
@@ -86,6 +90,9 @@ func (m *moments) take() {
 		if y > 0 {
 			m.buyers++
 		}
+		if m.before[i] != 0 {
+			m.earlier++
+		}
 	}
 	if m.n == 0 {
 		return
@@ -97,7 +104,9 @@ func (m *moments) take() {
 	}
 }
 
-func (m *moments) side() Side { return Side{Shoppers: int(m.n), Buyers: int(m.buyers), Mean: m.y} }
+func (m *moments) side() Side {
+	return Side{Shoppers: int(m.n), Buyers: int(m.buyers), Earlier: m.earlier, Mean: m.y}
+}
 
 // Estimate compares treated with control shoppers who were, or would have been,
 // exposed. controlPPM is the planned share of the control group.
@@ -212,7 +221,7 @@ func Pool(effects []Effect) (pooled Effect, left int) {
 		lost += e.Variance * e.Variance / e.DF
 	}
 	if left == len(effects) {
-		pooled.Absent = FewShoppers
+		pooled.Absent = NoEstimate
 		return pooled, left
 	}
 	pooled.DF = float64(pooled.Treated.Shoppers + pooled.Control.Shoppers - 2)

@@ -230,8 +230,8 @@ func TestPooledEffectsHoldTheTruth(t *testing.T) {
 	if known < rounds*98/100 || math.Abs(share-.95) > 4.9*math.Sqrt(.95*.05/rounds)+.005 {
 		t.Errorf("coverage %.4f", share)
 	}
-	if none, left := measure.Pool([]measure.Effect{{Absent: measure.NoControl}}); none.Known() || left != 1 {
-		t.Error("a pool of nothing claims to know")
+	if none, left := measure.Pool([]measure.Effect{{Absent: measure.NoControl}}); none.Known() || left != 1 || none.Absent != measure.NoEstimate {
+		t.Errorf("a pool of a campaign without a control group says %q", none.Absent)
 	}
 }
 

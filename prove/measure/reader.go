@@ -221,7 +221,9 @@ where l.shopper in (select u.shopper from touches u where u.kind = $2 and u.camp
 }
 
 // exposed fetches every shopper with a win or a ghost win, with her spend on
-// the range in the days before the first of them and since it.
+// the range in the days before the first of them and since it. Wins decided
+// while she did not allow measurement are no part of the experiment: nobody
+// drew an arm for her then, she was shown whatever won.
 func (r *Reader) exposed(ctx context.Context, e *Evidence, c *media.Campaign) error {
 	args := []any{string(c.ID), e.Ask.Through, int64(e.Ask.PreDays), LastDay(c, e.Ask.Through), string(e.Ask.Currency)}
 	within, args := reach(&e.Terms, c, args)
@@ -229,7 +231,7 @@ func (r *Reader) exposed(ctx context.Context, e *Evidence, c *media.Campaign) er
 with exposed as (
   select w.shopper, min(w."at") as first_at, min(w.day) as first_day, min(w.arm) as arm_low, max(w.arm) as arm_high
   from wins w
-  where w.campaign = $1 and w.day <= $2 and w.shopper is not null
+  where w.campaign = $1 and w.day <= $2 and w.shopper is not null and w.measurable
   group by w.shopper
 ), spent as (
   select x.shopper,

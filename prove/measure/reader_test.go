@@ -255,6 +255,79 @@ func TestAnImpressionClaimsUnderItsOwnModel(t *testing.T) {
 	}
 }
 
+// TestDoesOneLateConsentTakeTheProofAway lets some shoppers win the advert
+// before they allow measurement, when nobody draws an arm for them: those wins
+// are no part of the experiment, and the next ones are.
+func TestDoesOneLateConsentTakeTheProofAway(t *testing.T) {
+	t.Parallel()
+	p, booked := house(t)
+	for person := uint64(1); person <= 300; person++ {
+		p.add(person, at(1, 0), event.Consent{Allowed: consent.All})
+		if person <= 100 {
+			p.visit(0, at(2, 9), "oats", false, "") // as nobody: always treated
+			for i := len(p.facts) - 2; i < len(p.facts); i++ {
+				p.facts[i].Shopper, p.facts[i].Consent = who(person), consent.All.Without(consent.Measurement)
+			}
+		}
+		if person > 50 {
+			p.visit(person, at(3, 9), "oats", false, "")
+		}
+		p.receipt(person, at(6, 9), catalog.InStore, sold("o1", 1, 300+int(person%7)))
+	}
+	e, err := p.open(t).Evidence(t.Context(), ask("oats"), booked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := measure.Incremental(e)
+	if !got.Known() || got.Left != 0 || len(e.Exposed) != 250 {
+		t.Errorf("%d in the experiment, %d left out, absent %q; want 250, 0, an estimate", len(e.Exposed), got.Left, got.Absent)
+	}
+	for _, x := range e.Exposed {
+		if x.First != day0+2 {
+			t.Fatalf("she entered the experiment on %v", x.First)
+		}
+	}
+}
+
+// TestHowManyContradictingArmsSpoilAnExperiment moves the recorded arms of some
+// of 1,000 shoppers.
+func TestHowManyContradictingArmsSpoilAnExperiment(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		shoppers, wrong int
+		want            measure.Absent
+	}{
+		"none":                         {1_000, 0, ""},
+		"one of a thousand":            {1_000, 1, ""},
+		"exactly one in a hundred":     {1_000, 10, ""},
+		"more than one in a hundred":   {1_000, 11, measure.ControlChanged},
+		"five of a small experiment":   {300, 5, ""},
+		"six of a small one":           {300, 6, measure.ControlChanged},
+		"all: another share was meant": {1_000, 1_000, measure.ControlChanged},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := measure.Evidence{Ask: ask("oats"), Terms: terms()}
+			c := e.Campaign()
+			for n := range uint64(tc.shoppers) {
+				x := measure.Exposed{Shopper: who(n + 1), Recorded: trial.Assign(trial.SeedOf("oats"), n+1, c.ControlPPM), Since: retail.Micros(n%7) * retail.Unit}
+				if n < uint64(tc.wrong) {
+					x.Recorded = 1 - x.Recorded
+				}
+				e.Exposed = append(e.Exposed, x)
+			}
+			got := measure.Incremental(&e)
+			if got.Absent != tc.want || got.Left != tc.wrong {
+				t.Errorf("absent %q with %d left out, want %q with %d", got.Absent, got.Left, tc.want, tc.wrong)
+			}
+			if in := got.Treated.Shoppers + got.Control.Shoppers; in != tc.shoppers-tc.wrong {
+				t.Errorf("%d are compared, want %d", in, tc.shoppers-tc.wrong)
+			}
+		})
+	}
+}
+
 // TestGhostAdsFindTheTruthThroughTheWarehouse lives four weeks in which the
 // campaign causes exactly 0, and one in which it causes 1.00 a treated shopper.
 func TestGhostAdsFindTheTruthThroughTheWarehouse(t *testing.T) {

@@ -182,6 +182,7 @@ func mediaTables() []Table {
 			Column{Name: "decision", Type: Text}, Column{Name: "placement", Type: Text}, Column{Name: "slot", Type: Int},
 			Column{Name: "advertiser", Type: Text}, Column{Name: "campaign", Type: Text}, Column{Name: "line_item", Type: Text},
 			Column{Name: "product", Type: Text}, Column{Name: "price", Type: Amount}, Column{Name: "currency", Type: Text}, Column{Name: "arm", Type: Text, Say: "treated or control"},
+			Column{Name: "measurable", Type: Bool, Say: "she allowed measurement then, so the arm is hers; evidence, never permission"},
 		)},
 		{Name: TableTouches, Of: KindShown, Say: "impressions, clicks, baskets and named purchases of sponsored products", Columns: columns(
 			Column{Name: "event", Type: Text, Say: "the caller's id of the event"}, Column{Name: "kind", Type: Text, Say: "shown, clicked, basketed or purchased"},
