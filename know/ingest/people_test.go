@@ -10,6 +10,7 @@ import (
 
 	"endcap/keep/vault"
 	"endcap/know/ingest"
+	"endcap/retail"
 	"endcap/retail/basket"
 	"endcap/retail/consent"
 	"endcap/retail/event"
@@ -158,6 +159,32 @@ func TestTouches(t *testing.T) {
 		body := f.Body.(event.Purchased)
 		if body.Receipt != "order-9" || body.Price != tok.Price || body.Decision != (media.DecisionID{1, 2, 3}) {
 			t.Errorf("purchase says %+v", body)
+		}
+	}
+}
+
+// A click claims what she bought after it, so it must not say that it happened
+// before its advert was answered.
+func TestAClickThatSaysItCameBeforeItsAdvertCountsFromTheAdvert(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.receipts(t, ingest.Receipt{Receipt: receipt(t, "1", line("oats", 1)).Receipt, Keys: []shopper.Key{card(t, "ana")}})
+	tok := token(h.who(t, card(t, "ana")), h.clock().Add(-time.Hour))
+	said := map[string]time.Time{"before": tok.Issued.Add(-22 * time.Hour), "with it": tok.Issued, "after": tok.Issued.Add(time.Minute)}
+	for id, at := range said {
+		touch := ingest.Touch{ID: id, Kind: event.KindClicked, Token: tok, At: at}
+		res, err := h.Touches(t.Context(), []ingest.Touch{touch}, file)
+		if err != nil || res.Answers[0].Outcome != ingest.New {
+			t.Fatalf("%s: %v %v", id, res.Answers, err)
+		}
+	}
+	for _, f := range h.facts(t, event.KindClicked) {
+		want := said[f.ID]
+		if want.Before(tok.Issued) {
+			want = tok.Issued
+		}
+		if !f.At.Equal(want) || f.Day != retail.DayOf(want, time.UTC) {
+			t.Errorf("%s happened at %s on %s, want %s", f.ID, f.At, f.Day, want)
 		}
 	}
 }

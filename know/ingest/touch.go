@@ -18,7 +18,7 @@ import (
 type Touch struct {
 	ID      string     // the caller's id of the event, unique within its Kind
 	Kind    event.Kind // KindShown, KindClicked, KindBasketed or KindPurchased
-	At      time.Time  // zero means now
+	At      time.Time  // zero means now; a time before Token was issued is taken as that
 	Token   media.Token
 	Bot     bool             // for KindClicked: the request itself told that no person made it
 	Receipt basket.ReceiptID // for KindPurchased: the online order; sales come from the receipt alone
@@ -97,6 +97,9 @@ func (d *Desk) packTouches(ctx context.Context, ts []Touch, who []shopper.ID, an
 		}
 		if !ts[i].At.IsZero() {
 			f.At = micro(ts[i].At)
+		}
+		if issued := micro(ts[i].Token.Issued); f.At.Before(issued) {
+			f.At = issued // nobody sees or clicks what was not yet answered
 		}
 		if gone[i] {
 			f.Shopper = shopper.ID{}
