@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"endcap/keep/vault"
 	"endcap/retail/consent"
@@ -92,6 +93,27 @@ func (i *Identity) Say(ctx context.Context, said []vault.Said) error {
 		i.says.drop(said[n].Shopper)
 	}
 	return nil
+}
+
+// Newest returns, by shopper, the time of the newest thing she said. Who said
+// nothing is missing.
+func (i *Identity) Newest(ctx context.Context, who []shopper.ID) (map[shopper.ID]time.Time, error) {
+	out := make(map[shopper.ID]time.Time, len(who))
+	asked := make(map[shopper.ID]bool, len(who))
+	for _, id := range who {
+		if asked[id] {
+			continue
+		}
+		asked[id] = true
+		said, err := i.vault.Sayings(ctx, id)
+		if err != nil {
+			return nil, fmt.Errorf("ask what a shopper said: %w", err)
+		}
+		if len(said) > 0 {
+			out[id] = said[len(said)-1].At
+		}
+	}
+	return out, nil
 }
 
 // Forget removes a shopper's keys and consents from the vault and from the

@@ -68,8 +68,9 @@ func fault(reason Reason, field, say, cure string) *Fault { return &Fault{reason
 type Answer struct {
 	Outcome Outcome
 	Fault   *Fault // for Quarantined
-	// Older is set on a Repeat that was one only because a row with a later
-	// time stands already.
+	// Older is set where a row with a later time stands already: on a Repeat
+	// that was one only for that, and on a consent that was kept but does not
+	// count.
 	Older bool
 
 	stored []byte // for a conflict: the stored fact, as JSON

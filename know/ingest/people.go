@@ -88,7 +88,9 @@ func checkSet(keys []shopper.Key) *Fault {
 	return nil
 }
 
-// Consent is what one shopper agreed to. It replaces all she said before At.
+// Consent is what one shopper agreed to. It replaces all she said before At. An
+// At ahead of the clock counts as now: a shop whose clock runs ahead must not
+// outlive a withdrawal that comes after.
 type Consent struct {
 	ID      string // the source's id of this saying; may be empty
 	Keys    []shopper.Key
@@ -103,7 +105,8 @@ type Consent struct {
 // Consents takes consents in: first into the vault, the truth, from where a
 // withdrawal counts at once, then as facts. A shopper never seen before is
 // named by it. A saying without an id is known again by its shopper, time,
-// purposes and wording.
+// purposes and wording. One that is kept but does not count, because she said
+// something with a later time before, is answered Older.
 func (d *Desk) Consents(ctx context.Context, rows []Consent, from From) (Result, error) {
 	if err := checkBatch(len(rows)); err != nil {
 		return Result{}, err
@@ -123,17 +126,16 @@ func (d *Desk) Consents(ctx context.Context, rows []Consent, from From) (Result,
 	if err != nil {
 		return Result{}, err
 	}
-	var said []vault.Said
-	kept := places[:0]
+	var said []saying
 	for n, i := range places {
 		if !who[n].Known() {
 			answers[i] = Answer{Outcome: Quarantined, Fault: twoShoppers()}
 			continue
 		}
-		kept = append(kept, i)
 		said = append(said, sayingOf(&rows[i], who[n], from, now))
+		said[len(said)-1].place = i
 	}
-	if err := d.sayAll(ctx, said, kept, answers, stamp{from.Door, now}); err != nil {
+	if err := d.sayAll(ctx, said, answers, stamp{from.Door, now}); err != nil {
 		return Result{}, err
 	}
 	refused := newRefusals(event.KindConsent, from, now)
@@ -171,19 +173,36 @@ func (c *Config) checkConsent(r *Consent, now time.Time) *Fault {
 	return c.checkTime("at", r.At, now)
 }
 
+// saying is a consent on its way to the vault and the stream.
+type saying struct {
+	vault.Said
+	place int       // of its row in the batch
+	told  time.Time // the time the source gave, ahead of the clock or zero as it may be
+}
+
 // sayingOf is r as the vault keeps it. Its EventID is a hash that also covers
 // the shopper's random id: the source's own id might name her, and facts, which
 // carry the hash, must not.
-func sayingOf(r *Consent, who shopper.ID, from From, now time.Time) vault.Said {
-	at := now
+func sayingOf(r *Consent, who shopper.ID, from From, now time.Time) saying {
+	at, told := now, time.Unix(0, 0)
 	if !r.At.IsZero() {
-		at = micro(r.At)
+		told = micro(r.At)
+		if told.Before(now) {
+			at = told
+		}
 	}
 	id := r.ID
-	if id == "" {
-		id = fmt.Sprintf("%d %d %s", at.UnixMicro(), r.Allowed, r.Wording)
+	switch {
+	case id != "":
+	case r.At.IsZero():
+		id = fmt.Sprintf("%d %d %s", now.UnixMicro(), r.Allowed, r.Wording)
+	default:
+		id = fmt.Sprintf("%d %d %s", told.UnixMicro(), r.Allowed, r.Wording)
 	}
-	return vault.Said{Shopper: who, Allowed: r.Allowed, Wording: r.Wording, Source: from.Name, At: at, EventID: veiled(who, id)}
+	return saying{
+		Said: vault.Said{Shopper: who, Allowed: r.Allowed, Wording: r.Wording, Source: from.Name, At: at, EventID: veiled(who, id)},
+		told: told,
+	}
 }
 
 // veiled hashes text together with a shopper's id.
@@ -196,39 +215,90 @@ func veiled(who shopper.ID, text string) string {
 // sayAll writes sayings into the vault and appends their facts. Where an id is
 // known with other content both keep the first: the vault changes nothing, the
 // stream answers Conflict.
-func (d *Desk) sayAll(ctx context.Context, said []vault.Said, places []int, answers []Answer, stamp stamp) error {
+func (d *Desk) sayAll(ctx context.Context, said []saying, answers []Answer, stamp stamp) error {
 	if len(said) == 0 {
 		return nil
 	}
-	if err := d.People.Say(ctx, said); err != nil {
+	older, err := d.older(ctx, said)
+	if err != nil {
 		return err
 	}
-	var a arena
-	facts := make([]event.Packed, len(said))
+	words := make([]vault.Said, len(said))
 	for n := range said {
-		s := &said[n]
-		p, err := a.pack(&event.Fact{
-			ID: s.EventID, At: s.At, Arrived: stamp.now, Day: retail.DayOf(s.At, d.cfg.Zone), Shopper: s.Shopper, Consent: s.Allowed,
-			Source: stamp.door, Body: event.Consent{Allowed: s.Allowed, Wording: s.Wording},
-		}, 512+len(s.Wording))
-		if err != nil {
-			return fmt.Errorf("pack a consent: %w", err)
-		}
-		facts[n] = p
+		words[n] = said[n].Said
+	}
+	if err := d.People.Say(ctx, words); err != nil {
+		return err
+	}
+	facts, err := d.packSayings(said, stamp)
+	if err != nil {
+		return err
 	}
 	done, err := d.appendAll(ctx, facts)
 	if err != nil {
 		return err
 	}
-	for n, i := range places {
-		answers[i] = judge(done[n].Outcome, 0, "the saying")
+	for n := range said {
+		a := &answers[said[n].place]
+		*a = judge(done[n].Outcome, 0, "the saying")
+		a.Older = older[n] && done[n].Outcome == stream.New
 		if done[n].Outcome == stream.Conflict {
-			if answers[i].stored, err = d.stored(ctx, done[n]); err != nil {
+			if a.stored, err = d.stored(ctx, done[n]); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// older says of each saying whether its shopper said something with a later
+// time before it.
+func (d *Desk) older(ctx context.Context, said []saying) ([]bool, error) {
+	who := make([]shopper.ID, len(said))
+	for n := range said {
+		who[n] = said[n].Shopper
+	}
+	newest, err := d.People.Newest(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]bool, len(said))
+	for n := range said {
+		s := &said[n]
+		out[n] = newest[s.Shopper].After(s.At)
+		if !out[n] {
+			newest[s.Shopper] = s.At
+		}
+	}
+	return out, nil
+}
+
+// packSayings gives the facts of sayings. What makes a saying a repeat is the
+// time its source gave, not the clock's that may stand in for it.
+func (d *Desk) packSayings(said []saying, stamp stamp) ([]event.Packed, error) {
+	var a arena
+	facts := make([]event.Packed, len(said))
+	for n := range said {
+		s := &said[n]
+		f := event.Fact{
+			ID: s.EventID, At: s.At, Arrived: stamp.now, Day: retail.DayOf(s.At, d.cfg.Zone), Shopper: s.Shopper, Consent: s.Allowed,
+			Source: stamp.door, Body: event.Consent{Allowed: s.Allowed, Wording: s.Wording},
+		}
+		p, err := a.pack(&f, 512+len(s.Wording))
+		if err != nil {
+			return nil, fmt.Errorf("pack a consent: %w", err)
+		}
+		if !s.told.Equal(s.At) {
+			f.At, f.Day = s.told, retail.DayOf(s.told, d.cfg.Zone)
+			plain, err := a.pack(&f, 512+len(s.Wording))
+			if err != nil {
+				return nil, fmt.Errorf("sum a consent: %w", err)
+			}
+			p.Sum = plain.Sum
+		}
+		facts[n] = p
+	}
+	return facts, nil
 }
 
 // Forget forgets a shopper: at once in the vault and in the copies of

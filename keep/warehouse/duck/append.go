@@ -187,8 +187,9 @@ func replaceReceipts(t *table, which string) string {
 }
 
 // supersede deletes all but the newest row of each key that some row under a
-// condition has. Newest is by version, then time; a row derived from something
-// else loses to one that was sent.
+// condition has. Newest is by version, then time, of equal instants what arrived and
+// was folded later; a row derived from something else loses to one that was
+// sent.
 func (t *table) supersede(condition string) string {
 	keys := make([]string, len(t.Latest))
 	for i, k := range t.Latest {
@@ -196,7 +197,7 @@ func (t *table) supersede(condition string) string {
 	}
 	key := strings.Join(keys, ", ")
 	newest := "(" + event.HiddenSource + " = " + quoteText(event.SourceDerived) + "), " + event.HiddenVersion + " desc, " +
-		`"at" desc, ` + event.HiddenFact + " desc, " + seqColumn + " desc, " + event.HiddenOrder + " desc"
+		`"at" desc, ` + event.HiddenArrived + " desc, " + seqColumn + " desc, " + event.HiddenOrder + " desc"
 	return "delete from " + t.base() + " where rowid in (select row from (select rowid as row, row_number() over (partition by " + key +
 		" order by " + newest + ") as place from " + t.base() + " where " + keys[0] + " is not null and (" + key + ") in (select " + key + " from " + t.base() +
 		" " + condition + ")) as ranked where place > 1)"

@@ -205,6 +205,11 @@ func purposes(t *testing.T, h *shop) {
 	h.want("measurement", totals, "2 5.00")
 	h.want("personal_ads", "select count(*) from lines", "0")
 	h.want("measurement", "select count(*) from products", "0")
+	h.add(0, said("zz given", bea, monday+2, consent.All))
+	h.add(0, said("aa withdrawn", bea, monday+2, consent.None)) // of one instant the later counts
+	h.want("measurement", totals, "2 5.00")
+	h.add(0, said("zz again", bea, monday+3, consent.None), said("aa again", bea, monday+3, consent.All))
+	h.want("measurement", totals, "4 12.00")
 	if _, err := h.store.Query(t.Context(), warehouse.Query{Purpose: "curiosity", SQL: totals}); err == nil {
 		t.Fatal("a purpose nobody declared was answered")
 	}
