@@ -176,7 +176,8 @@ func (c Cleared) MarshalJSON() ([]byte, error) {
 	return b, nil
 }
 
-// Money clears an amount to which that many shoppers contributed.
+// Money clears an amount to which that many shoppers contributed. Who was in the
+// group and spent nothing is no contributor: behind her the others cannot hide.
 func (p Policy) Money(m retail.Money, shoppers int) Cleared {
 	if !p.enough(shoppers) {
 		return Withhold(Few)
@@ -202,7 +203,8 @@ type Estimate struct {
 	Currency  retail.Currency
 }
 
-// Estimate clears an estimate that compares two groups; the smaller counts.
+// Estimate clears an estimate that compares two groups, to which that many
+// shoppers of each contributed by what they bought; the smaller counts.
 func (p Policy) Estimate(e Estimate, treated, control int) Cleared {
 	if !p.enough(min(treated, control)) {
 		return Withhold(Few)

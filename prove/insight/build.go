@@ -12,7 +12,8 @@ import (
 	"endcap/retail/media"
 )
 
-// cellsOf groups sales into cells of one part and day.
+// cellsOf groups sales into cells of one part and day. A line that was given
+// away is left out: who paid nothing is no crowd for another to hide in.
 func cellsOf(sales []measure.Sale, part func(*measure.Sale) string) []cleanroom.Cell {
 	type key struct {
 		part string
@@ -23,6 +24,9 @@ func cellsOf(sales []measure.Sale, part func(*measure.Sale) string) []cleanroom.
 	var cells []cleanroom.Cell
 	for i := range sales {
 		s := &sales[i]
+		if s.Sales == 0 {
+			continue
+		}
 		k := key{part(s), s.Day}
 		n, ok := at[k]
 		if !ok {
@@ -230,9 +234,17 @@ func rank(name string, always []string) int {
 	return len(always)
 }
 
-// arms tells of the two sides of the experiment.
+// armsRound is what numbers of shoppers in the experiment are rounded to: they
+// change by one whenever somebody withdraws her consent, and a reader who asks
+// every day must not see one shopper go.
+const armsRound = 10
+
+// arms tells of the two sides of the experiment. Spend is told of the buyers'
+// number, not of the shoppers': an average over many of whom one bought is her
+// receipt, divided.
 func (b *builder) arms(e *measure.Effect) []Arm {
 	p := b.q.Policy
+	p.RoundCount = max(p.RoundCount, armsRound)
 	side := func(name string, s measure.Side) Arm {
 		if !b.told {
 			few := cleanroom.Withhold(cleanroom.Few)
@@ -240,7 +252,7 @@ func (b *builder) arms(e *measure.Effect) []Arm {
 		}
 		return Arm{
 			Name: name, Shoppers: p.Shoppers(s.Shoppers), Buyers: p.Shoppers(s.Buyers),
-			PerHead: p.Money(b.usd(retail.Micros(s.Mean*float64(retail.Unit)).RoundHalfEven(retail.Cent)), s.Shoppers),
+			PerHead: p.Money(b.usd(retail.Micros(s.Mean*float64(retail.Unit)).RoundHalfEven(retail.Cent)), s.Buyers),
 		}
 	}
 	return []Arm{side("treated", e.Treated), side("control", e.Control)}

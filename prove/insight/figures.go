@@ -47,6 +47,15 @@ func (b *builder) basketFigure() Figure {
 	return Figure{ID: "baskets", Name: "Put into basket", Value: s.Total().Receipts, How: how}
 }
 
+// behind is how many shoppers stand behind one side of an estimate: those who
+// bought, or those whose earlier purchases adjust it, where these are fewer.
+func behind(s *measure.Side) int {
+	if s.Earlier == 0 {
+		return s.Buyers
+	}
+	return min(s.Buyers, s.Earlier)
+}
+
 // effectFigures tells what the campaign caused.
 func (b *builder) effectFigures(e *measure.Effect, spend cleanroom.Delivery) []Figure {
 	value := cleanroom.Withhold(cleanroom.Reason(e.Absent))
@@ -54,10 +63,10 @@ func (b *builder) effectFigures(e *measure.Effect, spend cleanroom.Delivery) []F
 	case !b.told:
 		value = cleanroom.Withhold(cleanroom.Few)
 	case e.Known():
-		value = b.q.Policy.Estimate(cleanroom.Estimate{Amount: e.Total, Low: e.Low, High: e.High, Currency: b.q.Ask.Currency}, e.Treated.Shoppers, e.Control.Shoppers)
+		value = b.q.Policy.Estimate(cleanroom.Estimate{Amount: e.Total, Low: e.Low, High: e.High, Currency: b.q.Ask.Currency}, behind(&e.Treated), behind(&e.Control))
 	}
 	how := b.how()
-	how.Model = fmt.Sprintf("experiment: %s of shoppers held out by a hash of the campaign; shoppers who won the advert compared with shoppers who would have (ghost wins), difference of means times the treated, adjusted for what each spent on the range in the %d days before (CUPED)",
+	how.Model = fmt.Sprintf("experiment: %s of shoppers held out by a hash of the campaign; shoppers who won the advert compared with shoppers who would have (ghost wins), difference of means times the treated, adjusted for what each spent on the range in the %d days before (CUPED), the groups' sizes told to the nearest ten",
 		percent(b.c.ControlPPM), b.q.Ask.PreDays)
 	until := "a day that is not told yet"
 	if b.told {

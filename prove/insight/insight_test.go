@@ -319,6 +319,76 @@ func TestWhatIsToldAddsUp(t *testing.T) {
 	}
 }
 
+// TestWhatDidTheOneBuyerOfAGroupSpend asks what few buyers among many shoppers
+// spent: by their group's average, and by the estimate that compares it.
+func TestWhatDidTheOneBuyerOfAGroupSpend(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		buyers, earlier int // of the control group; -1 leaves what they did
+		perHead, effect bool
+	}{
+		"one buyer":                           {1, -1, false, false},
+		"nine buyers":                         {9, -1, false, false},
+		"ten buyers":                          {10, -1, true, true},
+		"many now, one who had bought before": {-1, 1, true, false},
+		"many now, none before":               {-1, 0, true, true},
+		"many now and before":                 {-1, -1, true, true},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q, e := yogurt()
+			keep := func(amount *retail.Micros, left *int) {
+				switch {
+				case *left > 0 && *amount > 0:
+					*left--
+				case *left >= 0:
+					*amount = 0
+				}
+			}
+			for i := range e.Exposed {
+				if x := &e.Exposed[i]; x.Recorded == trial.Control {
+					keep(&x.Since, &tc.buyers)
+					keep(&x.Before, &tc.earlier)
+				}
+			}
+			r := insight.Build(q, e, measure.Attribute(e))
+			if _, told := r.Arms[1].PerHead.Money(); told != tc.perHead {
+				t.Errorf("spend of the control group is told: %v", r.Arms[1].PerHead)
+			}
+			for _, id := range []string{"incremental_sales", "iroas"} {
+				if _, withheld := r.Figure(id).Value.(cleanroom.Cleared).Withheld(); withheld == tc.effect {
+					t.Errorf("%s is told as %v", id, r.Figure(id).Value)
+				}
+			}
+			for _, a := range r.Arms {
+				if n, _ := a.Shoppers.Count(); n%10 != 0 {
+					t.Errorf("%d shoppers of the %s group: one who goes is seen to go", n, a.Name)
+				}
+			}
+		})
+	}
+}
+
+// TestDoesAFreeSampleMakeACrowd has many touched shoppers take the product for
+// nothing, and one pay for it.
+func TestDoesAFreeSampleMakeACrowd(t *testing.T) {
+	t.Parallel()
+	q, e := yogurt()
+	for i := range e.Lines {
+		e.Lines[i].Sales = 0
+	}
+	e.Lines[0].Sales, e.Lines[0].Shopper = 42*retail.Unit, e.Touches[0].Shopper
+	e.Lines[0].At, e.Lines[0].Day = e.Touches[0].At, e.Touches[0].Day
+	sales := measure.Attribute(e)
+	if len(sales) < 50 || measure.Total(sales) != 42*retail.Unit {
+		t.Fatalf("%d lines of %v are attributed", len(sales), measure.Total(sales))
+	}
+	if told := insight.Build(q, e, sales).Figure("attributed_sales").Value.String(); told != "withheld" {
+		t.Errorf("one buyer's %s is told", told)
+	}
+}
+
 // TestTheVerdictClaimsNoMoreThanItsInterval reads the sentence that a hurried
 // reader will quote.
 func TestTheVerdictClaimsNoMoreThanItsInterval(t *testing.T) {
