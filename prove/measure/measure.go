@@ -155,7 +155,7 @@ type Refused struct {
 type Evidence struct {
 	Ask       Ask
 	Terms     Terms
-	FirstDay  retail.Day // the first receipt day history holds
+	FirstDay  retail.Day // how far back history reaches, see Reach
 	Receipts  bool       // history holds a receipt at all
 	Touches   []Touch
 	Lines     []Line

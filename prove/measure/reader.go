@@ -118,15 +118,20 @@ func (r *Reader) ask(ctx context.Context, q warehouse.Query) (table, error) {
 	return table{res}, nil
 }
 
+// first finds how far back history reaches; see Reach.
 func (r *Reader) first(ctx context.Context, e *Evidence, _ *media.Campaign) error {
 	t, err := r.ask(ctx, warehouse.Query{
-		Name: "measure.first_day", Purpose: warehouse.Accounting,
-		SQL: `select min(day) from receipts`,
+		Name: "measure.receipts_by_day", Purpose: warehouse.Accounting, Args: []any{e.Ask.Through},
+		SQL: `select day, count(*) from receipts where day <= $1 group by day`,
 	})
-	if err != nil || t.Len == 0 || t.null(0, 0) {
+	if err != nil {
 		return err
 	}
-	e.FirstDay, e.Receipts = t.day(0, 0), true
+	days := make([]DayCount, t.Len)
+	for i := range days {
+		days[i] = DayCount{Day: t.day(0, i), Receipts: t.int(1, i)}
+	}
+	e.FirstDay, e.Receipts = Reach(days)
 	return nil
 }
 
