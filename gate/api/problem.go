@@ -83,6 +83,9 @@ func ProblemOf(err error) *Problem {
 	if e.Field != "" {
 		p.Errors = []Wrong{{e.Field, e.Say}}
 	}
+	if p.Cure == "" && e.Kind == retail.Invalid {
+		p.Cure = "see /docs for what the field may hold"
+	}
 	return p
 }
 

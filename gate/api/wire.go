@@ -45,7 +45,7 @@ func (s *Shopper) Keys(field string) ([]shopper.Key, error) {
 		}
 		key, err := shopper.ParseKey(k.kind, k.value)
 		if err != nil {
-			return nil, &retail.Error{Kind: retail.Invalid, Field: field + "." + k.name, Say: err.Error(), Err: err}
+			return nil, &retail.Error{Kind: retail.Invalid, Field: field + "." + k.name, Say: err.Error(), Cure: "see /docs for how keys are written; hashes are SHA-256 in hex", Err: err}
 		}
 		keys = append(keys, key)
 	}

@@ -8,7 +8,6 @@ package feed
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -169,17 +168,6 @@ func answerOf(res *ingest.Result) *Answer {
 	return out
 }
 
-// faultOf makes a fault of a reading error; nil of none.
-func faultOf(err error) *ingest.Fault {
-	if err == nil {
-		return nil
-	}
-	if e, ok := errors.AsType[*retail.Error](err); ok {
-		return &ingest.Fault{Reason: ingest.BadValue, Field: e.Field, Say: e.Say, Cure: e.Cure}
-	}
-	return &ingest.Fault{Reason: ingest.Unparsed, Say: err.Error()}
-}
-
 func readProduct(w *Product, err error, raw []byte) ingest.Row[catalog.Product] {
 	row := ingest.Row[catalog.Product]{Raw: raw}
 	if err == nil && w.GTIN != "" {
@@ -189,7 +177,7 @@ func readProduct(w *Product, err error, raw []byte) ingest.Row[catalog.Product] 
 	}
 	row.Of.ID, row.Of.Name, row.Of.Brand = catalog.ProductID(w.ID), w.Name, catalog.Brand(w.Brand)
 	row.Of.Department, row.Of.Category, row.Of.Type = catalog.Department(w.Department), catalog.Category(w.Category), catalog.Type(w.Type)
-	row.Of.Size, row.Of.OwnLabel, row.Fault = w.Size, w.OwnLabel, faultOf(err)
+	row.Of.Size, row.Of.OwnLabel, row.Fault = w.Size, w.OwnLabel, api.FaultOf(err)
 	return row
 }
 
@@ -198,7 +186,7 @@ func readStore(w *Store, err error, raw []byte) ingest.Row[catalog.Store] {
 	if err == nil {
 		row.Of.Channel, err = api.ChannelOf("channel", w.Channel)
 	}
-	row.Fault = faultOf(err)
+	row.Fault = api.FaultOf(err)
 	return row
 }
 
@@ -211,7 +199,7 @@ func readPrice(w *Price, err error, raw []byte) ingest.Row[catalog.Price] {
 	if err == nil {
 		row.At, err = optional("at", w.At)
 	}
-	row.Fault = faultOf(err)
+	row.Fault = api.FaultOf(err)
 	return row
 }
 
@@ -220,7 +208,7 @@ func readStock(w *Stock, err error, raw []byte) ingest.Row[catalog.Stock] {
 	if err == nil {
 		row.At, err = optional("at", w.At)
 	}
-	row.Fault = faultOf(err)
+	row.Fault = api.FaultOf(err)
 	return row
 }
 
@@ -229,7 +217,7 @@ func readShopper(w *Shopper, err error, raw []byte) ingest.Shopper {
 	if err == nil {
 		row.Keys, err = w.Keys.Keys("keys")
 	}
-	row.Fault = faultOf(err)
+	row.Fault = api.FaultOf(err)
 	return row
 }
 
@@ -241,14 +229,14 @@ func readConsent(w *Consent, err error, raw []byte) ingest.Consent {
 	for i := 0; err == nil && i < len(w.Allowed); i++ {
 		var p consent.Purpose
 		if p, err = consent.ParsePurpose(w.Allowed[i]); err != nil {
-			err = &retail.Error{Kind: retail.Invalid, Field: fmt.Sprintf("allowed[%d]", i), Say: err.Error()}
+			err = &retail.Error{Kind: retail.Invalid, Field: fmt.Sprintf("allowed[%d]", i), Say: err.Error(), Cure: "name the purposes by their words"}
 		}
 		row.Allowed = row.Allowed.With(p)
 	}
 	if err == nil {
 		row.Keys, err = w.Shopper.Keys("shopper")
 	}
-	row.Fault = faultOf(err)
+	row.Fault = api.FaultOf(err)
 	return row
 }
 

@@ -132,15 +132,22 @@ func named(err error, at string) *retail.Error {
 	return &out
 }
 
+// forgedToken is why an event with a token that this house did not sign lies in
+// quarantine.
+const forgedToken ingest.Reason = "forged_token"
+
 func badOf(kind event.Kind, e *retail.Error, raw []byte) ingest.Bad {
 	if kind == 0 {
 		kind = event.KindClicked
 	}
-	reason := ingest.Unparsed
-	if errors.Is(e, media.ErrToken) {
-		reason = "forged_token"
+	f := api.FaultOf(e)
+	switch {
+	case errors.Is(e, media.ErrToken):
+		f.Reason = forgedToken
+	case strings.HasSuffix(e.Field, "]"): // the whole event
+		f.Reason = ingest.Unparsed
 	}
-	return ingest.Bad{Kind: kind, Raw: raw, Fault: &ingest.Fault{Reason: reason, Field: e.Field, Say: e.Say, Cure: e.Cure}}
+	return ingest.Bad{Kind: kind, Raw: raw, Fault: f}
 }
 
 // bots are words of User-Agent headers by which programs name themselves, after

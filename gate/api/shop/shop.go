@@ -5,9 +5,12 @@
 package shop
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -138,9 +141,20 @@ func (h *handler) decide(r *http.Request, _ *access.Principal, in *Visit) (*Deci
 	}
 	answer, err := h.Decider.Decide(r.Context(), req)
 	if err != nil {
-		return nil, err
+		return nil, asAsked(err)
 	}
 	return h.write(answer), nil
+}
+
+// asAsked names the fields of a refusal as the request does.
+func asAsked(err error) error {
+	e, ok := errors.AsType[*retail.Error](err)
+	if !ok || !strings.HasSuffix(e.Field, "].id") {
+		return err
+	}
+	out := *e
+	out.Field, out.Cure = strings.TrimSuffix(e.Field, "id")+"placement", cmp.Or(e.Cure, "ask for one of GET /v1/placements")
+	return &out
 }
 
 // request translates a visit and finds its shopper.

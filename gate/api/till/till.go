@@ -163,21 +163,14 @@ func Read(raw []byte) ingest.Receipt {
 	out := ingest.Receipt{Raw: raw}
 	var w Receipt
 	if err := api.Decode(raw, &w); err != nil {
-		out.Fault = faultOf(ingest.Unparsed, err)
+		out.Fault = api.FaultOf(err)
 		return out
 	}
 	out.ID = basket.ReceiptID(w.ID)
 	if err := w.into(&out); err != nil {
-		out.Fault = faultOf(ingest.BadValue, err)
+		out.Fault = api.FaultOf(err)
 	}
 	return out
-}
-
-func faultOf(reason ingest.Reason, err error) *ingest.Fault {
-	if e, ok := errors.AsType[*retail.Error](err); ok {
-		return &ingest.Fault{Reason: reason, Field: e.Field, Say: e.Say, Cure: e.Cure}
-	}
-	return &ingest.Fault{Reason: reason, Say: err.Error()}
 }
 
 func (w *Receipt) into(out *ingest.Receipt) (err error) {

@@ -197,7 +197,7 @@ func (h *handler) putPlacement(ctx context.Context, in *putPlacement) (*stored[P
 	p := media.Placement{ID: media.PlacementID(in.ID), Name: in.Body.Name, SlotsMax: in.Body.SlotsMax, Floor: floor, Currency: h.Currency}
 	version, err := h.Book.PutPlacement(ctx, p, e)
 	if err != nil {
-		return nil, err
+		return nil, asAsked(err)
 	}
 	return storedAs(version, writePlacement(campaign.Held[media.Placement]{Terms: p})), nil
 }

@@ -303,7 +303,7 @@ func (h *handler) putLineItem(ctx context.Context, in *putLineItem) (*stored[Lin
 	}
 	version, err := h.Book.PutLineItem(ctx, *l, e)
 	if err != nil {
-		return nil, err
+		return nil, asAsked(err)
 	}
 	return storedAs(version, h.writeLineItem(l, payer.Terms.Currency)), nil
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -209,6 +210,18 @@ func retailerOnly(ctx context.Context) error {
 		return &retail.Error{Kind: retail.Denied, Say: "this is the retailer's to do", Cure: "ask the retailer"}
 	}
 	return nil
+}
+
+// asAsked names the fields of a refusal as requests do, where money has no unit
+// in its name.
+func asAsked(err error) error {
+	e, ok := errors.AsType[*retail.Error](err)
+	if !ok || !strings.HasSuffix(e.Field, "_micros") {
+		return err
+	}
+	out := *e
+	out.Field = strings.TrimSuffix(e.Field, "_micros")
+	return &out
 }
 
 // Flight is the days on which something runs.
