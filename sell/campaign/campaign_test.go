@@ -429,7 +429,7 @@ func (d *trade) fold(facts ...event.Fact) {
 func (d *trade) click(touch *event.Touch) {
 	d.clicks++
 	id := fmt.Sprintf("click-%d", d.clicks)
-	d.fold(event.Fact{ID: id, Body: event.Clicked{Touch: *touch}})
+	d.fold(event.Fact{ID: id, Arrived: d.clock.Now(), Body: event.Clicked{Touch: *touch}})
 	b := event.Billed{Click: id, LineItem: touch.LineItem, Day: touch.Day}
 	if d.spend(touch.LineItem, touch.Day, touch.Price, id) {
 		b.Amount = touch.Price
@@ -500,5 +500,45 @@ func TestPacingHoldsBackWhatTokensOutWillCost(t *testing.T) {
 				t.Errorf("only %d line items were shown", len(d.paid))
 			}
 		})
+	}
+}
+
+// A follower that lags reads an old click late; that teaches nothing about how
+// late tokens are clicked.
+func TestAFollowerThatLagsTakesClicksByWhenTheyArrived(t *testing.T) {
+	t.Parallel()
+	left := func(lag time.Duration) retail.Micros {
+		d := newDesk(t)
+		follow := d.Follower(func(context.Context, int) (event.Cursor, error) { return "", nil })
+		d.advertiser("oats", 1_000*retail.Unit)
+		d.line(item("oats", "oats", 100*retail.Unit, 1_000*retail.Unit))
+		d.tick()
+		purse := d.Snapshot().Lines[0].Purse
+		var facts []event.Fact
+		for i := range 100 {
+			if !purse.Take(50*retail.Cent, start) {
+				t.Fatal("the purse is empty")
+			}
+			if i%20 == 0 {
+				facts = append(facts, event.Fact{ID: fmt.Sprintf("c%d", i), Arrived: start.Add(time.Second), Body: event.Clicked{
+					Touch: event.Touch{LineItem: "oats", Price: 50 * retail.Cent, Day: today, Issued: start},
+				}})
+			}
+		}
+		must(t, d.clock.Advance(start.Add(lag)))
+		must(t, follow.Fold(t.Context(), stream.Batch{Facts: facts, Next: "1"}))
+		for minute := range time.Duration(2) {
+			must(t, d.clock.Advance(start.Add((5+minute)*time.Minute)))
+			d.tick()
+		}
+		for range 20 { // fresh tokens hold back what is believed of fresh tokens
+			if !purse.Take(50*retail.Cent, d.clock.Now()) {
+				t.Fatal("the purse is empty")
+			}
+		}
+		return purse.Can()
+	}
+	if prompt, late := left(2*time.Second), left(4*time.Minute); prompt != late {
+		t.Errorf("read at once %s is left to promise, read four minutes late %s", prompt, late)
 	}
 }

@@ -68,7 +68,6 @@ func (b *Book) Follower(end func(ctx context.Context, partition int) (event.Curs
 }
 
 func (b *Book) fold(_ context.Context, batch stream.Batch) error {
-	now := b.cfg.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if batch.Next <= b.clicks.cursors[batch.Partition] {
@@ -78,7 +77,7 @@ func (b *Book) fold(_ context.Context, batch stream.Batch) error {
 		f := &batch.Facts[i]
 		switch body := f.Body.(type) {
 		case event.Clicked:
-			b.foldClicked(f.ID, &body, now)
+			b.foldClicked(f.ID, &body, f.Arrived)
 		case event.Billed:
 			b.foldBilled(&body)
 		}
@@ -87,13 +86,16 @@ func (b *Book) fold(_ context.Context, batch stream.Batch) error {
 	return nil
 }
 
-func (b *Book) foldClicked(id string, body *event.Clicked, now time.Time) {
+// foldClicked learns of a click. How old its token was is told by when the click
+// arrived, not by when this follower comes to read it: a fold reads no clock, and
+// one that lags must not teach that tokens are clicked late.
+func (b *Book) foldClicked(id string, body *event.Clicked, arrived time.Time) {
 	purse, ok := b.purses[body.LineItem]
 	_, repeat := b.clicks.open[id]
 	if !ok || repeat || body.Day != b.day {
 		return
 	}
-	if age := purse.click(&body.Touch, now); age >= 0 {
+	if age := purse.click(&body.Touch, arrived); age >= 0 {
 		b.pace.observe(age, 1, 1)
 	}
 	if b.clicks.early[id] || len(b.clicks.open) >= clicksMax {

@@ -86,13 +86,14 @@ func (p *Purse) Return(price retail.Micros, now time.Time) {
 }
 
 // click moves a promise from what is expected to what is certain. It gives the
-// age of the token in steps, or -1 where it is not among those counted.
-func (p *Purse) click(t *event.Touch, now time.Time) int {
+// age of the token in steps when the click arrived, or -1 where it is not among
+// those counted.
+func (p *Purse) click(t *event.Touch, arrived time.Time) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	age := -1
 	if p.remove(t.Price, step(t.Issued)) {
-		age = int(min(max(step(now)-step(t.Issued), 0), ages-1))
+		age = int(min(max(step(arrived)-step(t.Issued), 0), ages-1))
 		p.seen++
 		p.hoped += hazard(p.chances, age)
 	}
