@@ -84,7 +84,7 @@ func (c *queryCmd) Run(ctx context.Context, m *Main) error {
 	return withOwner(ctx, m, c.Dir, func(o *client) error {
 		var t answerTable
 		in := map[string]any{"sql": c.SQL, "purpose": c.Purpose, "limit": c.Limit}
-		if err := ask(ctx, o, http.MethodPost, "/v1/query", in, &t); err != nil {
+		if err := ask(ctx, o, "POST /v1/query", in, &t); err != nil {
 			return err
 		}
 		if t.Cut {

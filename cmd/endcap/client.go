@@ -122,8 +122,9 @@ func problemError(answer *http.Response) error {
 	return errors.New(say)
 }
 
-// ask is call with a JSON answer.
-func ask(ctx context.Context, c *client, method, path string, in, out any) error {
+// ask is call with a JSON answer; a route is written "GET /v1/status".
+func ask(ctx context.Context, c *client, route string, in, out any) error {
+	method, path, _ := strings.Cut(route, " ")
 	body, err := call(ctx, c, method, path, in)
 	if err != nil {
 		return err

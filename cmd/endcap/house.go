@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -84,8 +85,8 @@ func openStores(ctx context.Context, dir string, o ownerOptions) (_ *stores, err
 // closeStores closes what is open, last opened first.
 func closeStores(s *stores) error {
 	var errs []error
-	for i := len(s.closings) - 1; i >= 0; i-- {
-		errs = append(errs, s.closings[i]())
+	for _, shut := range slices.Backward(s.closings) {
+		errs = append(errs, shut())
 	}
 	s.closings = nil
 	return errors.Join(errs...)

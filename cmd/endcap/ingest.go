@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"endcap/gate/api/admin"
@@ -127,6 +128,15 @@ func follow(body io.Reader, tell func(admin.Imported)) (*admin.Summary, error) {
 	return nil, errors.Join(errors.New("the server broke off; the same command goes on where it ended"), scan.Err())
 }
 
+// amounts writes sums by currency: " 12.34 EUR 5.00 CHF".
+func amounts(by map[string]string) string {
+	var b strings.Builder
+	for _, currency := range slices.Sorted(maps.Keys(by)) {
+		b.WriteString(" " + by[currency] + " " + currency)
+	}
+	return b.String()
+}
+
 // writeSummary prints what a load did and what was odd.
 func writeSummary(w io.Writer, s *admin.Summary) error {
 	if s.AlreadyLoaded {
@@ -135,7 +145,7 @@ func writeSummary(w io.Writer, s *admin.Summary) error {
 	}
 	_, err := fmt.Fprintf(w, "%d rows: %d new, %d repeated, %d corrected, %d in quarantine\n", s.Rows, s.New, s.Repeat, s.Corrected, s.Quarantined)
 	if s.Receipts > 0 {
-		_, err = fmt.Fprintf(w, "%d receipts, %d lines, sales %v\n", s.Receipts, s.Lines, s.Sales)
+		_, err = fmt.Fprintf(w, "%d receipts, %d lines, sales%s\n", s.Receipts, s.Lines, amounts(s.Sales))
 	}
 	for _, part := range []struct {
 		say string

@@ -55,9 +55,10 @@ type grammar struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	m := Main{os.Stdin, os.Stdout, os.Stderr}
-	os.Exit(m.Run(ctx, os.Args[1:]))
+	status := m.Run(ctx, os.Args[1:])
+	stop()
+	os.Exit(status)
 }
 
 // Run carries out one command line and returns the exit status: 0, 1 where it

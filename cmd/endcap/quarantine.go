@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 
 	"endcap/gate/api/admin"
 )
@@ -32,7 +31,7 @@ func (c *quarantineListCmd) Run(ctx context.Context, m *Main) error {
 			Next uint64             `json:"next"`
 		}
 		path := fmt.Sprintf("/v1/quarantine?after=%d&limit=%d", c.After, c.Limit)
-		if err := ask(ctx, o, http.MethodGet, path, nil, &out); err != nil {
+		if err := ask(ctx, o, "GET "+path, nil, &out); err != nil {
 			return err
 		}
 		for _, r := range out.Rows {
@@ -68,7 +67,7 @@ func (c *quarantineReplayCmd) Run(ctx context.Context, m *Main) error {
 			Taken int64 `json:"taken"`
 			Kept  int64 `json:"kept"`
 		}
-		if err := ask(ctx, o, http.MethodPost, "/v1/quarantine/replay", nil, &out); err != nil {
+		if err := ask(ctx, o, "POST /v1/quarantine/replay", nil, &out); err != nil {
 			return err
 		}
 		if c.JSON {
