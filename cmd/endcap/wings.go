@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"endcap/keep/stream"
 	"endcap/know/assortment"
@@ -16,6 +20,7 @@ import (
 	"endcap/know/recommend"
 	"endcap/prove/cleanroom"
 	"endcap/retail"
+	"endcap/retail/event"
 	"endcap/sell/billing"
 	"endcap/sell/campaign"
 	"endcap/sell/decide"
@@ -64,6 +69,9 @@ func openWings(ctx context.Context, s *stores) (*wings, error) {
 		w.assortment.Follower(), history.Follower(s.history, historyPause), identity.Follower(s.shelf), audience.Follower(s.shelf),
 		recommend.Follower(s.shelf), w.biller.Follower(), w.campaigns.Follower(s.stream.End),
 	} {
+		if slices.Contains(profileFollowers, f.Name) {
+			f.Rest = func(ctx context.Context) { giveWay(ctx, s, w) }
+		}
 		w.followers = append(w.followers, w.progress.Track(s.whole, f))
 		for p := range s.stream.Partitions() { // a follower kept in memory begins here, before any door opens
 			if _, err := f.Cursor(ctx, p); err != nil {
@@ -77,6 +85,29 @@ func openWings(ctx context.Context, s *stores) (*wings, error) {
 // historyPause is how long history gathers small batches of a partition; all
 // partitions together stay below the second in which history is to be current.
 const historyPause = 150 * time.Millisecond
+
+// How long profiles give way to a bulk load, and how often they look.
+const (
+	giveWayMax  = 5 * time.Second
+	giveWayLook = 50 * time.Millisecond
+)
+
+// giveWay waits while history is behind, at most giveWayMax. Profiles are folded
+// best when a load is over: every batch writes whole sections, and whoever loads
+// a file waits for history.
+func giveWay(ctx context.Context, s *stores, w *wings) {
+	for range giveWayMax / giveWayLook {
+		lags, err := w.progress.Lags(ctx, s.whole)
+		if err != nil || slices.ContainsFunc(lags, func(l stream.Lag) bool { return l.Name == history.FollowerName && l.CaughtUp }) {
+			return
+		}
+		select {
+		case <-time.After(giveWayLook):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 // profileFollowers are those whose work a visitor sees in her profile.
 var profileFollowers = []string{identity.FollowerName, audience.FollowerName, recommend.FollowerName}
@@ -106,7 +137,7 @@ func openKnow(ctx context.Context, s *stores, w *wings) (err error) {
 }
 
 func openSell(ctx context.Context, s *stores, w *wings) (err error) {
-	w.biller, err = billing.New(billing.Config{Ledger: s.book, Profiles: s.shelf, Stream: s.stream, Now: s.now})
+	w.biller, err = billing.New(billing.Config{Ledger: s.book, Profiles: s.shelf, Stream: s.stream, Now: s.now, Answered: clicksAnswered(s.metrics)})
 	if err != nil {
 		return fmt.Errorf("open billing: %w", err)
 	}
@@ -125,6 +156,13 @@ func openSell(ctx context.Context, s *stores, w *wings) (err error) {
 		return fmt.Errorf("open decisions: %w", err)
 	}
 	return nil
+}
+
+// clicksAnswered counts clicks by how billing answered them.
+func clicksAnswered(r *prometheus.Registry) func(event.Refusal) {
+	clicks := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "endcap_clicks_total", Help: "Clicks answered by billing: charged, or why they were free."}, []string{"answer"})
+	r.MustRegister(clicks)
+	return func(why event.Refusal) { clicks.WithLabelValues(cmp.Or(string(why), "charged")).Inc() }
 }
 
 func recorderConfig(s *stores) ingest.RecorderConfig {

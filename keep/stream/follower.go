@@ -35,11 +35,11 @@ type Follower struct {
 	// Together asks for one goroutine over all partitions rather than one each,
 	// for state that has only one writer.
 	Together bool
-	// Gather, where set, is how long new facts may gather after a batch of
-	// GatherMin or more, which only a bulk load makes: it is then folded in few
-	// large batches, and leaves the processor to those who load. A live fact
-	// waits that long at most.
-	Gather time.Duration
+	// Rest, where set, is called after a batch of RestMin facts or more, which
+	// only a bulk load makes, and may wait: facts gather meanwhile, to be folded
+	// in few large batches, and those who load have the processor for themselves.
+	// Live facts that come meanwhile wait too, so it must end.
+	Rest func(ctx context.Context)
 	// Passed, where set, hears how far a partition has been read: everything up
 	// to at has been folded or was not wanted. It may be called from several
 	// goroutines.
@@ -58,9 +58,8 @@ const (
 	PassMax   = 16_384
 )
 
-// GatherMin is how many facts make a batch after which a follower with Gather
-// rests.
-const GatherMin = 512
+// RestMin is how many facts make a batch after which a follower rests.
+const RestMin = 512
 
 const batchDefault = 4_096
 
@@ -126,10 +125,10 @@ func follow(ctx context.Context, group []*reader) error {
 			if err := r.drain(ctx); err != nil {
 				return err
 			}
-			bulk = bulk || r.most >= GatherMin
+			bulk = bulk || r.most >= RestMin
 		}
-		if bulk {
-			pause(ctx, group[0].f.Gather)
+		if rest := group[0].f.Rest; bulk && rest != nil {
+			rest(ctx)
 		}
 		more, err := waitAny(ctx, group)
 		if err != nil {
@@ -222,7 +221,7 @@ func (r *reader) drain(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read for %s: %w", r.f.Name, err)
 	}
-	if r.f.Gather > 0 {
+	if r.f.Rest != nil {
 		return r.plod(ctx, end)
 	}
 	ahead, stop := context.WithCancel(ctx)

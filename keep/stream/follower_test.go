@@ -207,6 +207,38 @@ func TestRunFoldsWhatComesAndStops(t *testing.T) {
 	}
 }
 
+// Is a bulk load folded in few batches, and a live fact still soon?
+func TestAFollowerRestsWhileABulkLoadGathers(t *testing.T) {
+	t.Parallel()
+	s := newStream(t)
+	var state shelf
+	f := state.follower()
+	f.Together, f.BatchMax = true, stream.ReadMax
+	loaded := make(chan struct{})
+	f.Rest = func(ctx context.Context) {
+		select {
+		case <-loaded:
+		case <-ctx.Done():
+		}
+	}
+	stop := run(t, s, f, never(t))
+	defer stop()
+	const parts, size = 12, 4 * stream.RestMin
+	for i := range parts {
+		put(t, s, i*size, (i+1)*size)
+	}
+	close(loaded)
+	until(t, "the load is folded", func() bool { return state.count() == parts*size })
+	state.mu.Lock()
+	folds := state.folds
+	state.mu.Unlock()
+	if most := 3 * s.Partitions(); folds > most {
+		t.Errorf("%d folds of %d appends in %d partitions", folds, parts, s.Partitions())
+	}
+	put(t, s, parts*size, parts*size+1)
+	until(t, "a live fact is folded", func() bool { return state.count() == parts*size+1 })
+}
+
 func TestAFailedFoldIsTriedAgainAndSkipsNothing(t *testing.T) {
 	t.Parallel()
 	s := newStream(t)

@@ -16,6 +16,9 @@ const FollowerName = "assortment"
 // recentMax is how many products gather before the catalogue is copied.
 const recentMax = 1_024
 
+// batchMax is large, because the lists of the range are published after each batch.
+const batchMax = 32_768
+
 // Follower fills the shelf from Product, Store, Price and Stock facts. Its
 // cursors live in memory with the shelf, so it begins at the start of whatever
 // stream it is given: that must reach back to the first fact still kept.
@@ -24,7 +27,7 @@ func (s *Shelf) Follower() stream.Follower {
 	return stream.Follower{
 		Name:     FollowerName,
 		Kinds:    []event.Kind{event.KindProduct, event.KindStore, event.KindPrice, event.KindStock},
-		Together: true,
+		Together: true, BatchMax: batchMax,
 		Cursor: func(_ context.Context, partition int) (event.Cursor, error) {
 			s.fold.Lock()
 			defer s.fold.Unlock()

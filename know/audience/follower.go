@@ -2,19 +2,15 @@ package audience
 
 import (
 	"context"
-	"time"
 
 	"endcap/keep/profile"
 	"endcap/keep/stream"
 	"endcap/retail/event"
 )
 
-// A bulk load writes each shopper's whole section once a batch, so batches are
-// large then and facts may gather.
-const (
-	batchMax = 16_384
-	gather   = 750 * time.Millisecond // profiles are to be live within a second
-)
+// batchMax is large, because each batch writes the whole section of every
+// shopper in it.
+const batchMax = 16_384
 
 // Follower folds receipts, their corrections and Forgotten into the purchases
 // section of profiles.
@@ -26,7 +22,7 @@ func Follower(store profile.Store) stream.Follower {
 	section := profile.Folding{Follower: FollowerName, Section: Section, Fold: Fold}
 	return stream.Follower{
 		Name: FollowerName, Kinds: []event.Kind{event.KindReceipt, event.KindForgotten}, BatchMax: batchMax,
-		Together: true, Gather: gather,
+		Together: true,
 		Cursor: func(ctx context.Context, partition int) (event.Cursor, error) {
 			return store.Cursor(ctx, FollowerName, partition)
 		},

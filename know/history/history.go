@@ -16,7 +16,6 @@ import (
 	"endcap/keep/warehouse"
 	"endcap/retail"
 	"endcap/retail/consent"
-	"endcap/retail/event"
 )
 
 // FollowerName is the follower's name.
@@ -24,8 +23,8 @@ const FollowerName = "history"
 
 // Limits of the fold.
 const (
-	batchMax = 16_384 // facts in one Append while catching up
-	smallMax = 2_048  // a batch below this came live; the next may wait a little
+	batchMax = 8_192 // facts in one Append while catching up
+	smallMax = 2_048 // a batch below this came live; the next may wait a little
 	// PauseMax bounds the pause of a Follower.
 	PauseMax = 200 * time.Millisecond
 )
@@ -70,59 +69,6 @@ func fold(ctx context.Context, w warehouse.Writer, sheets *book, b stream.Batch)
 		}
 	}
 	return w.Append(ctx, b.Partition, b.Next, through, sheets.fill(b.Facts))
-}
-
-// KeepDays is how long the stream keeps facts after they were sealed.
-const KeepDays = 7
-
-// Sealer is what SealThrough needs of a warehouse.
-type Sealer interface {
-	Seal(ctx context.Context, before retail.Day) ([]retail.Day, error)
-	Sealings(ctx context.Context) ([]warehouse.Sealing, error)
-	Release(ctx context.Context, marks []warehouse.Mark) error
-	Expire(ctx context.Context, before retail.Day) error
-}
-
-// Trimmer is what SealThrough needs of a stream.
-type Trimmer interface {
-	Trim(ctx context.Context, partition int, upto event.Cursor) error
-}
-
-// SealThrough seals the business days before today, drops decisions' records
-// older than event.RememberDays, and lets the stream forget what was sealed
-// KeepDays ago or earlier. It is safe to call at any time and
-// again after a crash: history takes over a fact's place before the stream
-// gives it up. It returns the days newly sealed.
-func SealThrough(ctx context.Context, w Sealer, s Trimmer, today retail.Day) ([]retail.Day, error) {
-	days, err := w.Seal(ctx, today)
-	if err != nil {
-		return nil, fmt.Errorf("seal history through %v: %w", today, err)
-	}
-	if err := w.Expire(ctx, today-event.RememberDays); err != nil {
-		return days, fmt.Errorf("expire decisions: %w", err)
-	}
-	past, err := w.Sealings(ctx)
-	if err != nil {
-		return days, fmt.Errorf("read past sealings: %w", err)
-	}
-	var old *warehouse.Sealing
-	for i := range past {
-		if past[i].Before <= today-KeepDays {
-			old = &past[i]
-		}
-	}
-	if old == nil {
-		return days, nil
-	}
-	if err := w.Release(ctx, old.Marks); err != nil {
-		return days, fmt.Errorf("release sealed facts: %w", err)
-	}
-	for _, m := range old.Marks {
-		if err := s.Trim(ctx, m.Partition, m.Cursor); err != nil {
-			return days, fmt.Errorf("trim partition %d: %w", m.Partition, err)
-		}
-	}
-	return days, nil
 }
 
 // Asker is what answers the product's own questions.

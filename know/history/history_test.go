@@ -131,6 +131,41 @@ func TestEachKindOfFactReachesItsTable(t *testing.T) {
 	}
 }
 
+// A follower uses the memory of one batch for the next: does a later batch show
+// nothing of an earlier one?
+func TestBatchesOfAFollowerDoNotMix(t *testing.T) {
+	t.Parallel()
+	facts := oneOfEach(t)
+	var batches []stream.Batch
+	for i := range facts {
+		batches = append(batches, stream.Batch{Facts: facts[i : i+1], Next: event.Cursor(fmt.Sprintf("%03d", i+1))})
+	}
+	one, many := open(t, t.TempDir()), open(t, t.TempDir())
+	fold := history.Follower(many, 0).Fold
+	for _, b := range batches {
+		if err := fold(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := one.Append(t.Context(), 0, "1", monday.UTC(), history.Rows(facts)); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range event.Tables() {
+		ask := warehouse.Analysis{Purpose: warehouse.Accounting, SQL: "select * from " + table.Name + " order by all", Limit: 100, Deadline: time.Minute}
+		want, err := history.Analyse(t.Context(), one, ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := history.Analyse(t.Context(), many, ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", table.Name, diff)
+		}
+	}
+}
+
 // Is a decision's record found while it is kept, and not after?
 func TestADecisionsRecordIsToldWhileItIsKept(t *testing.T) {
 	t.Parallel()
@@ -227,7 +262,7 @@ func TestATrimmedStreamIsWholeAgainWithHistory(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Every business day is sealed when the next begins.
-		if _, err := history.SealThrough(t.Context(), w, s, monday+retail.Day((from+4)/6)); err != nil {
+		if _, err := history.SealThrough(t.Context(), w, s, everybody, monday+retail.Day((from+4)/6)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -256,6 +256,30 @@ func TestAFactReadsBackAsItWas(t *testing.T) {
 	})
 }
 
+// Facts unpacked one after the other say the same as each by itself, and none
+// writes into its neighbour's lines.
+func TestFactsUnpackedTogetherReadTheSame(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var u event.Unpacker
+		var want, got []event.Fact
+		for range rapid.IntRange(1, 20).Draw(t, "facts") {
+			f := drawFact(t)
+			one, err := u.Unpack(pack(t, &f).Bytes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, got = append(want, f), append(got, one)
+			if r, ok := one.Body.(event.Receipt); ok && cap(r.Lines) != len(r.Lines) {
+				t.Fatal("whoever appends to the lines writes into a neighbour's")
+			}
+		}
+		if diff := cmp.Diff(want, got, same); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
 // The same words by another road are the same fact; other words are a conflict.
 func TestSumIsWhatTheSourceSaid(t *testing.T) {
 	t.Parallel()

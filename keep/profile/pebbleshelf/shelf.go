@@ -48,7 +48,7 @@ const (
 // Options say how to open a store; the zero value is fine.
 type Options struct {
 	FS         vfs.FS // default the operating system's
-	CacheBytes int64  // of blocks read and of changes not yet in tables, default 128 MiB
+	CacheBytes int64  // of blocks read and of changes not yet in tables, default 96 MiB
 	// ReserveBytes is how much room the disk must have for Apply and Bump to
 	// write anything, so that a full disk refuses and breaks nothing; default
 	// 64 MiB. Not every file system can tell.
@@ -61,7 +61,7 @@ func (o *Options) fill() {
 		o.FS = vfs.Default
 	}
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 128 << 20
+		o.CacheBytes = 96 << 20
 	}
 	if o.ReserveBytes == 0 {
 		o.ReserveBytes = 64 << 20

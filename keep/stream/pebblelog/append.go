@@ -19,7 +19,7 @@ import (
 
 const (
 	blockBytes = 64 << 10 // facts are gathered into blocks of about this size
-	chunkBytes = 8 << 20  // and the facts of a call into batches of about this size
+	chunkBytes = 4 << 20  // and the facts of a call into batches of about this size
 	// generationDays is how many days of arrival share a generation of dated
 	// keys. A generation goes as a whole, once the next one has ended: after
 	// RememberDays at the earliest, twice that at the latest.

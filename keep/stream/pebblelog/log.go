@@ -37,7 +37,7 @@ type Options struct {
 	Now        retail.Clock // dates the keys that may be forgotten
 	Partitions int          // of a new log, default 4; of an old one it must be 0 or fit
 	FS         vfs.FS       // default the operating system's
-	CacheBytes int64        // of blocks read and of facts not yet in tables, default 128 MiB
+	CacheBytes int64        // of blocks read and of facts not yet in tables, default 64 MiB
 	// ReserveBytes is how much room the disk must have for Append to store
 	// anything, so that a full disk refuses facts and breaks nothing; default
 	// 128 MiB. Not every file system can tell.
@@ -56,7 +56,7 @@ func (o *Options) fill() error {
 		o.FS = vfs.Default
 	}
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 128 << 20
+		o.CacheBytes = 64 << 20
 	}
 	if o.ReserveBytes == 0 {
 		o.ReserveBytes = 128 << 20
