@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"time"
 
+	"endcap/keep/stream"
 	"endcap/keep/vault"
 	"endcap/know/history"
 	"endcap/retail"
+	"endcap/retail/event"
 )
 
 // morningEvery is how often the wall clock is looked at for a new day.
@@ -55,7 +57,7 @@ func morning(ctx context.Context, h *owner) error {
 	if err := h.progress.CaughtUp(ctx, h.whole, history.FollowerName); err != nil {
 		return err
 	}
-	if _, err := history.SealThrough(ctx, h.history, h.stream, today); err != nil {
+	if _, err := history.SealThrough(ctx, h.history, h.stream, passed(h.followers), today); err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
 	if err := trainModel(ctx, h.stores, h.wings, today); err != nil {
@@ -69,4 +71,23 @@ func morning(ctx context.Context, h *owner) error {
 		return writeClock(h.dir, h.now())
 	}
 	return nil
+}
+
+// passed is up to where all followers have saved what they read of a partition.
+// Those who keep their place in memory are asked for it like the others: what
+// they read again after a start, history gives back.
+func passed(all []stream.Follower) history.Passed {
+	return func(ctx context.Context, partition int) (event.Cursor, error) {
+		var lowest event.Cursor
+		for i := range all {
+			at, err := all[i].Cursor(ctx, partition)
+			if err != nil {
+				return "", fmt.Errorf("cursor of %s: %w", all[i].Name, err)
+			}
+			if i == 0 || at < lowest {
+				lowest = at
+			}
+		}
+		return lowest, nil
+	}
 }
