@@ -23,7 +23,15 @@ type Revision struct {
 	By      string
 	Once    string // the caller's idempotency key; empty where it gave none
 	At      time.Time
+	// Entries and Limits are what the revision moves in the same deed, e.g. money
+	// that its terms no longer allow to be set aside. A repeat moves nothing.
+	Entries []Entry
+	Limits  []Limit
 }
+
+// ErrLimit is returned by Revise when one of the revision's limits does not
+// hold: the money moved meanwhile. Nothing was done.
+var ErrLimit = errors.New("a limit of the revision does not hold")
 
 // Revise commits a revision as a deed of its own and returns the new version.
 // The same revision again, or the same one under its idempotency key, returns
@@ -39,7 +47,7 @@ func Revise(ctx context.Context, book interface {
 	name := fmt.Sprintf("%s/%s/%d", row.Kind, row.ID, row.Version)
 	deed := Deed{
 		Key: "terms/" + name, Body: digest(fmt.Sprintf("%s %t %s", name, row.Removed, row.Doc)), Rows: []registry.Row{row},
-		Answer: binary.AppendUvarint(nil, row.Version), At: r.At,
+		Entries: r.Entries, Limits: r.Limits, Answer: binary.AppendUvarint(nil, row.Version), At: r.At,
 	}
 	if r.Once != "" {
 		by, once := digest(r.By), digest(r.Once)
@@ -56,6 +64,8 @@ func Revise(ctx context.Context, book interface {
 		return 0, stale(r.From)
 	case a.Err != nil:
 		return 0, fmt.Errorf("write %s: %w", name, a.Err)
+	case a.Refused != "":
+		return 0, fmt.Errorf("write %s: %w: %s", name, ErrLimit, a.Refused)
 	case a.Repeat:
 		version, n := binary.Uvarint(a.Stored)
 		if n <= 0 {

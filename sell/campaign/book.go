@@ -57,22 +57,23 @@ type Book struct {
 
 	ticking sync.Mutex // one Tick at a time
 
-	mu       sync.Mutex
-	docs     docs
-	versions map[rowKey]uint64
-	since    uint64 // position in the registry
-	changed  bool   // docs differ from the snapshot
-	day      retail.Day
-	purses   map[media.LineItemID]*Purse
-	slab     slab
-	chances  *[ages]int64
-	due      map[media.LineItemID]bool // flights to open, or to open further
-	short    map[media.LineItemID]bool // flights opened with less than wanted: the wallet had no more
-	clicks   clicks
-	stepped  int64     // step of the last ageing
-	swept    time.Time // when old flights were last looked for
-	open     map[openFlight]bool
-	scanned  bool // open is complete
+	mu        sync.Mutex
+	docs      docs
+	versions  map[rowKey]uint64
+	since     uint64 // position in the registry
+	changed   bool   // docs differ from the snapshot
+	day       retail.Day
+	purses    map[media.LineItemID]*Purse
+	slab      slab
+	chances   *[ages]int64
+	due       map[media.LineItemID]bool // flights to open, or to open further
+	overtaken map[media.LineItemID]bool // flights whose surplus a click kept from being given back
+	short     map[media.LineItemID]bool // flights opened with less than wanted: the wallet had no more
+	clicks    clicks
+	stepped   int64     // step of the last ageing
+	swept     time.Time // when old flights were last looked for
+	open      map[openFlight]bool
+	scanned   bool // open is complete
 }
 
 type rowKey struct {
@@ -88,7 +89,7 @@ func Open(ctx context.Context, cfg Config) (*Book, error) {
 	b := &Book{
 		cfg:      cfg,
 		docs:     newDocs(),
-		versions: map[rowKey]uint64{}, due: map[media.LineItemID]bool{}, short: map[media.LineItemID]bool{},
+		versions: map[rowKey]uint64{}, due: map[media.LineItemID]bool{}, overtaken: map[media.LineItemID]bool{}, short: map[media.LineItemID]bool{},
 		clicks: newClicks(), open: map[openFlight]bool{}, changed: true,
 	}
 	chances := b.pace.learn()

@@ -32,11 +32,12 @@ type openFlight struct {
 
 // opening is what the ledger says of one flight before it is opened.
 type opening struct {
-	item  media.LineItem
-	payer media.Advertiser
-	today retail.Micros // set aside for this day so far
-	total retail.Micros // spent, and set aside now
-	purse *Purse
+	item    media.LineItem
+	version uint64 // of item
+	payer   media.Advertiser
+	today   retail.Micros // set aside for this day so far
+	total   retail.Micros // spent, and set aside now
+	purse   *Purse
 }
 
 // openDue posts money from wallets to the flights of the day that have less
@@ -44,11 +45,13 @@ type opening struct {
 func (b *Book) openDue(ctx context.Context, now time.Time) error {
 	b.mu.Lock()
 	day := b.day
+	maps.Copy(b.due, b.overtaken)
+	clear(b.overtaken)
 	due := slices.Sorted(maps.Keys(b.due))
 	b.mu.Unlock()
 	wallets := map[media.AdvertiserID]retail.Micros{}
 	for chunk := range slices.Chunk(due, flightsAtOnce) {
-		flights, err := b.openings(ctx, chunk, day)
+		flights, err := b.openings(ctx, chunk, day, now)
 		if err != nil {
 			return err
 		}
@@ -59,38 +62,60 @@ func (b *Book) openDue(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// openings reads what is known of the flights of running line items among ids,
-// and takes the others off the list.
-func (b *Book) openings(ctx context.Context, ids []media.LineItemID, day retail.Day) ([]opening, error) {
+// openings gives back what the flights of ids hold beyond their budgets, reads
+// what is known of those that run, and takes the others off the list.
+func (b *Book) openings(ctx context.Context, ids []media.LineItemID, day retail.Day, now time.Time) ([]opening, error) {
 	var out []opening
 	for _, id := range ids {
 		b.mu.Lock()
-		o := opening{item: b.docs.lines[id]}
+		o := opening{item: b.docs.lines[id], version: b.versions[rowKey{registry.LineItem, string(id)}]}
 		c, known := b.docs.campaigns[o.item.Campaign]
 		o.payer = b.docs.advertisers[o.item.Advertiser]
 		o.purse = b.purse(id)
-		if !known || o.payer.ID == "" || stateOf(&o.item, &c, day) != Running {
+		state := NotInFlight
+		if known && o.payer.ID != "" {
+			state = stateOf(&o.item, &c, day)
+		}
+		if state != Running {
 			delete(b.due, id)
-			b.mu.Unlock()
-			continue
 		}
 		b.mu.Unlock()
-		memory, err := b.cfg.Ledger.Balances(ctx, ledger.SetAsidePrefix(id))
-		if err != nil {
+		if state == NotInFlight {
+			continue // the sweep posts back what it holds
+		}
+		if err := b.remember(ctx, &o, day); err != nil {
 			return nil, err
 		}
-		for _, m := range memory {
-			switch {
-			case m.Currency != o.payer.Currency:
-			case m.Account == ledger.SetAsideTotal(id):
-				o.total = -m.Amount
-			case m.Account == ledger.SetAsideDay(id, day):
-				o.today = -m.Amount
+		if o.today > o.item.BudgetDaily || o.total > o.item.BudgetTotal {
+			if err := b.giveBack(ctx, &o, day, now); err != nil {
+				return nil, err
 			}
+		}
+		if state != Running {
+			continue
 		}
 		out = append(out, o)
 	}
 	return out, nil
+}
+
+// remember reads what was set aside for a flight.
+func (b *Book) remember(ctx context.Context, o *opening, day retail.Day) error {
+	memory, err := b.cfg.Ledger.Balances(ctx, ledger.SetAsidePrefix(o.item.ID))
+	if err != nil {
+		return err
+	}
+	o.today, o.total = 0, 0
+	for _, m := range memory {
+		switch {
+		case m.Currency != o.payer.Currency:
+		case m.Account == ledger.SetAsideTotal(o.item.ID):
+			o.total = -m.Amount
+		case m.Account == ledger.SetAsideDay(o.item.ID, day):
+			o.today = -m.Amount
+		}
+	}
+	return nil
 }
 
 // openFlights opens flights in the order of their ids; where a wallet is short
@@ -159,12 +184,13 @@ func (b *Book) opened(ctx context.Context, flights []opening, short map[media.Li
 	return nil
 }
 
-// openDeed sets amount aside. Its key says how much was set aside before, so
-// that two nodes, or a node and its own retry, do it once.
+// openDeed sets amount aside. Its key says how much was set aside before, and
+// under which version of the terms, so that two nodes, or a node and its own
+// retry, do it once, and a budget that was lowered and raised again opens again.
 func openDeed(o *opening, day retail.Day, amount retail.Micros, now time.Time) ledger.Deed {
 	c, id := o.payer.Currency, o.item.ID
 	return ledger.Deed{
-		Key:  fmt.Sprintf("flight/open/%s/%s/%d", id, day, int64(o.today)),
+		Key:  fmt.Sprintf("flight/open/%s/%s/%d/%d", id, day, o.version, int64(o.today)),
 		Body: hash(fmt.Sprintf("open %d", int64(amount))),
 		Entries: []ledger.Entry{
 			{Account: ledger.Wallet(o.payer.ID), Amount: -amount, Currency: c},

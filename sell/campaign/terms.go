@@ -90,7 +90,9 @@ func within(inner, outer retail.Days) bool { return inner.From >= outer.From && 
 
 // PutLineItem makes or changes a line item and returns its new version. Its
 // advertiser and campaign never change. A bid below a placement's floor may be
-// booked; there it is refused as below_floor.
+// booked; there it is refused as below_floor. A lowered budget holds from the
+// version that says it: what its flights hold beyond it goes back to the wallet
+// in the same deed, so nothing more can be charged; what was charged stays.
 func (b *Book) PutLineItem(ctx context.Context, l media.LineItem, e Edit) (uint64, error) {
 	if err := l.Check(); err != nil {
 		return 0, err
@@ -118,7 +120,7 @@ func (b *Book) PutLineItem(ctx context.Context, l media.LineItem, e Edit) (uint6
 			return 0, fmt.Errorf("look up audience %s: %w", l.Audience, err)
 		}
 	}
-	return b.put(ctx, rowKey{registry.LineItem, string(l.ID)}, l, e)
+	return b.putLine(ctx, &l, e)
 }
 
 func (b *Book) checkLine(l *media.LineItem, e Edit) error {
@@ -203,14 +205,22 @@ func (b *Book) remove(ctx context.Context, key rowKey, e Edit, inUse func() bool
 }
 
 func (b *Book) put(ctx context.Context, key rowKey, doc any, e Edit) (uint64, error) {
+	r, err := revision(key, doc)
+	if err != nil {
+		return 0, err
+	}
+	return b.write(ctx, r, e)
+}
+
+func revision(key rowKey, doc any) (ledger.Revision, error) {
 	text, err := json.Marshal(doc)
 	if err != nil {
-		return 0, fmt.Errorf("encode %s %s: %w", key.kind, key.id, err)
+		return ledger.Revision{}, fmt.Errorf("encode %s %s: %w", key.kind, key.id, err)
 	}
 	if len(text) > registry.DocMax {
-		return 0, &retail.Error{Kind: retail.TooLarge, Say: fmt.Sprintf("the terms take %d bytes, at most %d", len(text), registry.DocMax)}
+		return ledger.Revision{}, &retail.Error{Kind: retail.TooLarge, Say: fmt.Sprintf("the terms take %d bytes, at most %d", len(text), registry.DocMax)}
 	}
-	return b.write(ctx, ledger.Revision{Kind: key.kind, ID: key.id, Doc: text}, e)
+	return ledger.Revision{Kind: key.kind, ID: key.id, Doc: text}, nil
 }
 
 // write commits one new version; the ledger tells the stream of it. The same

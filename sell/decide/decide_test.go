@@ -476,6 +476,24 @@ func TestAChangedBudgetOrPauseIsSeenAtTheNextTick(t *testing.T) {
 	if got := products(r.decide(r.ask(shopper.ID{}, 1))); len(got) != 0 {
 		t.Errorf("paused and shown: %v", got)
 	}
+	held, err = r.terms.LineItem(t.Context(), "oats")
+	must(t, err)
+	held.Terms.Paused, held.Terms.BudgetDaily, held.Terms.BudgetTotal = false, 60*retail.Cent, 60*retail.Cent
+	_, err = r.terms.PutLineItem(t.Context(), held.Terms, campaign.Edit{By: "ana", Version: held.Version})
+	must(t, err)
+	r.tick()
+	if s, ok := r.terms.Standing("oats"); !ok || s.Left.Amount != 60*retail.Cent {
+		t.Errorf("with a budget of 0.60 it stands %+v", s)
+	}
+	promised := retail.Micros(0)
+	for range 4 { // every fresh token is believed to be clicked
+		if got := products(r.decide(r.ask(shopper.ID{}, 1))); len(got) > 0 {
+			promised += 10 * retail.Cent // alone, it pays the floor
+		}
+	}
+	if promised == 0 || promised > 60*retail.Cent {
+		t.Errorf("promised %s of 0.60", promised)
+	}
 }
 
 // Visits go on while people edit terms, line items come and go, and days turn.
