@@ -94,7 +94,7 @@ func (b *builder) head() Head {
 	h := Head{
 		Campaign: b.c.ID, Name: cmp.Or(b.c.Name, string(b.c.ID)), Advertiser: b.c.Advertiser,
 		AdvertiserName: cmp.Or(b.q.Advertiser.Name, string(b.c.Advertiser)),
-		FlightFrom:     b.c.Flight.From, FlightTo: b.c.Flight.To - 1, Through: b.q.Ask.Through, Currency: b.q.Ask.Currency,
+		FlightFrom:     b.c.Flight.From, FlightTo: b.c.Flight.To - 1, Through: b.q.Ask.LastDelivered(), Currency: b.q.Ask.Currency,
 		ShoppersMin: b.q.Policy.ShoppersMin, ControlPPM: b.c.ControlPPM, WindowDays: b.c.WindowDays, Lookback: b.q.Ask.Lookback,
 		Model: b.q.Ask.Model,
 	}
@@ -111,7 +111,7 @@ func (b *builder) usd(a retail.Micros) retail.Money {
 // days lists delivery for every day of the flight so far, days without any too.
 func (b *builder) days() []Day {
 	byDay := make(map[retail.Day]measure.Delivered)
-	last := min(b.q.Ask.Through, b.c.Flight.To-1)
+	last := min(b.q.Ask.LastDelivered(), b.c.Flight.To-1)
 	for _, d := range b.e.Delivered {
 		sum := byDay[d.Day]
 		sum.Impressions += d.Impressions

@@ -10,7 +10,7 @@ import (
 
 // figures lists the headline figures, each with how it was made.
 func (b *builder) figures(effect *measure.Effect) []Figure {
-	delivered := b.delivered(b.q.Ask.Through)
+	delivered := b.delivered(b.q.Ask.LastDelivered())
 	spendThen := b.licence.Money(b.usd(b.delivered(b.edition).Spend))
 	total := b.series.Total()
 	out := []Figure{
@@ -111,6 +111,8 @@ func (b *builder) tail(edition retail.Day, told bool) string {
 		return fmt.Sprintf("all: fewer than %d shoppers so far", k)
 	case edition < b.q.Ask.Through:
 		return fmt.Sprintf("what happened after %v: fewer than %d shoppers so far", edition, k)
+	case b.q.Ask.Through < b.q.Ask.LastDelivered():
+		return fmt.Sprintf("what happened after %v: that day is not over", edition)
 	default:
 		return "nothing"
 	}
@@ -124,7 +126,7 @@ func (b *builder) howRatio(model string) How {
 
 func (b *builder) howDelivery(what string) How {
 	return How{
-		Window: fmt.Sprintf("flight days %s, through %v", days(b.c.Flight.From, b.c.Flight.To-1), b.q.Ask.Through),
+		Window: fmt.Sprintf("flight days %s, through %v", days(b.c.Flight.From, b.c.Flight.To-1), b.q.Ask.LastDelivered()),
 		Model:  what, Scope: "all visits, whoever made them; " + string(b.q.Ask.Currency), Interval: "none: counted exactly", Withheld: "nothing",
 	}
 }

@@ -2,9 +2,11 @@ package insight_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +126,78 @@ func TestAReportIsGivenOnlyOnceItIsAudited(t *testing.T) {
 		t.Errorf("k of 1 gives %v", err)
 	}
 }
+
+// TestWhatDoesAReportAtNoonTellOfToday asks for a report at noon and in the
+// evening of one day: what was delivered moves on, what shoppers did waits for
+// the end of the day.
+func TestWhatDoesAReportAtNoonTellOfToday(t *testing.T) {
+	t.Parallel()
+	day := flight.From + 6
+	facts := lived()
+	for i := range uint64(40) { // the advert is seen and clicked today too
+		for _, f := range facts {
+			if f.Shopper == shopper.FromUint64(i+1) && f.Kind() != event.KindConsent && f.Kind() != event.KindReceipt {
+				f.ID, f.At, f.Day = f.ID+"again", day.UTC().Add(time.Duration(i)*30*time.Minute), day
+				switch body := f.Body.(type) {
+				case event.Decided:
+					body.Decision[2] = 1
+					f.Body = body
+				case event.Shown:
+					body.Decision[2] = 1
+					f.Body = body
+				case event.Clicked:
+					body.Decision[2] = 1
+					f.Body = body
+				}
+				facts = append(facts, f)
+			}
+		}
+	}
+	ask := func(until time.Time) (about, delivered string) {
+		w, err := duck.Open(t.Context(), t.TempDir(), duck.Defaults())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		known := slices.DeleteFunc(slices.Clone(facts), func(f event.Fact) bool { return f.At.After(until) })
+		if err := w.Append(t.Context(), 0, "1", until, history.Rows(known)); err != nil {
+			t.Fatal(err)
+		}
+		q, _ := yogurt()
+		q.Ask = q.Ask.Days(day)
+		r, err := insight.NewReporter(measure.NewReader(w), quiet{}).Campaign(t.Context(), *q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Head.Through != day || *r.Head.Edition >= day {
+			t.Errorf("delivery through %v, shoppers through %v; today is %v", r.Head.Through, *r.Head.Edition, day)
+		}
+		var figures []insight.Figure
+		for _, f := range r.Figures {
+			if _, of := f.Value.(cleanroom.Cleared); of {
+				figures = append(figures, f)
+			}
+		}
+		b, err := json.Marshal([]any{figures, r.Spans, r.Splits, r.Arms})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b), r.Figure("impressions").Value.String()
+	}
+	noon, seenByNoon := ask(day.UTC().Add(12 * time.Hour))
+	evening, seenByEvening := ask(day.UTC().Add(23 * time.Hour))
+	if noon != evening {
+		t.Errorf("the purchases of one afternoon show:\n%s\n%s", noon, evening)
+	}
+	if seenByNoon == seenByEvening {
+		t.Errorf("%s impressions at noon and in the evening", seenByNoon)
+	}
+}
+
+// quiet keeps no entries.
+type quiet struct{}
+
+func (quiet) Audit(context.Context, cleanroom.Entry) error { return nil }
 
 // deaf loses every entry.
 type deaf struct{}

@@ -48,15 +48,28 @@ const (
 	PreDaysMax  = 1_098
 )
 
-// Ask is one question about one campaign.
+// Ask is one question about one campaign. Shoppers are counted through a day
+// that is over: while a day lasts, every purchase would show in the figures of
+// whoever asks before it and again after it. Delivery may be of a day that lasts.
 type Ask struct {
-	Campaign media.CampaignID
-	Through  retail.Day // the last business day counted
-	Model    Model
-	Lookback int // days, see LookbackDefault
-	PreDays  int // days, see PreDaysDefault
-	Currency retail.Currency
+	Campaign  media.CampaignID
+	Through   retail.Day // the last business day of which shoppers are counted
+	Delivered retail.Day // the last of which delivery and money are counted; Through where earlier
+	Model     Model
+	Lookback  int // days, see LookbackDefault
+	PreDays   int // days, see PreDaysDefault
+	Currency  retail.Currency
 }
+
+// Days asks as of a business day that has begun: shoppers through the day before
+// it, delivery through that day itself.
+func (a Ask) Days(today retail.Day) Ask {
+	a.Through, a.Delivered = today-1, today
+	return a
+}
+
+// LastDelivered is the last business day of which delivery and money are counted.
+func (a *Ask) LastDelivered() retail.Day { return max(a.Through, a.Delivered) }
 
 // ErrAsk is returned for a question that cannot be answered.
 var ErrAsk = errors.New("not a question about a campaign")

@@ -240,8 +240,8 @@ with exposed as (
   group by w.shopper
 ), spent as (
   select x.shopper,
-    cast(sum(case when l."at" < x.first_at and date_diff('day', l.day, x.first_day) <= $3 then l.sales else cast(0 as decimal(18,6)) end) as decimal(18,6)) as before,
-    cast(sum(case when l."at" >= x.first_at and l.day <= $4 then l.sales else cast(0 as decimal(18,6)) end) as decimal(18,6)) as since
+    cast(sum(case when l."at" < x.first_at and date_diff('day', l.day, x.first_day) <= $3 then l.sales else cast(0 as decimal(18,6)) end) as decimal(38,6)) as before,
+    cast(sum(case when l."at" >= x.first_at and l.day <= $4 then l.sales else cast(0 as decimal(18,6)) end) as decimal(38,6)) as since
   from exposed x
   join lines l on l.shopper = x.shopper
   left join products p on p.product = l.product
@@ -269,7 +269,7 @@ order by x.shopper`})
 // delivered counts impressions by line item and day.
 func (r *Reader) delivered(ctx context.Context, e *Evidence, c *media.Campaign) error {
 	t, err := r.ask(ctx, warehouse.Query{
-		Name: "measure.impressions", Purpose: warehouse.Accounting, Args: []any{string(c.ID), e.Ask.Through},
+		Name: "measure.impressions", Purpose: warehouse.Accounting, Args: []any{string(c.ID), e.Ask.LastDelivered()},
 		SQL: `
 select s.line_item, s.day, count(*)
 from (select line_item, decision, slot, min(day) as day from touches
@@ -288,10 +288,10 @@ group by s.line_item, s.day order by s.line_item, s.day`,
 // clicks adds what billing made of the clicks, by flight day.
 func (r *Reader) clicks(ctx context.Context, e *Evidence, c *media.Campaign) error {
 	t, err := r.ask(ctx, warehouse.Query{
-		Name: "measure.charges", Purpose: warehouse.Accounting, Args: []any{string(c.ID), e.Ask.Through, string(e.Ask.Currency)},
+		Name: "measure.charges", Purpose: warehouse.Accounting, Args: []any{string(c.ID), e.Ask.LastDelivered(), string(e.Ask.Currency)},
 		SQL: `
 select line_item, day, count(*) filter (where coalesce(reason, '') in ('', '` + shortMoney + `')),
-  count(*) filter (where coalesce(reason, '') not in ('', '` + shortMoney + `')), cast(sum(amount) as decimal(18,6))
+  count(*) filter (where coalesce(reason, '') not in ('', '` + shortMoney + `')), cast(sum(amount) as decimal(38,6))
 from charges
 where campaign = $1 and day <= $2 and currency = $3
 group by line_item, day order by line_item, day`,
@@ -327,7 +327,7 @@ group by shopper, decision, slot order by shopper, min(day)`,
 
 // refused counts why the campaign's line items did not win.
 func (r *Reader) refused(ctx context.Context, e *Evidence, c *media.Campaign) error {
-	args := []any{e.Ask.Through}
+	args := []any{e.Ask.LastDelivered()}
 	var places []string
 	for _, id := range sortedItems(&e.Terms, c.ID) {
 		args = append(args, string(id))

@@ -289,6 +289,26 @@ func TestDoesOneLateConsentTakeTheProofAway(t *testing.T) {
 	}
 }
 
+// TestDoesOneShoppersFortuneBreakTheReport has somebody buy for more than a
+// receipt line can hold, by several lines.
+func TestDoesOneShoppersFortuneBreakTheReport(t *testing.T) {
+	t.Parallel()
+	p, booked := house(t)
+	p.add(1, at(1, 0), event.Consent{Allowed: consent.All})
+	p.visit(1, at(3, 9), "oats", true, "")
+	const million = 1_000_000
+	for range 5 {
+		p.receipt(1, at(4, 9), catalog.InStore, basket.Line{Product: "o1", Quantity: basket.Piece, Sales: 900_000 * million * retail.Unit})
+	}
+	e, err := p.open(t).Evidence(t.Context(), ask("oats"), booked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := retail.Micros(4_500_000 * million * retail.Unit); len(e.Exposed) != 1 || e.Exposed[0].Since != want {
+		t.Errorf("she spent %+v, want %v", e.Exposed, want)
+	}
+}
+
 // TestHowManyContradictingArmsSpoilAnExperiment moves the recorded arms of some
 // of 1,000 shoppers.
 func TestHowManyContradictingArmsSpoilAnExperiment(t *testing.T) {

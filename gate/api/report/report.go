@@ -78,7 +78,8 @@ type handler struct {
 	page *insight.Page
 }
 
-// today is the last business day that has begun.
+// today is the last business day that has begun; what is told of shoppers ends
+// with the day before it.
 func (h *handler) today() retail.Day { return retail.DayOf(h.now(), h.Zone) }
 
 // campaign writes one campaign's report in the format that is asked for.
@@ -152,7 +153,8 @@ func (h *handler) make(ctx context.Context, who *access.Principal, id media.Camp
 }
 
 func (h *handler) ask(id media.CampaignID, model measure.Model, currency retail.Currency) measure.Ask {
-	return measure.Ask{Campaign: id, Through: h.today(), Model: model, Lookback: h.Lookback, PreDays: measure.PreDaysDefault, Currency: currency}
+	q := measure.Ask{Campaign: id, Model: model, Lookback: h.Lookback, PreDays: measure.PreDaysDefault, Currency: currency}
+	return q.Days(h.today())
 }
 
 // bookings are how large the audiences of a campaign's line items were when
