@@ -35,8 +35,8 @@ type Token struct {
 	Shopper    shopper.ID
 }
 
-// TokenLife is how long after Issued a token can be billed; later it is
-// answered but delivered free.
+// TokenLife is how long after Issued a click on a token can arrive to be billed;
+// later it is answered but delivered free, whenever its sender says it happened.
 const TokenLife = 24 * time.Hour
 
 // TokenTextMax is the longest text of a token.

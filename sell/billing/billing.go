@@ -3,10 +3,13 @@
 // aside for the line item's flight day to revenue, and tells the stream of it.
 //
 // A token is charged at most once, for ever, whoever clicks it how often: the
-// deed's key is the token's. Filters come before: a click of a bot, of an
-// expired token, of a token never seen, or one more of too many of the same
+// deed's key is the token's. Filters come before: a click of a bot, of a token
+// that had expired when the click arrived, of a token never seen, or one more of too many of the same
 // shopper on the same line item within an hour is answered Billed{0, reason}
 // and leaves the token as it was; so is a click that the day's money cannot pay.
+// Filters go by when clicks arrived, on the house's clock, never by when their
+// sender says they happened: an app that was offline is paid for what it sends
+// within media.TokenLife of the answer, and nobody spreads clicks over hours.
 //
 // Killed at any point it resumes at its cursor: what was committed is found by
 // its key, what was filtered is filtered again alike, because the filters' memory
@@ -20,7 +23,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"endcap/keep/ledger"
@@ -48,11 +50,15 @@ type Config struct {
 	Stream   interface {
 		Partitions() int
 		End(ctx context.Context, partition int) (event.Cursor, error)
+		Read(ctx context.Context, partition int, after event.Cursor, limit int) ([]stream.Entry, error)
 	}
 	Now retail.Clock
 	// ClicksPerHour is how many clicks of one shopper on one line item are
-	// charged within one hour of the clock; 0 means ClicksPerHourDefault.
+	// charged that arrive within one hour of the clock; 0 means ClicksPerHourDefault.
 	ClicksPerHour int
+	// Answered hears of each click that was answered, charged where the reason
+	// is empty; for metrics. It may be nil.
+	Answered func(event.Refusal)
 }
 
 // ClicksPerHourDefault is far above what one person does.
@@ -61,9 +67,6 @@ const ClicksPerHourDefault = 5
 // Biller charges clicks. Make one with New; run its Follower.
 type Biller struct {
 	cfg Config
-
-	mu   sync.Mutex
-	last map[int]time.Time // when the last fact folded of each partition had arrived
 }
 
 // New makes a Biller.
@@ -74,7 +77,7 @@ func New(cfg Config) (*Biller, error) {
 	if cfg.ClicksPerHour <= 0 {
 		cfg.ClicksPerHour = ClicksPerHourDefault
 	}
-	return &Biller{cfg: cfg, last: map[int]time.Time{}}, nil
+	return &Biller{cfg: cfg}, nil
 }
 
 // Follower charges clicks and keeps the filters' memory.
@@ -95,29 +98,51 @@ func (b *Biller) follower(charge bool) stream.Follower {
 	}
 }
 
+// onItsWay is how long after its arrival a fact is in the stream at the latest:
+// it is stamped before it is written, and its neighbours may overtake it. It is
+// much longer than a request may take.
+const onItsWay = time.Minute
+
+// pageMax is how many waiting facts of a partition Through looks at.
+const pageMax = 1_024
+
 // Through is an instant such that every click that arrived before it has been
-// answered.
+// answered: onItsWay before now, or before the arrival of the first fact that
+// waits for billing. It is read from the stream and the saved cursors alone, so
+// a restart changes nothing.
 func (b *Biller) Through(ctx context.Context) (time.Time, error) {
 	through := b.cfg.Now()
 	for p := range b.cfg.Stream.Partitions() {
-		end, err := b.cfg.Stream.End(ctx, p)
-		if err != nil {
-			return time.Time{}, fmt.Errorf("end of partition %d: %w", p, err)
-		}
 		at, err := b.cfg.Profiles.Cursor(ctx, FollowerName, p)
 		if err != nil {
 			return time.Time{}, fmt.Errorf("cursor of billing: %w", err)
 		}
-		if at < end {
-			b.mu.Lock()
-			last := b.last[p]
-			b.mu.Unlock()
-			if last.Before(through) {
-				through = last
+		waiting, err := b.cfg.Stream.Read(ctx, p, at, pageMax)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("read partition %d: %w", p, err)
+		}
+		for i := range waiting {
+			// What nobody answers only counts where a click may lie behind the page.
+			if k := waiting[i].Kind; k != event.KindClicked && k != event.KindShown && (i+1 < len(waiting) || b.ends(ctx, p, waiting[i].At)) {
+				continue
 			}
+			f, err := event.Unpack(waiting[i].Bytes)
+			if err != nil {
+				return time.Time{}, fmt.Errorf("read partition %d: %w", p, err)
+			}
+			if f.Arrived.Before(through) {
+				through = f.Arrived
+			}
+			break
 		}
 	}
-	return through, nil
+	return through.Add(-onItsWay), nil
+}
+
+// ends reports whether nothing lies after a cursor.
+func (b *Biller) ends(ctx context.Context, partition int, at event.Cursor) bool {
+	end, err := b.cfg.Stream.End(ctx, partition)
+	return err == nil && at >= end
 }
 
 // fold answers the clicks of a batch, then saves the filters' memory and the
@@ -140,9 +165,9 @@ func (b *Biller) fold(ctx context.Context, batch stream.Batch, charge bool) erro
 		unit := units[unitOf(f, batch.Partition)]
 		switch body := f.Body.(type) {
 		case event.Shown:
-			unit.show(&body.Touch, f.At)
+			unit.show(&body.Touch, f.Arrived)
 		case event.Clicked:
-			deeds = append(deeds, deed{fact: f, click: body, reason: unit.click(&body, f.At, b.cfg.ClicksPerHour)})
+			deeds = append(deeds, deed{fact: f, click: body, reason: unit.click(&body, f.Arrived, b.cfg.ClicksPerHour)})
 		case event.Forgotten:
 			unit.forget()
 		}
@@ -160,11 +185,6 @@ func (b *Biller) fold(ctx context.Context, batch stream.Batch, charge bool) erro
 	}
 	if err := b.cfg.Profiles.Apply(ctx, FollowerName, batch.Partition, batch.Next, changes); err != nil {
 		return fmt.Errorf("save the filters: %w", err)
-	}
-	if n := len(batch.Facts); n > 0 {
-		b.mu.Lock()
-		b.last[batch.Partition] = batch.Facts[n-1].Arrived
-		b.mu.Unlock()
 	}
 	return nil
 }
@@ -218,6 +238,7 @@ func (b *Biller) settle(ctx context.Context, deeds []deed) error {
 			if err != nil {
 				return fmt.Errorf("charge %d clicks: %w", len(todo), err)
 			}
+			b.tell(todo, answers)
 			if todo, err = unanswered(todo, answers); err != nil {
 				return err
 			}
@@ -225,6 +246,18 @@ func (b *Biller) settle(ctx context.Context, deeds []deed) error {
 		deeds = deeds[n:]
 	}
 	return nil
+}
+
+// tell lets Answered hear of what was done now, and not of what was done before.
+func (b *Biller) tell(todo []deed, answers []ledger.Answer) {
+	if b.cfg.Answered == nil {
+		return
+	}
+	for i := range answers {
+		if answers[i].Done {
+			b.cfg.Answered(todo[i].reason)
+		}
+	}
 }
 
 // unanswered gives the deeds that must be tried in another way. Each way is
@@ -283,5 +316,7 @@ func sum(what, id string) [16]byte {
 	return [16]byte(s[:16])
 }
 
-// late reports whether a token had expired at an instant.
-func late(t *event.Touch, at time.Time) bool { return at.After(t.Issued.Add(media.TokenLife)) }
+// late reports whether a token had expired when its click arrived.
+func late(t *event.Touch, arrived time.Time) bool {
+	return arrived.After(t.Issued.Add(media.TokenLife))
+}

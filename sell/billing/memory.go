@@ -27,7 +27,7 @@ type shown struct {
 }
 
 type clicked struct {
-	hour  int64 // hours since 1970
+	hour  int64 // of arrival, in hours since 1970
 	line  uint64
 	count uint64
 }
@@ -95,6 +95,7 @@ func (m *memory) trim(at time.Time) {
 }
 
 // click says why a click is free, or "" where it is to be charged, and counts it.
+// at is when it arrived.
 func (m *memory) click(c *event.Clicked, at time.Time, perHour int) event.Refusal {
 	t := &c.Touch
 	switch {

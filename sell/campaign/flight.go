@@ -18,10 +18,14 @@ import (
 )
 
 const (
-	flightsAtOnce = 256              // flights opened or closed in one commit
-	readsAtOnce   = 2_000            // balances read again in one tick
-	sweepEvery    = time.Minute      // how often ended flights are looked for
-	closeAfter    = 30 * time.Minute // beyond a token's life, for clicks on their way
+	flightsAtOnce = 256         // flights opened or closed in one commit
+	readsAtOnce   = 2_000       // balances read again in one tick
+	sweepEvery    = time.Minute // how often ended flights are looked for
+	// closeAfter is beyond the life of a day's last token. A click is billed if it
+	// arrives within media.TokenLife of its token's issue, so once billing has
+	// answered all that arrived until then, none can come that would be charged;
+	// the rest is for tokens issued while the day turned, and for clocks that differ.
+	closeAfter = 30 * time.Minute
 )
 
 // openFlight is a flight account that may hold money.
