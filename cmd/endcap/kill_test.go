@@ -42,6 +42,9 @@ func TestNothingIsLostOrDoubledByKills(t *testing.T) {
 		}
 	}
 	s := p.recover(t, kills, nil)
+	for round := range kills {
+		p.present(t, s, round)
+	}
 	t.Logf("%d kills: %d receipts over the API, %d from %d files, %d clicks, %v paid", kills, len(p.receipts), p.imported*fileReceipts, p.imported, len(p.clicks), p.paid)
 	if len(p.receipts) == 0 || len(p.clicks) == 0 {
 		t.Errorf("%d receipts and %d clicks were acknowledged: nothing was proved", len(p.receipts), len(p.clicks))
@@ -145,7 +148,7 @@ func (p *plague) recover(t *testing.T, round int, chance *rand.Rand) *server {
 	s := serve(t, p.dir)
 	s.key = p.key
 	s.settle(t)
-	p.present(t, s)
+	p.present(t, s, round-1)
 	open := p.open
 	p.open = nil
 	for _, o := range open {
@@ -156,33 +159,40 @@ func (p *plague) recover(t *testing.T, round int, chance *rand.Rand) *server {
 		o.then(p)
 	}
 	s.settle(t)
-	p.present(t, s)
+	p.present(t, s, round-1)
 	p.whole(t, s)
 	return s
 }
 
-// present checks that every acknowledged receipt and click is there once, with
-// the right total and one answer.
-func (p *plague) present(t *testing.T, s *server) {
+// present checks that every receipt and click acknowledged in a round is there
+// once, with the right total and one answer.
+func (p *plague) present(t *testing.T, s *server, round int) {
 	t.Helper()
 	got := make(map[string]string)
-	for _, row := range s.query(t, `select receipt, count(*), count(distinct line), cast(sum(sales) as varchar) from lines where receipt like 'r-%' group by receipt`) {
+	mine := func(kind string) string { return fmt.Sprintf("%s-%d-", kind, round) }
+	for _, row := range s.query(t, "select receipt, count(*), count(distinct line), cast(sum(sales) as varchar) from lines where receipt like '"+mine("r")+"%' group by receipt") {
 		got[row[0]] = strings.Join(row[1:], " ")
 	}
 	for id, cents := range p.receipts {
+		if !strings.HasPrefix(id, mine("r")) {
+			continue
+		}
 		if want := fmt.Sprintf("2 2 %d.%02d0000", cents/100, cents%100); got[id] != want {
 			t.Errorf("receipt %s: %q, want %q", id, got[id], want)
 		}
 	}
 	answers := make(map[string]string)
-	for _, row := range s.query(t, "select click, count(*) from charges group by click") {
+	for _, row := range s.query(t, "select click, count(*) from charges where click like '"+mine("e")+"%' group by click") {
 		answers[row[0]] = row[1]
 	}
 	touched := make(map[string]string)
-	for _, row := range s.query(t, "select event, count(*) from touches where kind = 'clicked' group by event") {
+	for _, row := range s.query(t, "select event, count(*) from touches where kind = 'clicked' and event like '"+mine("e")+"%' group by event") {
 		touched[row[0]] = row[1]
 	}
 	for id := range p.clicks {
+		if !strings.HasPrefix(id, mine("e")) {
+			continue
+		}
 		if touched[id] != "1" || answers[id] != "1" {
 			t.Errorf("click %s: %q times in history, %q answers, want 1 and 1", id, touched[id], answers[id])
 		}
@@ -207,7 +217,11 @@ func (p *plague) whole(t *testing.T, s *server) {
 	if got := strings.Join(row, " "); got != want {
 		t.Errorf("receipts, lines and sales over the API: %s, want %s", got, want)
 	}
-	want = fmt.Sprintf("%d %d", p.imported*fileReceipts, 2*p.imported*fileReceipts)
+	row = s.query(t, `select (select count(*) from touches where kind = 'clicked'), (select count(distinct event) from touches where kind = 'clicked'),
+		(select count(*) from charges), (select count(distinct click) from charges)`)[0]
+	if clicks := fmt.Sprint(len(p.clicks)); row[0] != clicks || row[1] != clicks || row[2] != clicks || row[3] != clicks {
+		t.Errorf("clicks, their ids, answers, their clicks: %v, want %s each", row, clicks)
+	}
 	for n := range p.imported {
 		row = s.query(t, fmt.Sprintf("select count(distinct receipt), count(*), cast(sum(sales) as varchar) from lines where receipt like 'f-%d-%%'", n))[0]
 		if got, want := strings.Join(row, " "), fmt.Sprintf("%d %d %d.000000", fileReceipts, 2*fileReceipts, 3*fileReceipts); got != want {
@@ -350,5 +364,5 @@ func (p *plague) terms(ctx context.Context, s *server, round int) {
 	_ = p.send(ctx, s, parcel{
 		http.MethodPost, "/v1/advertisers/oatly/payments", map[string]any{"amount": eur(123)}, []string{"Idempotency-Key", name},
 		func(p *plague) { p.paid += 1_230_000 },
-	}) && p.send(ctx, s, parcel{http.MethodPut, "/v1/line-items/" + name, lineItem(name, int64(20+round%30)), []string{"Idempotency-Key", name}, func(*plague) {}})
+	}) && p.send(ctx, s, parcel{http.MethodPut, "/v1/line-items/" + name, lineItem(name, int64(40+round%30)), []string{"Idempotency-Key", name}, func(*plague) {}})
 }

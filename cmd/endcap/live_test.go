@@ -66,6 +66,8 @@ func TestAReceiptIsKnownWithinASecondAndAWithdrawalWithinAMinute(t *testing.T) {
 	s.ask(t, http.MethodPut, "/v1/products", map[string]any{"products": products}, nil)
 	s.ask(t, http.MethodPut, "/v1/consents", map[string]any{"consents": yes}, nil)
 
+	took := until(t, 10*time.Second, "new products in proposals", func() bool { return len(proposed(t, s, "nobody")) == 10 })
+	t.Logf("new products are proposed after %v", took)
 	var held, seen []time.Duration
 	for n := range people {
 		product, wait := fmt.Sprintf("p%d", n), n%2 == 0
