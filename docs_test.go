@@ -98,3 +98,49 @@ func TestEveryDirectDependencyHasANote(t *testing.T) {
 		t.Errorf("docs/decisions/README.md speaks of %s, which go.mod does not require", module)
 	}
 }
+
+var (
+	metricName  = regexp.MustCompile(`"(endcap_[a-z_]+)"`)
+	settingName = regexp.MustCompile("`json:\"([a-z_]+)[\",]")
+)
+
+// Operators find every metric and every setting in their paper.
+func TestOperationsNamesEveryMetricAndSetting(t *testing.T) {
+	t.Parallel()
+	paper, err := os.ReadFile("docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, root := range []string{"gate", "cmd"} {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			for _, m := range metricName.FindAllSubmatch(text, -1) {
+				names = append(names, string(m[1]))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	settings, err := os.ReadFile("cmd/endcap/dir.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics := len(names)
+	for _, m := range settingName.FindAllSubmatch(settings, -1) {
+		names = append(names, string(m[1]))
+	}
+	if metrics == 0 || len(names) == metrics {
+		t.Fatalf("found %d metrics and %d settings", metrics, len(names)-metrics)
+	}
+	for _, name := range names {
+		if !strings.Contains(string(paper), "`"+name) {
+			t.Errorf("docs/operations.md does not speak of %s", name)
+		}
+	}
+}
