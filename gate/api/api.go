@@ -53,12 +53,13 @@ func (Limits) Defaults() Limits {
 // packages, then use Handler.
 type Server struct {
 	Options
-	mux    *http.ServeMux
-	api    huma.API
-	gauge  *gauges
-	rates  *rates
-	routes map[string]*route // management operations by their ids
-	hot    map[place]http.HandlerFunc
+	mux     *http.ServeMux
+	api     huma.API
+	gauge   *gauges
+	rates   *rates
+	routes  map[string]*route // management operations by their ids
+	hot     map[place]http.HandlerFunc
+	scrapes []func(context.Context)
 }
 
 // New makes a Server with the documents and health routes, and nothing else.

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
+	"endcap/know/ingest"
 	"endcap/retail"
 )
 
@@ -16,6 +17,7 @@ type gauges struct {
 	seconds *prometheus.HistogramVec
 	panics  prometheus.Counter
 	nowhere prometheus.Counter
+	rows    *prometheus.CounterVec
 }
 
 func newGauges(r *prometheus.Registry) *gauges {
@@ -26,8 +28,9 @@ func newGauges(r *prometheus.Registry) *gauges {
 		}, []string{"operation", "status"}),
 		panics:  prometheus.NewCounter(prometheus.CounterOpts{Name: "endcap_http_panics_total", Help: "Panics caught while serving a request; each is a bug."}),
 		nowhere: prometheus.NewCounter(prometheus.CounterOpts{Name: "endcap_http_nowhere_total", Help: "Requests for a path or a method that does not exist."}),
+		rows:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "endcap_rows_total", Help: "Rows that came in at a door, by what they are, what became of them and, in quarantine, why."}, []string{"kind", "outcome", "reason"}),
 	}
-	r.MustRegister(g.seconds, g.panics, g.nowhere)
+	r.MustRegister(g.seconds, g.panics, g.nowhere, g.rows)
 	return g
 }
 
@@ -41,6 +44,18 @@ func (g *gauges) route(operation string) func(status int, took time.Duration) {
 			o, _ = known.LoadOrStore(status, g.seconds.WithLabelValues(operation, strconv.Itoa(status)))
 		}
 		o.(prometheus.Observer).Observe(took.Seconds())
+	}
+}
+
+// Took counts what became of a batch of rows of a kind.
+func (s *Server) Took(kind string, sum *ingest.Summary) {
+	for outcome, n := range map[ingest.Outcome]int64{ingest.New: sum.New, ingest.Repeat: sum.Repeat, ingest.Corrected: sum.Corrected} {
+		if n > 0 {
+			s.gauge.rows.WithLabelValues(kind, string(outcome), "").Add(float64(n))
+		}
+	}
+	for reason, n := range sum.QuarantinedByWhy {
+		s.gauge.rows.WithLabelValues(kind, string(ingest.Quarantined), string(reason)).Add(float64(n))
 	}
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -60,8 +61,18 @@ func (s *Server) mountHealth() {
 		}
 		_, _ = w.Write([]byte("ready\n"))
 	})
-	s.mux.Handle("GET /metrics", promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{}))
+	scrape := promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{})
+	s.mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		for _, set := range s.scrapes {
+			set(r.Context())
+		}
+		scrape.ServeHTTP(w, r)
+	})
 }
+
+// BeforeScrape has every scrape of /metrics call set first, for gauges whose
+// values must be asked for.
+func (s *Server) BeforeScrape(set func(context.Context)) { s.scrapes = append(s.scrapes, set) }
 
 // Document is the OpenAPI document as JSON.
 func (s *Server) Document() ([]byte, error) {

@@ -65,6 +65,7 @@ type FollowerLag struct {
 // Mount adds the door to a server.
 func Mount(s *api.Server, p Ports) {
 	h := &handler{p, s.Limits.PageMax}
+	mountGauges(s, p.Status)
 	needs := api.Needs(access.Admin)
 	tags := []string{"admin"}
 	api.Register(s, huma.Operation{

@@ -152,6 +152,7 @@ func mount[Body, Wire, Row any](s *api.Server, name, summary string, rows func(*
 		if err != nil {
 			return nil, err
 		}
+		s.Took(name, &res.Summary)
 		return answerOf(&res), nil
 	})
 }

@@ -70,6 +70,7 @@ func (h *handler) events(r *http.Request, who *access.Principal, in *Events) (*a
 		touches[i].Bot, touches[i].Raw = bot, raw
 	}
 	if first != nil {
+		h.took("events", refusedOf(bad))
 		if err := h.Desk.Refuse(r.Context(), bad, from); err != nil {
 			return nil, err
 		}
@@ -79,6 +80,7 @@ func (h *handler) events(r *http.Request, who *access.Principal, in *Events) (*a
 	if err != nil {
 		return nil, err
 	}
+	h.took("events", &res.Summary)
 	for i := range res.Answers {
 		if f := res.Answers[i].Fault; f != nil {
 			return nil, &retail.Error{
@@ -88,6 +90,15 @@ func (h *handler) events(r *http.Request, who *access.Principal, in *Events) (*a
 		}
 	}
 	return nil, nil
+}
+
+// refusedOf counts what a request was refused for.
+func refusedOf(bad []ingest.Bad) *ingest.Summary {
+	sum := &ingest.Summary{QuarantinedByWhy: make(map[ingest.Reason]int64)}
+	for i := range bad {
+		sum.QuarantinedByWhy[bad[i].Fault.Reason]++
+	}
+	return sum
 }
 
 // readEvent reads one event of the wire.

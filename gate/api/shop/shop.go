@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"endcap/gate/access"
 	"endcap/gate/api"
+	"endcap/know/ingest"
 	"endcap/retail"
 	"endcap/retail/catalog"
 	"endcap/retail/media"
@@ -120,7 +122,11 @@ type Advertiser struct {
 
 // Mount adds the door to a server.
 func Mount(s *api.Server, p Ports) {
-	h := &handler{p, s.Now}
+	h := &handler{
+		Ports: p, now: s.Now, took: s.Took,
+		asked:  counter(s, "endcap_slots_asked_total", "Slots for sponsored products that decisions were asked for."),
+		filled: counter(s, "endcap_slots_filled_total", "Slots that decisions filled."),
+	}
 	api.RegisterHot(s, huma.Operation{
 		OperationID: "decide", Method: http.MethodPost, Path: "/v1/decisions", Tags: []string{"shop"}, Security: api.Needs(access.Decide),
 		Summary:     "Ask for proposals and sponsored products for one visit.",
@@ -131,7 +137,15 @@ func Mount(s *api.Server, p Ports) {
 
 type handler struct {
 	Ports
-	now retail.Clock
+	now           retail.Clock
+	took          func(kind string, sum *ingest.Summary)
+	asked, filled prometheus.Counter
+}
+
+func counter(s *api.Server, name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	s.Metrics.MustRegister(c)
+	return c
 }
 
 func (h *handler) decide(r *http.Request, _ *access.Principal, in *Visit) (*Decision, error) {
@@ -143,7 +157,20 @@ func (h *handler) decide(r *http.Request, _ *access.Principal, in *Visit) (*Deci
 	if err != nil {
 		return nil, asAsked(err)
 	}
+	h.count(req, answer)
 	return h.write(answer), nil
+}
+
+func (h *handler) count(req *decide.Request, a *decide.Answer) {
+	asked, filled := 0, 0
+	for i := range req.Placements {
+		asked += req.Placements[i].Slots
+	}
+	for i := range a.Placed {
+		filled += len(a.Placed[i].Sponsored)
+	}
+	h.asked.Add(float64(asked))
+	h.filled.Add(float64(filled))
 }
 
 // asAsked names the fields of a refusal as the request does.

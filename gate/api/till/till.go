@@ -83,7 +83,7 @@ type Result struct {
 
 // Mount adds the door to a server.
 func Mount(s *api.Server, desk Desk, seen Seen) {
-	h := handler{desk, seen}
+	h := handler{desk, seen, s.Took}
 	api.RegisterHot(s, huma.Operation{
 		OperationID: "send-receipts", Method: http.MethodPost, Path: "/v1/receipts", Tags: []string{"till"}, Security: api.Needs(access.Receipts),
 		Summary: "Take in receipts.",
@@ -95,6 +95,7 @@ func Mount(s *api.Server, desk Desk, seen Seen) {
 type handler struct {
 	desk Desk
 	seen Seen
+	took func(kind string, sum *ingest.Summary) // counts
 }
 
 func (h *handler) receipts(r *http.Request, who *access.Principal, in *Receipts) (*Answer, error) {
@@ -109,6 +110,7 @@ func (h *handler) receipts(r *http.Request, who *access.Principal, in *Receipts)
 	if err != nil {
 		return nil, err
 	}
+	h.took("receipts", &res.Summary)
 	answer := &Answer{Results: make([]Result, len(rs))}
 	for i := range rs {
 		answer.Results[i] = resultOf(&rs[i], &res.Answers[i])
