@@ -3,7 +3,8 @@
 // engine answers alike (docs/sql.md).
 //
 // Every question names a purpose and sees only the shoppers who allow it now;
-// Accounting sees all rows, for totals.
+// Accounting sees all rows, for totals; an analyst sees of none of them whose it
+// is.
 //
 // On the road of a receipt, lines become history here, and prove counts them.
 package warehouse
@@ -22,7 +23,9 @@ import (
 // consent.Purpose, or Accounting.
 type Purpose string
 
-// Accounting is for totals of the business, which need nobody's consent.
+// Accounting is for totals of the business, which need nobody's consent. Shopper
+// columns are NULL to an analyst under it; the product's own questions count
+// shoppers there, and hand out no rows of theirs.
 const Accounting Purpose = "accounting"
 
 // Column is one column of a batch. Exactly one of the slices is used, by the

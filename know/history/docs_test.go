@@ -44,7 +44,8 @@ func TestDataDocumentIsWhatTablesSay(t *testing.T) {
 
 Written by ` + "`go test ./know/history -run DataDocument -rewrite`" + ` from retail/event.Tables(); do not edit.
 
-Every question names a purpose and sees that purpose's views: ` + "`accounting`" + ` shows all rows and is for totals;
+Every question names a purpose and sees that purpose's views: ` + "`accounting`" + ` shows all rows, with no word of
+whose they are (` + "`shopper`" + ` is NULL), and is for totals;
 `)
 	var names []string
 	for _, p := range consent.Purposes() {

@@ -19,7 +19,7 @@ func (w *Warehouse) Query(ctx context.Context, q warehouse.Query) (*warehouse.Re
 		}
 	}
 	var out *warehouse.Result
-	err := w.with(ctx, string(q.Purpose), func(c *conn) error {
+	err := w.with(ctx, schemaOf(q.Purpose), func(c *conn) error {
 		var err error
 		out, err = c.ask(ctx, q.SQL, q.Args...)
 		return err

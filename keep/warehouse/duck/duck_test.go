@@ -98,6 +98,7 @@ func TestAnAnalystCannotReachBeyondHerViews(t *testing.T) {
 		"select 1; select 2",
 		"select 1; drop table base.lines",
 		"select * from base.lines",
+		"select shopper from every_row.receipts",
 		"select * from measurement.lines",
 		"select * from warehouse.base.lines",
 		"select * from (select * from base.receipts) as x",

@@ -143,7 +143,7 @@ func (w *Warehouse) makeTables(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	err = w.writer.within(ctx, func() error {
-		for _, schema := range append(purposes(), "base") {
+		for _, schema := range append(schemas(), "base") {
 			if err := w.writer.exec(ctx, "drop schema if exists "+schema+" cascade"); err != nil {
 				return err
 			}
@@ -160,9 +160,9 @@ func (w *Warehouse) makeTables(ctx context.Context) (bool, error) {
 		for _, t := range w.order {
 			statements = append(statements, t.create())
 		}
-		for _, purpose := range purposes() {
+		for _, schema := range schemas() {
 			for _, t := range w.order {
-				statements = append(statements, t.view(purpose))
+				statements = append(statements, t.view(schema))
 			}
 		}
 		for _, sql := range statements {
@@ -188,18 +188,23 @@ func (t *table) create() string {
 }
 
 // view shows a table's columns under one purpose: only rows of shoppers who
-// allow it now, where the table knows shoppers.
-func (t *table) view(purpose string) string {
+// allow it now, where the table knows shoppers. Under accounting an analyst sees
+// all rows and of nobody whose they are; the product's own questions, which
+// count shoppers, ask the views of everyRow instead.
+func (t *table) view(schema string) string {
 	parts := make([]string, 0, len(t.Columns))
 	for i, c := range t.Columns {
 		part := quoteName(c.Name)
-		if t.forms[i] == formWord {
+		switch {
+		case t.forms[i] == formWord:
 			part = "cast(" + part + " as varchar) as " + part
+		case c.Shopper && schema == string(warehouse.Accounting):
+			part = "cast(null as " + sqlType(t.Table, c) + ") as " + part
 		}
 		parts = append(parts, part)
 	}
-	sql := "create view " + purpose + "." + quoteName(t.Name) + " as select " + strings.Join(parts, ", ") + " from " + t.base()
-	p, err := consent.ParsePurpose(purpose)
+	sql := "create view " + schema + "." + quoteName(t.Name) + " as select " + strings.Join(parts, ", ") + " from " + t.base()
+	p, err := consent.ParsePurpose(schema)
 	if err != nil || t.shop < 0 {
 		return sql
 	}
@@ -208,7 +213,22 @@ func (t *table) view(purpose string) string {
 
 func (t *table) base() string { return "base." + quoteName(t.Name) }
 
-// purposes lists the schemas of views.
+// everyRow is the schema in which the product's own questions under accounting
+// are answered; no analyst can name it.
+const everyRow = "every_row"
+
+// schemas lists the schemas of views.
+func schemas() []string { return append(purposes(), everyRow) }
+
+// schemaOf is where the product asks under a purpose.
+func schemaOf(p warehouse.Purpose) string {
+	if p == warehouse.Accounting {
+		return everyRow
+	}
+	return string(p)
+}
+
+// purposes lists the purposes, each with a schema of views.
 func purposes() []string {
 	out := []string{string(warehouse.Accounting)}
 	for _, p := range consent.Purposes() {

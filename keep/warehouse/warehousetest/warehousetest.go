@@ -210,6 +210,14 @@ func purposes(t *testing.T, h *shop) {
 	h.want("measurement", totals, "2 5.00")
 	h.add(0, said("zz again", bea, monday+3, consent.None), said("aa again", bea, monday+3, consent.All))
 	h.want("measurement", totals, "4 12.00")
+	for purpose, want := range map[warehouse.Purpose]string{warehouse.Accounting: "3 0", "measurement": "2 2"} {
+		got, err := h.store.Analyse(t.Context(), warehouse.Analysis{Purpose: purpose, SQL: "select count(*), count(shopper) from receipts"})
+		h.must(err)
+		if text := strings.Join(got.Rows[0], " "); text != want {
+			t.Fatalf("under %s an analyst sees %s receipts and shoppers, want %s", purpose, text, want)
+		}
+	}
+	h.want(warehouse.Accounting, "select count(distinct shopper) from receipts", "2")
 	if _, err := h.store.Query(t.Context(), warehouse.Query{Purpose: "curiosity", SQL: totals}); err == nil {
 		t.Fatal("a purpose nobody declared was answered")
 	}
