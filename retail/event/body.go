@@ -42,7 +42,7 @@ type RefusalCount struct {
 // shopper being in its campaign's control group.
 type Win struct {
 	Placement  media.PlacementID
-	Slot       uint8
+	Slot       uint8 // of Placement, unlike a Touch's
 	Advertiser media.AdvertiserID
 	Campaign   media.CampaignID
 	LineItem   media.LineItemID
@@ -69,7 +69,7 @@ const RecordMax = 4_096
 // Touch is what a token said when it came back.
 type Touch struct {
 	Decision   media.DecisionID
-	Slot       uint8
+	Slot       uint8 // position in the whole answer, as the token's
 	Advertiser media.AdvertiserID
 	Campaign   media.CampaignID
 	LineItem   media.LineItemID

@@ -172,6 +172,9 @@ func shelfTables() []Table {
 	}
 }
 
+// positionSay is what the slot of a token means, and so of touches and charges.
+const positionSay = "position in the whole answer over all placements, from 0; names a token together with decision"
+
 // mediaTables hold what was decided, seen and charged.
 func mediaTables() []Table {
 	return []Table{
@@ -179,14 +182,15 @@ func mediaTables() []Table {
 			Column{Name: "decision", Type: Text}, Column{Name: "channel", Type: Text}, Column{Name: "store", Type: Text}, Column{Name: "record", Type: Blob},
 		)},
 		{Name: TableWins, Of: KindDecided, Parent: []string{"decision"}, Say: "one row per slot won, and per ghost win of a held-out shopper", Columns: columns(
-			Column{Name: "decision", Type: Text}, Column{Name: "placement", Type: Text}, Column{Name: "slot", Type: Int},
+			Column{Name: "decision", Type: Text}, Column{Name: "placement", Type: Text},
+			Column{Name: "slot", Type: Int, Say: "which slot of its placement, from 0; not the slot of touches and charges, join those by decision and line_item"},
 			Column{Name: "advertiser", Type: Text}, Column{Name: "campaign", Type: Text}, Column{Name: "line_item", Type: Text},
 			Column{Name: "product", Type: Text}, Column{Name: "price", Type: Amount}, Column{Name: "currency", Type: Text}, Column{Name: "arm", Type: Text, Say: "treated or control"},
 			Column{Name: "measurable", Type: Bool, Say: "she allowed measurement then, so the arm is hers; evidence, never permission"},
 		)},
 		{Name: TableTouches, Of: KindShown, Say: "impressions, clicks, baskets and named purchases of sponsored products", Columns: columns(
 			Column{Name: "event", Type: Text, Say: "the caller's id of the event"}, Column{Name: "kind", Type: Text, Say: "shown, clicked, basketed or purchased"},
-			Column{Name: "decision", Type: Text}, Column{Name: "slot", Type: Int}, Column{Name: "advertiser", Type: Text}, Column{Name: "campaign", Type: Text},
+			Column{Name: "decision", Type: Text}, Column{Name: "slot", Type: Int, Say: positionSay}, Column{Name: "advertiser", Type: Text}, Column{Name: "campaign", Type: Text},
 			Column{Name: "line_item", Type: Text}, Column{Name: "placement", Type: Text}, Column{Name: "product", Type: Text},
 			Column{Name: "price", Type: Amount}, Column{Name: "currency", Type: Text}, Column{Name: "arm", Type: Text}, Column{Name: "receipt", Type: Text},
 		)},
@@ -195,7 +199,7 @@ func mediaTables() []Table {
 			{Name: "at", Type: Timestamp},
 			{Name: "click", Type: Text},
 			{Name: "decision", Type: Text},
-			{Name: "slot", Type: Int},
+			{Name: "slot", Type: Int, Say: positionSay},
 			{Name: "advertiser", Type: Text},
 			{Name: "campaign", Type: Text},
 			{Name: "line_item", Type: Text},
