@@ -24,7 +24,7 @@ const FollowerName = "history"
 // Limits of the fold.
 const (
 	batchMax = 8_192 // facts in one Append while catching up
-	smallMax = 2_048 // a batch below this came live; the next may wait a little
+	smallMax = 256   // a batch below this came live; the next may wait a little
 	// PauseMax bounds the pause of a Follower.
 	PauseMax = 200 * time.Millisecond
 )
