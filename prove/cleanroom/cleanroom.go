@@ -3,11 +3,19 @@
 // group of fewer than k shoppers is never told, nor can it be had by taking one
 // told figure from another of the same report or of an earlier one.
 //
-// What this protects against, and what not: thresholds, complements and
-// editions (see Publish) stop differencing within one split of figures, over
-// any number of reports of one campaign. They do not stop somebody who combines
-// different splits, or who watches a report change because history was corrected
-// or a consent withdrawn; that takes noise and a privacy budget.
+// What this protects against: thresholds, complements and editions (see
+// Series) stop differencing within one split of figures, over any number of
+// reports of one campaign. Figures end with the last finished day, and terms
+// that are edited change none that was told (see prove/measure).
+//
+// What it does not protect against, for that takes noise and a privacy budget:
+// somebody who combines different splits; who compares the two attribution
+// models of one campaign, which differ by the sales of those who saw and did not
+// click; who books several campaigns for one range and compares them; or who
+// watches an edition change because a receipt of a past day came late or was
+// corrected, or a consent was withdrawn. Sizes of the groups of an experiment are
+// rounded to tens, so that one shopper who goes is not counted; her spend still
+// leaves the sums.
 //
 // On the road of a receipt, prove/measure's figures pass here before
 // prove/insight shows them to a brand.

@@ -49,6 +49,7 @@ func (r *Reporter) Campaign(ctx context.Context, q Question) (*Report, error) {
 		if evidence.Exposed, err = r.reader.Exposed(ctx, ask, q.Terms); err != nil {
 			return nil, fmt.Errorf("report on campaign %s: %w", q.Ask.Campaign, err)
 		}
+		evidence.Settled = edition
 	}
 	report := Build(&q, evidence, sales)
 	if err := r.audit.Audit(ctx, entryOf(&q, report)); err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sort"
+	"time"
 
 	"endcap/retail"
 	"endcap/retail/catalog"
@@ -11,34 +12,60 @@ import (
 	"endcap/retail/shopper"
 )
 
-// claims is what one campaign may claim: the advertised products of each of
-// its line items, and its halo.
+// claims is what the touches of one campaign may claim between two changes of
+// its terms: the products its line items advertise then, and its halo.
 type claims struct {
+	from       time.Time
+	items      map[media.LineItemID]map[catalog.ProductID]bool
 	advertised map[catalog.ProductID]bool // by any line item of the campaign
 	halo       *catalog.Matcher
 	window     retail.Day
 }
 
-// claimsOf compiles the terms of every campaign among the touches.
-func claimsOf(terms *Terms) (map[media.CampaignID]*claims, map[media.LineItemID]map[catalog.ProductID]bool) {
-	all := make(map[media.CampaignID]*claims, len(terms.Campaigns))
-	for id, c := range terms.Campaigns {
-		all[id] = &claims{
-			advertised: make(map[catalog.ProductID]bool), halo: c.Halo.Matcher(), window: retail.Day(c.WindowDays),
+// book holds the claims of every campaign, oldest first.
+type book map[media.CampaignID][]*claims
+
+func claimsOf(terms *Terms) book {
+	all := make(book, len(terms.Campaigns))
+	for id := range terms.Campaigns {
+		all[id] = []*claims{terms.claimsAt(id, time.Time{})}
+		for _, at := range terms.changes(id) {
+			all[id] = append(all[id], terms.claimsAt(id, at))
 		}
 	}
-	items := make(map[media.LineItemID]map[catalog.ProductID]bool, len(terms.LineItems))
-	for id, item := range terms.LineItems {
+	return all
+}
+
+// claimsAt compiles the terms of a campaign as they stood at an instant.
+func (t *Terms) claimsAt(id media.CampaignID, at time.Time) *claims {
+	c := t.campaignAt(id, at)
+	out := &claims{
+		from: at, items: make(map[media.LineItemID]map[catalog.ProductID]bool), advertised: make(map[catalog.ProductID]bool),
+		halo: c.Halo.Matcher(), window: retail.Day(c.WindowDays),
+	}
+	for _, name := range sortedItems(t, id) {
+		item, begun := validAt(t.LineItemsPast[name], t.LineItems[name], at)
 		own := make(map[catalog.ProductID]bool, len(item.Products))
 		for _, p := range item.Products {
 			own[p] = true
-			if c := all[item.Campaign]; c != nil {
-				c.advertised[p] = true
+			if begun {
+				out.advertised[p] = true
 			}
 		}
-		items[id] = own
+		out.items[name] = own
 	}
-	return all, items
+	return out
+}
+
+// of is what a touch may claim, nil for a campaign that nobody booked.
+func (b book) of(t *Touch) *claims {
+	versions := b[t.Campaign]
+	for i := len(versions) - 1; i >= 0; i-- {
+		if i == 0 || !versions[i].from.After(t.At) {
+			return versions[i]
+		}
+	}
+	return nil
 }
 
 // has reports whether the campaign may claim a product.
@@ -51,11 +78,11 @@ func (c *claims) has(p *catalog.Product) bool { return c.advertised[p.ID] || c.h
 // A window is counted in business days: a touch on the 3rd with a window of 14
 // days claims sales from its own instant to the end of the 17th. A return
 // (negative sales) inside the window subtracts where it falls; one after the
-// window changes nothing.
+// window changes nothing. What a touch may claim, and for how long, is what the
+// terms said at its instant.
 func Attribute(e *Evidence) []Sale {
-	all, items := claimsOf(&e.Terms)
-	own := all[e.Ask.Campaign]
-	if own == nil {
+	all := claimsOf(&e.Terms)
+	if all[e.Ask.Campaign] == nil {
 		return nil
 	}
 	touches, lines := slices.Clone(e.Touches), slices.Clone(e.Lines)
@@ -74,9 +101,10 @@ func Attribute(e *Evidence) []Sale {
 			if t == nil || t.Campaign != e.Ask.Campaign || l.Day > e.Ask.Through {
 				continue
 			}
+			own := all.of(t)
 			out = append(out, Sale{
 				Person: person, Receipt: l.Receipt, Number: l.Number, Day: l.Day, Channel: l.Channel, LineItem: t.LineItem,
-				Token: t.Token, SameSKU: items[t.LineItem][l.Product.ID], Sales: l.Sales, Newness: newness(e, t, lines[:n], own),
+				Token: t.Token, SameSKU: own.items[t.LineItem][l.Product.ID], Sales: l.Sales, Newness: newness(e, t, lines[:n], own),
 			})
 		}
 		if len(out) > before {
@@ -105,14 +133,14 @@ func touchesOf(touches []Touch, who shopper.ID) []Touch {
 }
 
 // lastTouch is the last of her touches that may claim l, nil if none may.
-func lastTouch(hers []Touch, l *Line, all map[media.CampaignID]*claims) *Touch {
+func lastTouch(hers []Touch, l *Line, all book) *Touch {
 	for i := len(hers) - 1; i >= 0; i-- {
 		t := &hers[i]
-		c := all[t.Campaign]
+		c := all.of(t)
 		if c == nil || t.At.After(l.At) || l.Day > t.Day+c.window {
 			continue
 		}
-		if c.has(&l.Product) {
+		if c.has(&l.Product) || c.items[t.LineItem][l.Product.ID] {
 			return t
 		}
 	}

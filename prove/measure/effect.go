@@ -39,7 +39,7 @@ func units64(a retail.Micros) float64 { return float64(a) / float64(retail.Unit)
 
 // Incremental is what the campaign of the evidence caused.
 func Incremental(e *Evidence) Effect {
-	c := e.Campaign()
+	c := e.Terms.campaignAt(e.Ask.Campaign, SettledBefore(e.Settled))
 	units, left := Units(&c, e.Exposed)
 	effect := Estimate(units, c.ControlPPM)
 	changed := left > DisagreeFew && left*DisagreeOneIn > len(e.Exposed)

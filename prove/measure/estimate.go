@@ -220,7 +220,7 @@ func Pool(effects []Effect) (pooled Effect, left int) {
 		pooled.Variance += e.Variance
 		lost += e.Variance * e.Variance / e.DF
 	}
-	if left == len(effects) {
+	if left == len(effects) { // also where there are none
 		pooled.Absent = NoEstimate
 		return pooled, left
 	}

@@ -74,13 +74,6 @@ func (a *Ask) LastDelivered() retail.Day { return max(a.Through, a.Delivered) }
 // ErrAsk is returned for a question that cannot be answered.
 var ErrAsk = errors.New("not a question about a campaign")
 
-// Terms is what was booked: campaigns and their line items, as history knows
-// them. A campaign that was removed is still known.
-type Terms struct {
-	Campaigns map[media.CampaignID]media.Campaign
-	LineItems map[media.LineItemID]media.LineItem
-}
-
 // Touch is one touch of a treated shopper by any campaign.
 type Touch struct {
 	Shopper  shopper.ID
@@ -173,6 +166,7 @@ type Evidence struct {
 	Touches   []Touch
 	Lines     []Line
 	Exposed   []Exposed
+	Settled   retail.Day // the day through which Exposed was read; the terms settled before it count
 	Delivered []Delivered
 	Baskets   []Basket
 	Refused   []Refused

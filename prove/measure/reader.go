@@ -3,6 +3,7 @@ package measure
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -178,19 +179,27 @@ func (r *Reader) touches(ctx context.Context, e *Evidence, c *media.Campaign) er
 	return nil
 }
 
-// reach writes what a campaign may claim as a condition on lines l and products p.
-func reach(terms *Terms, c *media.Campaign, args []any) (string, []any) {
+// reach writes what versions of a campaign and of its line items may claim, all
+// together, as a condition on lines l and products p.
+func reach(campaigns []media.Campaign, items []media.LineItem, args []any) (string, []any) {
 	var own catalog.Set
-	for _, item := range terms.LineItems {
-		if item.Campaign == c.ID {
-			own.Products = append(own.Products, item.Products...)
-		}
+	for i := range items {
+		own.Products = append(own.Products, items[i].Products...)
 	}
 	slices.Sort(own.Products)
 	own.Products = slices.Compact(own.Products)
-	advertised, args := warehouse.Within(own, "l", "p", args)
-	halo, args := warehouse.Within(c.Halo, "l", "p", args)
-	return "(" + advertised + " or " + halo + ")", args
+	within, args := warehouse.Within(own, "l", "p", args)
+	parts := []string{within}
+	for i := range campaigns {
+		same := func(before media.Campaign) bool { return reflect.DeepEqual(before.Halo, campaigns[i].Halo) }
+		if slices.ContainsFunc(campaigns[:i], same) {
+			continue
+		}
+		var halo string
+		halo, args = warehouse.Within(campaigns[i].Halo, "l", "p", args)
+		parts = append(parts, halo)
+	}
+	return "(" + strings.Join(parts, " or ") + ")", args
 }
 
 // lines fetches what the touched shoppers bought of the campaign's range since
@@ -201,7 +210,8 @@ func (r *Reader) lines(ctx context.Context, e *Evidence, c *media.Campaign) erro
 		kind = "shown"
 	}
 	args := []any{string(c.ID), kind, string(e.Ask.Currency), c.Flight.From - retail.Day(e.Ask.Lookback), e.Ask.Through}
-	within, args := reach(&e.Terms, c, args)
+	campaigns, items := e.Terms.every(c.ID)
+	within, args := reach(campaigns, items, args)
 	t, err := r.ask(ctx, warehouse.Query{Name: "measure.lines", Purpose: measurement, Args: args, SQL: `
 select l.shopper, l.receipt, l.line, l."at", l.day, l.channel, l.product, l.quantity, l.sales, p.brand, p.department, p.category, p.type
 from lines l left join products p on p.product = l.product
@@ -230,8 +240,10 @@ where l.shopper in (select u.shopper from touches u where u.kind = $2 and u.camp
 // while she did not allow measurement are no part of the experiment: nobody
 // drew an arm for her then, she was shown whatever won.
 func (r *Reader) exposed(ctx context.Context, e *Evidence, c *media.Campaign) error {
-	args := []any{string(c.ID), e.Ask.Through, int64(e.Ask.PreDays), LastDay(c, e.Ask.Through), string(e.Ask.Currency)}
-	within, args := reach(&e.Terms, c, args)
+	e.Settled = e.Ask.Through
+	settled, items := e.Terms.Settled(c.ID, SettledBefore(e.Settled))
+	args := []any{string(c.ID), e.Ask.Through, int64(e.Ask.PreDays), LastDay(&settled, e.Ask.Through), string(e.Ask.Currency)}
+	within, args := reach([]media.Campaign{settled}, items, args)
 	t, err := r.ask(ctx, warehouse.Query{Name: "measure.exposed", Purpose: measurement, Args: args, SQL: `
 with exposed as (
   select w.shopper, min(w."at") as first_at, min(w.day) as first_day, min(w.arm) as arm_low, max(w.arm) as arm_high

@@ -3,6 +3,7 @@ package measure_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -164,7 +165,7 @@ func TestEvidenceIsWhatHistoryHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(booked, got); diff != "" {
+	if diff := cmp.Diff(booked, measure.Terms{Campaigns: got.Campaigns, LineItems: got.LineItems}); diff != "" {
 		t.Errorf("the terms (-booked +read):\n%s", diff)
 	}
 	q := ask("oats")
@@ -306,6 +307,64 @@ func TestDoesOneShoppersFortuneBreakTheReport(t *testing.T) {
 	}
 	if want := retail.Micros(4_500_000 * million * retail.Unit); len(e.Exposed) != 1 || e.Exposed[0].Since != want {
 		t.Errorf("she spent %+v, want %v", e.Exposed, want)
+	}
+}
+
+// TestWhatDoesListingHerProductAfterwardsTell books a line item anew, after the
+// days that are told, with a product that one shopper bought, a wider halo, a
+// longer window and another control share: no figure of those days moves.
+func TestWhatDoesListingHerProductAfterwardsTell(t *testing.T) {
+	t.Parallel()
+	ask := ask("oats")
+	ask.Through = day0 + 9
+	read := func(edited int) (sales, spent retail.Micros, effect measure.Effect, later retail.Micros) {
+		p, booked := house(t)
+		if edited > 0 {
+			c, item := booked.Campaigns["oats"], booked.LineItems["oats-1"]
+			c.Halo.Brands, c.WindowDays, c.ControlPPM = append(slices.Clone(c.Halo.Brands), "MUH"), 30, 210_000
+			item.Products = append(slices.Clone(item.Products), "m1")
+			for i, doc := range map[string]any{"campaign": c, "line_item": item} {
+				id := map[string]string{"campaign": "oats", "line_item": "oats-1"}[i]
+				p.terms(t, event.TermsChanged{Of: i, ID: id, Version: 3}, doc)
+				p.facts[len(p.facts)-1].At = at(edited, 12)
+			}
+		}
+		for person := uint64(1); person <= 400; person++ {
+			p.add(person, at(1, 0), event.Consent{Allowed: consent.All})
+			p.visit(person, at(3, 9), "oats", true, "")
+			p.receipt(person, at(4, 9), catalog.InStore, sold("o1", 1, 200+int(person%9)))
+			p.visit(person, at(14, 9), "oats", true, "")
+		}
+		treated, _ := treatedAndControl("oats", 1)
+		p.receipt(treated[0], at(5, 9), catalog.InStore, sold("m1", 1, 777))
+		p.receipt(treated[0], at(15, 9), catalog.InStore, sold("m1", 1, 333))
+		r := p.open(t)
+		terms, err := r.Terms(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := r.Evidence(t.Context(), ask, terms)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range e.Exposed {
+			spent += x.Since
+		}
+		sales, effect = measure.Total(measure.Attribute(e)), measure.Incremental(e)
+		wide := ask
+		wide.Through = day0 + 20
+		if e, err = r.Evidence(t.Context(), wide, terms); err != nil {
+			t.Fatal(err)
+		}
+		return sales, spent, effect, measure.Total(measure.Attribute(e))
+	}
+	sales, spent, effect, later := read(0)
+	sales2, spent2, effect2, later2 := read(12)
+	if sales != sales2 || spent != spent2 || effect != effect2 || !effect.Known() {
+		t.Errorf("told %v, %v, %+v; after the edit %v, %v, %+v", sales, spent, effect, sales2, spent2, effect2)
+	}
+	if later2 != later+333*retail.Cent {
+		t.Errorf("later touches claim %v under the old terms and %v under the new, want 3.33 more", later, later2)
 	}
 }
 
