@@ -345,6 +345,28 @@ func TestTheWarehouseAndTheProfileAgree(t *testing.T) {
 	}
 }
 
+// TestWhoSpentMoreThanALineCanHold sums lines that each fit into a column and
+// together do not.
+func TestWhoSpentMoreThanALineCanHold(t *testing.T) {
+	t.Parallel()
+	w, err := duck.Open(t.Context(), t.TempDir(), duck.Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	r := bought(1, "r", 2, catalog.InStore)
+	line := basket.Line{Product: "oats", Quantity: basket.Piece, Sales: 900 * retail.MicrosMax}
+	r.Body = event.Receipt{Receipt: basket.Receipt{ID: "r", Store: "s1", Channel: catalog.InStore, At: r.At, Currency: "USD", Lines: []basket.Line{line, line, line, line}}}
+	allowed := event.Fact{ID: "c", At: r.At, Arrived: r.At, Day: r.Day, Shopper: r.Shopper, Body: event.Consent{Allowed: consent.All}}
+	if err := w.Append(t.Context(), 0, "1", today.UTC(), history.Rows([]event.Fact{allowed, r})); err != nil {
+		t.Fatal(err)
+	}
+	n := sentence.Node{Rule: sentence.Rule{Set: catalog.Set{Products: []catalog.ProductID{"oats"}}, Times: 1, Spend: retail.MicrosMax, Days: 30}}
+	if got, err := audience.NewSizer(w).Size(t.Context(), n, today); err != nil || got != 1 {
+		t.Errorf("%d shoppers (%v), want 1", got, err)
+	}
+}
+
 // TestAnyBatchesGiveEqualBytes folds the same facts in batches of different
 // sizes through a real store, and in one go.
 func TestAnyBatchesGiveEqualBytes(t *testing.T) {
