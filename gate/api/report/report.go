@@ -173,7 +173,8 @@ func bookings(t *measure.Terms, id media.CampaignID) []cleanroom.Booking {
 type Effect struct {
 	Note      string           `json:"note"`
 	Pooled    Interval         `json:"pooled"`
-	Left      int              `json:"without_estimate" doc:"campaigns with too few shoppers for an estimate"`
+	Left      int              `json:"without_estimate" doc:"campaigns that have no estimate and are not in the pool"`
+	Apart     int              `json:"other_currencies" doc:"campaigns that are paid in another currency and are not in the pool"`
 	Campaigns []CampaignEffect `json:"campaigns"`
 }
 
@@ -185,6 +186,7 @@ type Interval struct {
 	Currency   string `json:"currency"`
 	Treated    int    `json:"treated_shoppers"`
 	Control    int    `json:"control_shoppers"`
+	Left       int    `json:"left_out" doc:"shoppers whose recorded arm contradicts the campaign's terms"`
 	Absent     string `json:"absent,omitempty" doc:"why there is no estimate"`
 	ZeroInside bool   `json:"zero_inside" doc:"the interval contains 0"`
 }
@@ -210,26 +212,35 @@ func (h *handler) effect(ctx context.Context, _ *struct{}) (*effectOut, error) {
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	out := &effectOut{Effect{Note: "estimates of " + string(h.Currency) + " spent on each campaign's range because of it, by its control group", Campaigns: []CampaignEffect{}}}
+	out := &effectOut{Effect{Note: "estimates of what was spent on each campaign's range because of it, by its control group", Campaigns: []CampaignEffect{}}}
 	var effects []measure.Effect
 	for _, id := range ids {
-		evidence, err := h.Reader.Evidence(ctx, h.ask(id, measure.LastClick, h.Currency), terms)
+		payer, err := h.Book.Advertiser(ctx, terms.Campaigns[id].Advertiser)
+		if err != nil {
+			return nil, err
+		}
+		currency := payer.Terms.Currency
+		evidence, err := h.Reader.Evidence(ctx, h.ask(id, measure.LastClick, currency), terms)
 		if err != nil {
 			return nil, err
 		}
 		e := measure.Incremental(evidence)
+		out.Body.Campaigns = append(out.Body.Campaigns, CampaignEffect{string(id), interval(&e, currency)})
+		if currency != h.Currency {
+			out.Body.Apart++
+			continue
+		}
 		effects = append(effects, e)
-		out.Body.Campaigns = append(out.Body.Campaigns, CampaignEffect{string(id), h.interval(&e)})
 	}
 	pooled, left := measure.Pool(effects)
-	out.Body.Pooled, out.Body.Left = h.interval(&pooled), left
+	out.Body.Pooled, out.Body.Left = interval(&pooled, h.Currency), left
 	return out, nil
 }
 
-func (h *handler) interval(e *measure.Effect) Interval {
-	out := Interval{Currency: string(h.Currency), Treated: e.Treated.Shoppers, Control: e.Control.Shoppers, Absent: string(e.Absent)}
+func interval(e *measure.Effect, in retail.Currency) Interval {
+	out := Interval{Currency: string(in), Treated: e.Treated.Shoppers, Control: e.Control.Shoppers, Left: e.Left, Absent: string(e.Absent)}
 	if e.Known() {
-		out.Estimate, out.Low, out.High = e.Total.Format(h.Currency), e.Low.Format(h.Currency), e.High.Format(h.Currency)
+		out.Estimate, out.Low, out.High = e.Total.Format(in), e.Low.Format(in), e.High.Format(in)
 		out.ZeroInside = e.Includes(0)
 	}
 	return out
