@@ -44,6 +44,7 @@ type Counter struct {
 	Key   string    // what is counted, e.g. a line item and a day; at most 128 bytes
 	Max   int       // Bump refuses to count beyond it; 0 means no bound
 	Until time.Time // the counter is gone after this; of several given, the last
+	Back  bool      // take one back that was counted and came to nothing; never below zero
 }
 
 // Store is the port. All methods are safe for concurrent use. Values returned
@@ -73,7 +74,8 @@ type Store interface {
 // Counting is the part of the port outside rebuild.
 type Counting interface {
 	// Bump adds one to each counter and says for each whether it was counted:
-	// not if that would pass its Max. Exact under concurrency.
+	// not if that would pass its Max. One with Back loses one, and is always
+	// counted. Exact under concurrency.
 	Bump(ctx context.Context, who shopper.ID, now time.Time, counters []Counter) ([]bool, error)
 	// Counts returns the counters of a shopper that live at now.
 	Counts(ctx context.Context, who shopper.ID, now time.Time) (map[string]int, error)

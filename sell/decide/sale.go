@@ -150,14 +150,15 @@ func (d *Decider) sell(ctx context.Context, s *sale) error {
 		if err != nil {
 			return err
 		}
-		if ok {
+		if ok && round == 0 {
 			return nil
 		}
-		if round == roundsMax-1 {
-			s.emptyAll()
+		if ok {
+			return d.uncount(ctx, s)
 		}
 	}
-	return nil
+	s.emptyAll()
+	return d.uncount(ctx, s)
 }
 
 // find lists the line items that fit the visit and the shopper.
@@ -393,6 +394,31 @@ func (d *Decider) count(ctx context.Context, s *sale) (bool, error) {
 		}
 	}
 	return all, nil
+}
+
+// uncount takes back what earlier rounds counted for those who win no slot in the
+// end: a lost race spends no cap. Until then, for the rounds of one decision, a
+// racing visit of the same shopper may meet a cap that is free again after.
+func (d *Decider) uncount(ctx context.Context, s *sale) error {
+	s.winners(func(f *finalist, _ *campaign.Line) bool {
+		s.bidders[f.bidder].counted = false // kept: it is shown, or would be
+		return true
+	})
+	s.counters = s.counters[:0]
+	until := (s.snap.Day + 1).Start(d.cfg.Zone)
+	for i := range s.bidders {
+		if b := &s.bidders[i]; b.counted {
+			b.counted = false
+			s.counters = append(s.counters, profile.Counter{Key: s.snap.Lines[b.line].CapKey, Until: until, Back: true})
+		}
+	}
+	if len(s.counters) == 0 {
+		return nil
+	}
+	if _, err := d.cfg.Profiles.Bump(ctx, s.request.Shopper, s.now, s.counters); err != nil {
+		return fmt.Errorf("take frequency back: %w", err)
+	}
+	return nil
 }
 
 // emptyAll leaves every slot empty: racing decisions were first each time.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -111,11 +112,20 @@ func bump(all []count, c *profile.Counter, now time.Time) ([]count, bool) {
 		if all[i].key != c.Key {
 			continue
 		}
+		if c.Back {
+			if all[i].n--; all[i].n == 0 {
+				all = slices.Delete(all, i, i+1)
+			}
+			return all, true
+		}
 		if c.Max > 0 && all[i].n >= uint64(c.Max) {
 			return all, false
 		}
 		all[i].n++
 		all[i].until = c.Until.UnixMicro()
+		return all, true
+	}
+	if c.Back {
 		return all, true
 	}
 	if len(all) >= profile.CountersMax {

@@ -58,6 +58,9 @@ func testCounters(t *testing.T, setup Setup) {
 		{0, []profile.Counter{{Key: "a", Max: 2, Until: day}}, "[false]", "map[a:2 b:1]"},
 		{0, []profile.Counter{{Key: "a", Max: 3, Until: day}, {Key: "a", Max: 3, Until: day}}, "[true false]", "map[a:3 b:1]"},
 		{0, nil, "[]", "map[a:3 b:1]"},
+		{0, []profile.Counter{{Key: "a", Max: 3, Until: day, Back: true}, {Key: "never", Until: day, Back: true}}, "[true true]", "map[a:2 b:1]"},
+		{0, []profile.Counter{{Key: "a", Max: 3, Until: day}}, "[true]", "map[a:3 b:1]"},
+		{0, []profile.Counter{{Key: "once", Until: day}, {Key: "once", Until: day, Back: true}}, "[true true]", "map[a:3 b:1]"},
 		{24 * time.Hour, nil, "[]", "map[a:3 b:1]"}, // it lives at its end
 		{24*time.Hour + time.Second, nil, "[]", "map[b:1]"},
 		{48 * time.Hour, []profile.Counter{{Key: "a", Max: 2, Until: week}}, "[true]", "map[a:1 b:1]"},
