@@ -12,7 +12,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"endcap/keep/profile"
 	"endcap/know/audience"
+	"endcap/know/identity"
 	"endcap/retail"
 	sentence "endcap/retail/audience"
 	"endcap/retail/catalog"
@@ -20,9 +22,6 @@ import (
 	"endcap/retail/media"
 	"endcap/retail/shopper"
 	"endcap/sell/campaign"
-
-	"endcap/keep/profile"
-	"endcap/know/identity"
 )
 
 // The book that is set up.

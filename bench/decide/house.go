@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"endcap/keep/files/dirfiles"
@@ -44,8 +45,8 @@ type house struct {
 
 func (h *house) close() error {
 	var errs []error
-	for i := len(h.closings) - 1; i >= 0; i-- {
-		errs = append(errs, h.closings[i]())
+	for _, shut := range slices.Backward(h.closings) {
+		errs = append(errs, shut())
 	}
 	return errors.Join(errs...)
 }

@@ -27,8 +27,6 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	var o options
 	flag.StringVar(&o.binary, "endcap", "bin/endcap", "the program to measure")
 	flag.StringVar(&o.data, "data", "data/complete-journey", "folder of transactions.parquet and products.parquet")
@@ -39,18 +37,23 @@ func main() {
 	bare := flag.String("bare", "", "be the reference on this address")
 	answers := flag.String("answers", "", "the reference's recorded answers")
 	flag.Parse()
-	err := o.check()
-	switch {
-	case err != nil:
-	case *bare != "":
-		err = serveBare(ctx, *bare, *answers)
-	default:
-		err = run(ctx, os.Stdout, &o)
-	}
-	if err != nil {
+	if err := begin(&o, *bare, *answers); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/decide:", err)
 		os.Exit(1)
 	}
+}
+
+// begin is the benchmark, or the reference where it has an address.
+func begin(o *options, bare, answers string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := o.check(); err != nil {
+		return err
+	}
+	if bare != "" {
+		return serveBare(ctx, bare, answers)
+	}
+	return run(ctx, os.Stdout, o)
 }
 
 // options are the flags.

@@ -53,7 +53,7 @@ func overHTTP(ctx context.Context, out io.Writer, o *options) error {
 	if err := records(ctx, out, o, s); err != nil {
 		return fmt.Errorf("count records: %w", err)
 	}
-	before, err := explain(ctx, o, s, decisions)
+	before, err := explain(ctx, s, decisions)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func overHTTP(ctx context.Context, out io.Writer, o *options) error {
 	if running, err = startEndcap(ctx, o); err != nil {
 		return err
 	}
-	after, err := explain(ctx, o, running, decisions)
+	after, err := explain(ctx, running, decisions)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func recordAnswers(ctx context.Context, o *options, s *process, bodies []load.Re
 	all.SetLimit(clients)
 	for i := range bodies {
 		all.Go(func() (err error) {
-			answers[i], err = s.call(ctx, o, bodies[i].Method, bodies[i].Path, bodies[i].Body)
+			answers[i], err = s.call(ctx, bodies[i].Method, bodies[i].Path, bodies[i].Body)
 			return err
 		})
 	}
@@ -125,12 +125,15 @@ func race(ctx context.Context, out io.Writer, o *options, s *process, bodies []l
 	defer func() { _ = b.stop() }()
 	var ours, theirs []round
 	for range o.rounds {
-		if err := saturate(ctx, o, s, bodies, &ours, func() error { return s.settle(ctx, o) }); err != nil {
+		our, err := saturate(ctx, o, s, bodies, s.settle)
+		if err != nil {
 			return fmt.Errorf("saturate the server: %w", err)
 		}
-		if err := saturate(ctx, o, b, bodies, &theirs, func() error { return nil }); err != nil {
+		their, err := saturate(ctx, o, b, bodies, func(context.Context) error { return nil })
+		if err != nil {
 			return fmt.Errorf("saturate the reference: %w", err)
 		}
+		ours, theirs = append(ours, our), append(theirs, their)
 	}
 	cpu := func(r round) float64 { return r.cpu }
 	rate := func(r round) float64 { return r.rate }
@@ -159,29 +162,26 @@ func median(all []round, of func(round) float64) float64 {
 	return values[len(values)/2]
 }
 
-func saturate(ctx context.Context, o *options, p *process, bodies []load.Request, to *[]round, settle func() error) error {
+// saturate drives p for one round as fast as it answers, and lets it settle.
+func saturate(ctx context.Context, o *options, p *process, bodies []load.Request, settle func(context.Context) error) (round, error) {
 	before, err := p.cpu()
 	if err != nil {
-		return err
+		return round{}, err
 	}
 	r, err := drive(ctx, o, p, bodies, 0)
 	if err != nil {
-		return err
+		return round{}, err
 	}
 	after, err := p.cpu()
 	if err != nil {
-		return err
+		return round{}, err
 	}
-	if err := settle(); err != nil {
-		return err
+	if err := settle(ctx); err != nil {
+		return round{}, err
 	}
 	settled, err := p.cpu()
-	if err != nil {
-		return err
-	}
 	each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(r.Sent) }
-	*to = append(*to, round{r.Rate, each(after - before), each(settled - before)})
-	return nil
+	return round{r.Rate, each(after - before), each(settled - before)}, err
 }
 
 // drive sends load for one round; every answer must be good.
@@ -207,10 +207,10 @@ func drive(ctx context.Context, o *options, p *process, bodies []load.Request, r
 // records compares the answers given since the server started with the records
 // that history holds of them.
 func records(ctx context.Context, out io.Writer, o *options, s *process) error {
-	if err := s.settle(ctx, o); err != nil {
+	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	answered, err := s.counted(ctx, o, `endcap_http_request_seconds_count{operation="decide",status="200"}`)
+	answered, err := s.counted(ctx, `endcap_http_request_seconds_count{operation="decide",status="200"}`)
 	if err != nil {
 		return err
 	}
@@ -218,7 +218,7 @@ func records(ctx context.Context, out io.Writer, o *options, s *process) error {
 		Rows [][]*string `json:"rows"`
 	}
 	question := map[string]any{"sql": "select count(*) as n from decisions", "purpose": "accounting"}
-	if err := s.ask(ctx, o, http.MethodPost, "/v1/query", question, &t); err != nil {
+	if err := s.ask(ctx, http.MethodPost, "/v1/query", question, &t); err != nil {
 		return err
 	}
 	kept, err := strconv.ParseInt(*t.Rows[0][0], 10, 64)
@@ -247,10 +247,10 @@ func readCount(o *options) (int64, error) {
 }
 
 // explain fetches the explanations of a sample.
-func explain(ctx context.Context, o *options, s *process, decisions []string) ([][]byte, error) {
+func explain(ctx context.Context, s *process, decisions []string) ([][]byte, error) {
 	var all [][]byte
 	for i := 0; i < len(decisions) && len(all) < explainCount; i += len(decisions)/explainCount + 1 {
-		b, err := s.call(ctx, o, http.MethodGet, "/v1/decisions/"+decisions[i]+"/explain", nil)
+		b, err := s.call(ctx, http.MethodGet, "/v1/decisions/"+decisions[i]+"/explain", nil)
 		if err != nil {
 			return nil, err
 		}

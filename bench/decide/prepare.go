@@ -113,10 +113,10 @@ func sendConsents(ctx context.Context, o *options, cards []string) error {
 				"at": noon.Add(-time.Hour).Format(time.RFC3339), "wording": "drawn for a benchmark",
 			}
 		}
-		err = s.ask(ctx, o, http.MethodPut, "/v1/consents", map[string]any{"consents": rows}, nil)
+		err = s.ask(ctx, http.MethodPut, "/v1/consents", map[string]any{"consents": rows}, nil)
 	}
 	if err == nil {
-		err = s.settle(ctx, o)
+		err = s.settle(ctx)
 	}
 	if stopped := s.stop(); err == nil {
 		err = stopped

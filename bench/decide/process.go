@@ -27,6 +27,7 @@ const serverCore = "0"
 type process struct {
 	cmd    *exec.Cmd
 	target string
+	dir    string // where the benchmark's key is
 	http   *http.Client
 }
 
@@ -51,7 +52,7 @@ func start(ctx context.Context, ready, log string, args ...string) (*process, er
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", args[0], err)
 	}
-	p := &process{cmd, "http://" + address, &http.Client{
+	p := &process{cmd, "http://" + address, filepath.Dir(log), &http.Client{
 		Transport: &http.Transport{MaxIdleConnsPerHost: clients, DisableCompression: true}, Timeout: time.Minute,
 	}}
 	for range 600 {
@@ -116,8 +117,8 @@ func (p *process) cpu() (time.Duration, error) {
 }
 
 // call makes one request with the benchmark's key and gives the answer's body.
-func (p *process) call(ctx context.Context, o *options, method, path string, body []byte) ([]byte, error) {
-	key, err := os.ReadFile(filepath.Join(o.dir, keyFile))
+func (p *process) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	key, err := os.ReadFile(filepath.Join(p.dir, keyFile))
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +141,7 @@ func (p *process) call(ctx context.Context, o *options, method, path string, bod
 }
 
 // ask is call with JSON on both sides.
-func (p *process) ask(ctx context.Context, o *options, method, path string, in, out any) error {
+func (p *process) ask(ctx context.Context, method, path string, in, out any) error {
 	var body []byte
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -149,7 +150,7 @@ func (p *process) ask(ctx context.Context, o *options, method, path string, in, 
 		}
 		body = b
 	}
-	b, err := p.call(ctx, o, method, path, body)
+	b, err := p.call(ctx, method, path, body)
 	if err != nil || out == nil {
 		return err
 	}
@@ -157,12 +158,12 @@ func (p *process) ask(ctx context.Context, o *options, method, path string, in, 
 }
 
 // settle waits until every follower has read everything, records too.
-func (p *process) settle(ctx context.Context, o *options) error {
+func (p *process) settle(ctx context.Context) error {
 	for range 1_200 {
 		var s struct {
 			CaughtUp bool `json:"caught_up"`
 		}
-		if err := p.ask(ctx, o, http.MethodGet, "/v1/status", nil, &s); err != nil || s.CaughtUp {
+		if err := p.ask(ctx, http.MethodGet, "/v1/status", nil, &s); err != nil || s.CaughtUp {
 			return err
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -171,8 +172,8 @@ func (p *process) settle(ctx context.Context, o *options) error {
 }
 
 // counted reads one counter of the server's metrics.
-func (p *process) counted(ctx context.Context, o *options, name string) (int64, error) {
-	b, err := p.call(ctx, o, http.MethodGet, "/metrics", nil)
+func (p *process) counted(ctx context.Context, name string) (int64, error) {
+	b, err := p.call(ctx, http.MethodGet, "/metrics", nil)
 	for line := range strings.Lines(string(b)) {
 		if rest, ok := strings.CutPrefix(line, name+" "); ok {
 			return strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
