@@ -79,6 +79,9 @@ func openStores(ctx context.Context, dir string, o ownerOptions) (_ *stores, err
 	if err := openFacts(ctx, s); err != nil {
 		return nil, err
 	}
+	if err := leapClock(ctx, s); err != nil {
+		return nil, fmt.Errorf("set clock: %w", err)
+	}
 	return s, openSecrets(ctx, s)
 }
 
@@ -184,12 +187,39 @@ func readClock(s *stores) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("read clock: %w (a replay needs clock_start in %s)", err, settingsFile)
 	}
 	at, err := time.Parse(time.RFC3339Nano, string(b))
-	if err != nil {
+	switch {
+	case err == nil:
+		return at, nil
+	case s.set.ClockStart != nil: // written halfway; leapClock puts it right
+		return *s.set.ClockStart, nil
+	default:
 		return time.Time{}, fmt.Errorf("read clock: %w", err)
 	}
-	return at, nil
 }
 
+// writeClock replaces the file in one step that a kill cannot halve.
 func writeClock(dir string, at time.Time) error {
-	return os.WriteFile(filepath.Join(dir, clockFile), []byte(at.Format(time.RFC3339Nano)), 0o600)
+	fresh := filepath.Join(dir, clockFile+".new")
+	f, err := os.OpenFile(fresh, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("write clock: %w", err)
+	}
+	_, err = f.WriteString(at.Format(time.RFC3339Nano))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("write clock: %w", err)
+	}
+	return os.Rename(fresh, filepath.Join(dir, clockFile))
+}
+
+// leapClock moves a replay clock that was killed before it was written on to
+// the newest fact of history: facts do not arrive in the future.
+func leapClock(ctx context.Context, s *stores) error {
+	if s.replay == nil {
+		return nil
+	}
+	through, err := s.history.Through(ctx)
+	if err != nil || !through.After(s.replay.Now()) {
+		return err
+	}
+	return s.replay.Advance(through)
 }
