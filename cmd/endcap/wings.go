@@ -66,7 +66,7 @@ func openWings(ctx context.Context, s *stores) (*wings, error) {
 		return nil, err
 	}
 	for _, f := range []stream.Follower{
-		w.assortment.Follower(), history.Follower(s.history, historyPause), identity.Follower(s.shelf), audience.Follower(s.shelf),
+		w.assortment.Follower(), history.Follower(s.history, historyPause), identity.Follower(s.shelf), identity.Forgetting(s.shelf), audience.Follower(s.shelf),
 		recommend.Follower(s.shelf), w.biller.Follower(), w.campaigns.Follower(s.stream.End),
 	} {
 		if slices.Contains(profileFollowers, f.Name) {

@@ -114,3 +114,32 @@ func foldSections(stored [][]byte, who []shopper.ID, place map[shopper.ID]int, f
 	}
 	return changes
 }
+
+// ForgettingName is the name of the Forgetting follower.
+const ForgettingName = "forgetting"
+
+// Forgetting drops everything that a store of profiles has of a forgotten
+// shopper: the sections, which each follower drops by itself too, and the
+// counters, which belong to no follower.
+func Forgetting(store profile.Store) stream.Follower {
+	return stream.Follower{
+		Name:  ForgettingName,
+		Kinds: []event.Kind{event.KindForgotten},
+		Cursor: func(ctx context.Context, partition int) (event.Cursor, error) {
+			return store.Cursor(ctx, ForgettingName, partition)
+		},
+		Fold: func(ctx context.Context, b stream.Batch) error {
+			for i := range b.Facts {
+				if who := b.Facts[i].Shopper; who.Known() {
+					if err := store.Forget(ctx, who); err != nil {
+						return fmt.Errorf("forget a profile: %w", err)
+					}
+				}
+			}
+			if err := store.Apply(ctx, ForgettingName, b.Partition, b.Next, nil); err != nil {
+				return fmt.Errorf("save the place of forgetting: %w", err)
+			}
+			return nil
+		},
+	}
+}

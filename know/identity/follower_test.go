@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"endcap/keep/profile"
 	"endcap/keep/profile/pebbleshelf"
 	"endcap/keep/stream"
 	"endcap/know/identity"
@@ -127,4 +128,27 @@ func FuzzAllowedIn(f *testing.F) {
 			t.Error("foreign bytes allow something")
 		}
 	})
+}
+
+func TestAForgottenShoppersCountersGoToo(t *testing.T) {
+	t.Parallel()
+	store, now := openShelf(t), time.Unix(1_000, 0)
+	for who := uint64(1); who < 3; who++ {
+		if _, err := store.Bump(t.Context(), shopper.FromUint64(who), now, []profile.Counter{{Key: "oats", Until: now.Add(time.Hour)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := identity.Forgetting(store)
+	if err := f.Fold(t.Context(), stream.Batch{Facts: []event.Fact{forgotten(1)}, Next: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	for who, want := range map[uint64]int{1: 0, 2: 1} {
+		got, err := store.Counts(t.Context(), shopper.FromUint64(who), now)
+		if err != nil || got["oats"] != want {
+			t.Errorf("shopper %d has %v (%v), want %d", who, got, err, want)
+		}
+	}
+	if at, err := f.Cursor(t.Context(), 0); err != nil || at != "1" {
+		t.Errorf("cursor is %q (%v)", string(at), err)
+	}
 }
