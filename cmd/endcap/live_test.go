@@ -66,7 +66,11 @@ func TestAReceiptIsKnownWithinASecondAndAWithdrawalWithinAMinute(t *testing.T) {
 	s.ask(t, http.MethodPut, "/v1/products", map[string]any{"products": products}, nil)
 	s.ask(t, http.MethodPut, "/v1/consents", map[string]any{"consents": yes}, nil)
 
-	took := until(t, 10*time.Second, "new products in proposals", func() bool { return len(proposed(t, s, "nobody")) == 10 })
+	took := until(t, 10*time.Second, "new products in proposals", func() bool {
+		var found struct{ Proposals []struct{ Product string } }
+		s.ask(t, http.MethodPost, "/v1/decisions", map[string]any{"page": map[string]string{"query": "product"}, "proposals": 10}, &found)
+		return len(found.Proposals) == 10
+	})
 	t.Logf("new products are proposed after %v", took)
 	var held, seen []time.Duration
 	for n := range people {
