@@ -35,9 +35,11 @@ func RecorderDefaults() RecorderConfig {
 }
 
 // Recorder keeps the records of decisions without making a decision wait: they
-// queue, and one goroutine commits what has gathered. A crash loses what waits;
-// billing and proof never need it. Make one with NewRecorder, then Start it;
-// Record is safe for concurrent use.
+// queue, and one goroutine commits what has gathered. A crash loses what waits.
+// Billing never needs a record; proof needs it for the control group, whose wins
+// are shown to nobody and stand in records alone: each lost one takes a shopper's
+// win out of that group, so lost records are counted (Dropped). Make one with
+// NewRecorder, then Start it; Record is safe for concurrent use.
 type Recorder struct {
 	log     Appender
 	cfg     RecorderConfig
