@@ -43,6 +43,10 @@ func overHTTP(ctx context.Context, out io.Writer, o *options) error {
 			_ = running.stop()
 		}
 	}()
+	earlier, err := kept(ctx, s)
+	if err != nil {
+		return fmt.Errorf("count earlier records: %w", err)
+	}
 	decisions, err := recordAnswers(ctx, o, s, bodies)
 	if err != nil {
 		return fmt.Errorf("record answers: %w", err)
@@ -50,7 +54,7 @@ func overHTTP(ctx context.Context, out io.Writer, o *options) error {
 	if err := race(ctx, out, o, s, bodies); err != nil {
 		return err
 	}
-	if err := records(ctx, out, o, s); err != nil {
+	if err := records(ctx, out, s, earlier); err != nil {
 		return fmt.Errorf("count records: %w", err)
 	}
 	before, err := explain(ctx, s, decisions)
@@ -206,44 +210,32 @@ func drive(ctx context.Context, o *options, p *process, bodies []load.Request, r
 
 // records compares the answers given since the server started with the records
 // that history holds of them.
-func records(ctx context.Context, out io.Writer, o *options, s *process) error {
-	if err := s.settle(ctx); err != nil {
+func records(ctx context.Context, out io.Writer, s *process, earlier int64) error {
+	all, err := kept(ctx, s)
+	if err != nil {
 		return err
 	}
 	answered, err := s.counted(ctx, `endcap_http_request_seconds_count{operation="decide",status="200"}`)
 	if err != nil {
 		return err
 	}
+	figure.Goal(out, "decide.records_written", all-earlier, "records", "="+strconv.FormatInt(answered, 10))
+	return nil
+}
+
+// kept counts the records in history, once it has everything.
+func kept(ctx context.Context, s *process) (int64, error) {
+	if err := s.settle(ctx); err != nil {
+		return 0, err
+	}
 	var t struct {
 		Rows [][]*string `json:"rows"`
 	}
 	question := map[string]any{"sql": "select count(*) as n from decisions", "purpose": "accounting"}
 	if err := s.ask(ctx, http.MethodPost, "/v1/query", question, &t); err != nil {
-		return err
-	}
-	kept, err := strconv.ParseInt(*t.Rows[0][0], 10, 64)
-	if err != nil {
-		return err
-	}
-	earlier, err := readCount(o)
-	if err != nil {
-		return err
-	}
-	figure.Goal(out, "decide.records_written", kept-earlier, "records", "="+strconv.FormatInt(answered, 10))
-	return os.WriteFile(filepath.Join(o.dir, countFile), []byte(strconv.FormatInt(kept, 10)), 0o600)
-}
-
-// countFile says how many records earlier runs on the directory left.
-const countFile = "bench.records"
-
-func readCount(o *options) (int64, error) {
-	b, err := os.ReadFile(filepath.Join(o.dir, countFile))
-	if os.IsNotExist(err) {
-		return 0, nil
-	} else if err != nil {
 		return 0, err
 	}
-	return strconv.ParseInt(string(b), 10, 64)
+	return strconv.ParseInt(*t.Rows[0][0], 10, 64)
 }
 
 // explain fetches the explanations of a sample.
