@@ -307,7 +307,10 @@ func (s *server) settle(t *testing.T) {
 }
 
 // query asks history for accounting; NULL is "".
-func (s *server) query(t *testing.T, sql string) [][]string { return s.queryFor(t, "accounting", sql) }
+func (s *server) query(t *testing.T, sql string) [][]string {
+	t.Helper()
+	return s.queryFor(t, "accounting", sql)
+}
 
 func (s *server) queryFor(t *testing.T, purpose, sql string) [][]string {
 	t.Helper()

@@ -106,15 +106,15 @@ func newPlague(t *testing.T) *plague {
 			"allowed": []string{"personal_offers", "personal_ads", "measurement"}, "at": "2026-01-01T00:00:00Z",
 		})
 	}
-	s.ask(t, http.MethodPut, "/v1/products", map[string]any{"products": products}, nil)
-	s.ask(t, http.MethodPut, "/v1/consents", map[string]any{"consents": consents}, nil)
-	s.ask(t, http.MethodPut, "/v1/placements/home", map[string]any{"name": "Home", "slots_max": 4, "floor": eur(5)}, nil, "If-None-Match", "*")
-	s.ask(t, http.MethodPut, "/v1/advertisers/oatly", map[string]any{"name": "Oatly", "currency": "EUR"}, nil, "If-None-Match", "*")
-	s.ask(t, http.MethodPost, "/v1/advertisers/oatly/payments", map[string]any{"amount": eur(1_000_000)}, nil, "Idempotency-Key", "first")
+	s.ask(t, "PUT /v1/products", map[string]any{"products": products}, nil)
+	s.ask(t, "PUT /v1/consents", map[string]any{"consents": consents}, nil)
+	s.ask(t, "PUT /v1/placements/home", map[string]any{"name": "Home", "slots_max": 4, "floor": eur(5)}, nil, "If-None-Match", "*")
+	s.ask(t, "PUT /v1/advertisers/oatly", map[string]any{"name": "Oatly", "currency": "EUR"}, nil, "If-None-Match", "*")
+	s.ask(t, "POST /v1/advertisers/oatly/payments", map[string]any{"amount": eur(1_000_000)}, nil, "Idempotency-Key", "first")
 	p.paid = 10_000 * 1_000_000
 	today := time.Now().UTC()
-	s.ask(t, http.MethodPut, "/v1/campaigns/oats", map[string]any{"advertiser": "oatly", "name": "Oats", "control_ppm": 0, "flight": flight(today)}, nil, "If-None-Match", "*")
-	s.ask(t, http.MethodPut, "/v1/line-items/wide", lineItem("wide", 500_000), nil, "If-None-Match", "*")
+	s.ask(t, "PUT /v1/campaigns/oats", map[string]any{"advertiser": "oatly", "name": "Oats", "control_ppm": 0, "flight": flight(today)}, nil, "If-None-Match", "*")
+	s.ask(t, "PUT /v1/line-items/wide", lineItem("wide", 500_000), nil, "If-None-Match", "*")
 	s.stop(t)
 	return p
 }
@@ -362,7 +362,9 @@ func (p *plague) file(n int) string {
 func (p *plague) terms(ctx context.Context, s *server, round int) {
 	name := fmt.Sprintf("narrow-%d", round)
 	_ = p.send(ctx, s, parcel{
-		http.MethodPost, "/v1/advertisers/oatly/payments", map[string]any{"amount": eur(123)}, []string{"Idempotency-Key", name},
+		http.MethodPost, "/v1/advertisers/oatly/payments",
+		map[string]any{"amount": eur(123)},
+		[]string{"Idempotency-Key", name},
 		func(p *plague) { p.paid += 1_230_000 },
 	}) && p.send(ctx, s, parcel{http.MethodPut, "/v1/line-items/" + name, lineItem(name, int64(40+round%30)), []string{"Idempotency-Key", name}, func(*plague) {}})
 }

@@ -248,7 +248,7 @@ func (w *witness) needles(t *testing.T, dir string) map[string]string {
 		v := id.Reveal()
 		out[fmt.Sprintf("key %d", i)] = w.keys[i].Reveal()
 		out[fmt.Sprintf("the id of key %d", i)] = fmt.Sprint(v)
-		out[fmt.Sprintf("the signed id of key %d", i)] = fmt.Sprint(int64(v)) //nolint:gosec // as history keeps it
+		out[fmt.Sprintf("the signed id of key %d", i)] = fmt.Sprint(int64(v))
 		out[fmt.Sprintf("the id of key %d in hex", i)] = fmt.Sprintf("%x", v)
 	}
 	return out

@@ -60,9 +60,9 @@ func (t *Terms) claimsAt(id media.CampaignID, at time.Time) *claims {
 // of is what a touch may claim, nil for a campaign that nobody booked.
 func (b book) of(t *Touch) *claims {
 	versions := b[t.Campaign]
-	for i := len(versions) - 1; i >= 0; i-- {
-		if i == 0 || !versions[i].from.After(t.At) {
-			return versions[i]
+	for i, v := range slices.Backward(versions) {
+		if i == 0 || !v.from.After(t.At) {
+			return v
 		}
 	}
 	return nil

@@ -132,8 +132,10 @@ func TestANodeWithOlderTermsGivesBackWhatItOpenedTooFar(t *testing.T) {
 		d.edit("oats", 10*retail.Unit, 10*retail.Unit, pause)
 		over := 30 * retail.Unit
 		answers, err := d.store.Commit(t.Context(), ledger.Deed{Key: "older", At: start, Entries: []ledger.Entry{
-			{Account: ledger.Wallet("oats"), Amount: -over, Currency: "EUR"}, {Account: ledger.Flight("oats", today), Amount: over, Currency: "EUR"},
-			{Account: ledger.SetAsideDay("oats", today), Amount: -over, Currency: "EUR"}, {Account: ledger.SetAsideTotal("oats"), Amount: -over, Currency: "EUR"},
+			{Account: ledger.Wallet("oats"), Amount: -over, Currency: "EUR"},
+			{Account: ledger.Flight("oats", today), Amount: over, Currency: "EUR"},
+			{Account: ledger.SetAsideDay("oats", today), Amount: -over, Currency: "EUR"},
+			{Account: ledger.SetAsideTotal("oats"), Amount: -over, Currency: "EUR"},
 			{Account: ledger.SetAside, Amount: 2 * over, Currency: "EUR"},
 		}})
 		must(t, errors.Join(err, answers[0].Err))

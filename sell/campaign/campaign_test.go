@@ -527,8 +527,8 @@ func TestAFollowerThatLagsTakesClicksByWhenTheyArrived(t *testing.T) {
 		}
 		must(t, d.clock.Advance(start.Add(lag)))
 		must(t, follow.Fold(t.Context(), stream.Batch{Facts: facts, Next: "1"}))
-		for minute := range time.Duration(2) {
-			must(t, d.clock.Advance(start.Add((5+minute)*time.Minute)))
+		for _, later := range []time.Duration{5 * time.Minute, 6 * time.Minute} {
+			must(t, d.clock.Advance(start.Add(later)))
 			d.tick()
 		}
 		for range 20 { // fresh tokens hold back what is believed of fresh tokens
