@@ -134,7 +134,7 @@ func Register[I, O any](s *Server, op huma.Operation, fn func(context.Context, *
 	s.routes[op.OperationID] = s.route(&op, true)
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := fn(ctx, in)
-		if same, ok := errors.AsType[*NotModified](err); ok {
+		if same, ok := errors.AsType[*NotModifiedError](err); ok {
 			return nil, huma.ErrorWithHeaders(huma.Status304NotModified(), http.Header{"Etag": {same.ETag}})
 		}
 		if err != nil {
@@ -148,11 +148,11 @@ func Register[I, O any](s *Server, op huma.Operation, fn func(context.Context, *
 	})
 }
 
-// NotModified answers a GET whose caller has the newest version already.
-type NotModified struct{ ETag string }
+// NotModifiedError answers a GET whose caller has the newest version already.
+type NotModifiedError struct{ ETag string }
 
 // Error says so.
-func (*NotModified) Error() string { return "not modified" }
+func (*NotModifiedError) Error() string { return "not modified" }
 
 // problem turns an error into what the caller sees, and logs what is our fault.
 func (s *Server) problem(ctx context.Context, operation string, err error) *Problem {

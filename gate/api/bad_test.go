@@ -235,7 +235,7 @@ func TestWhatBecomesOfEvents(t *testing.T) {
 	}
 	bad := map[string]struct{ event, field, reason string }{
 		"a forged token":         {event("x1", "click", forged, ""), "events[1].token", "forged_token"},
-		"another house's token":  {event("x2", "click", string(foreign), ""), "events[1].token", "forged_token"},
+		"another house's token":  {event("x2", "click", foreign, ""), "events[1].token", "forged_token"},
 		"no token":               {`{"id":"x3","type":"click"}`, "events[1].token", "forged_token"},
 		"an unknown type":        {event("x4", "hover", one, ""), "events[1].type", "bad_value"},
 		"no id":                  {event("", "click", one, ""), "events[1].id", "bad_value"},

@@ -33,7 +33,7 @@ func RegisterHot[I, O any](s *Server, op huma.Operation, fn func(r *http.Request
 		keyed = 1
 	}
 	serve := func(w http.ResponseWriter, r *http.Request) {
-		s.run(w, r, route, func() (int, string) {
+		s.run(w, r, route, func() (int, string) { //nolint:contextcheck // the context is in r
 			return s.serveHot(w, r, &op, func(who *access.Principal, body []byte) (any, error) {
 				in := new(I)
 				if err := decode(body, in, keyed); err != nil {
@@ -53,9 +53,8 @@ func RegisterHot[I, O any](s *Server, op huma.Operation, fn func(r *http.Request
 
 // isBatch reports whether elements of t are left unread, as Each.
 func isBatch(t reflect.Type) bool {
-	for i := range t.NumField() {
-		f := t.Field(i).Type
-		if f.Kind() == reflect.Slice && f.Elem().Implements(reflect.TypeFor[unread]()) {
+	for field := range t.Fields() {
+		if f := field.Type; f.Kind() == reflect.Slice && f.Elem().Implements(reflect.TypeFor[unread]()) {
 			return true
 		}
 	}
@@ -210,7 +209,7 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, kind 
 	h["Content-Type"] = []string{kind}
 	h["Content-Length"] = []string{strconv.Itoa(len(b))}
 	w.WriteHeader(status)
-	_, _ = w.Write(b) // the caller is gone: nothing to tell it
+	_, _ = w.Write(b) //nolint:gosec // JSON, sent as such with nosniff; where the caller is gone there is nobody to tell
 	return status
 }
 

@@ -34,33 +34,33 @@ func checkJSON(b []byte, keyed int) error {
 	if !utf8.Valid(b) {
 		return &retail.Error{Kind: retail.Invalid, Field: "body", Say: "the body is not valid UTF-8", Cure: "encode it as UTF-8"}
 	}
-	var stack [depthMax]frame
-	depth := -1
+	var room [depthMax]frame
+	stack := room[:0]
 	var keys [64]span
 	seen := keys[:0]
 	for i := 0; i < len(b); i++ {
 		switch b[i] {
 		case '{', '[':
-			if depth++; depth == depthMax {
+			if len(stack) == depthMax {
 				return &retail.Error{Kind: retail.Invalid, Field: "body", Say: "the JSON nests deeper than " + strconv.Itoa(depthMax), Cure: "send flat objects"}
 			}
-			stack[depth] = frame{object: b[i] == '{', key: b[i] == '{', first: len(seen)}
+			stack = append(stack, frame{object: b[i] == '{', key: b[i] == '{', first: len(seen)})
 		case '}', ']':
-			if depth < 0 {
+			if len(stack) == 0 {
 				return nil // not JSON; the decoder says so
 			}
-			seen = seen[:stack[depth].first]
-			depth--
+			seen = seen[:stack[len(stack)-1].first]
+			stack = stack[:len(stack)-1]
 		case ',':
-			if depth >= 0 {
-				stack[depth].key = stack[depth].object
+			if n := len(stack); n > 0 {
+				stack[n-1].key = stack[n-1].object
 			}
 		case '"':
 			end := closing(b, i)
-			if depth >= 0 && depth < keyed && stack[depth].key {
-				stack[depth].key = false
+			if n := len(stack); n > 0 && n <= keyed && stack[n-1].key {
+				stack[n-1].key = false
 				var err error
-				if seen, err = addKey(b, seen, stack[depth].first, span{i + 1, end}); err != nil {
+				if seen, err = addKey(b, seen, stack[n-1].first, span{i + 1, end}); err != nil {
 					return err
 				}
 			}

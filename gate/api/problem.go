@@ -14,7 +14,7 @@ import (
 
 // Problem is an error as a caller sees it: RFC 9457, with the field that is
 // wrong and how to put it right as members of their own.
-type Problem struct {
+type Problem struct { //nolint:errname // RFC 9457 calls it a problem, and so does the document
 	Type   string  `json:"type" example:"urn:endcap:problem:invalid" doc:"urn:endcap:problem: and the kind of problem"`
 	Title  string  `json:"title" example:"Unprocessable Entity"`
 	Status int     `json:"status" example:"422"`

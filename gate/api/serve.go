@@ -97,7 +97,7 @@ func (s *Server) Handle(op huma.Operation, h func(http.ResponseWriter, *http.Req
 	s.api.OpenAPI().AddOperation(&op)
 	route := s.route(&op, true)
 	s.mux.HandleFunc(op.Method+" "+op.Path, func(w http.ResponseWriter, r *http.Request) {
-		s.run(w, r, route, func() (int, string) {
+		s.run(w, r, route, func() (int, string) { //nolint:contextcheck // the context is in r
 			who, err := s.admit(r.Context(), r.Header.Get("Authorization"), op.Security)
 			if err == nil {
 				err = checkQuery(r, op.Parameters)

@@ -123,25 +123,28 @@ type Result struct {
 
 // Mount adds the door to a server.
 func Mount(s *api.Server, desk Desk) {
-	mount(s, "products", "Put products.", func(in *Products) []api.Each[Product] { return in.Products }, readProduct, desk.Products)
-	mount(s, "stores", "Put stores.", func(in *Stores) []api.Each[Store] { return in.Stores }, readStore, desk.Stores)
-	mount(s, "prices", "Put prices.", func(in *Prices) []api.Each[Price] { return in.Prices }, readPrice, desk.Prices)
-	mount(s, "stock", "Put counts of stock.", func(in *StockCounts) []api.Each[Stock] { return in.Stock }, readStock, desk.Stock)
-	mount(s, "shoppers", "Put shoppers with their keys.", func(in *Shoppers) []api.Each[Shopper] { return in.Shoppers }, readShopper, desk.Shoppers)
-	mount(s, "consents", "Put what shoppers allow.", func(in *Consents) []api.Each[Consent] { return in.Consents }, readConsent, desk.Consents)
+	mount(s, words{"products", "Put products."}, func(in *Products) []api.Each[Product] { return in.Products }, readProduct, desk.Products)
+	mount(s, words{"stores", "Put stores."}, func(in *Stores) []api.Each[Store] { return in.Stores }, readStore, desk.Stores)
+	mount(s, words{"prices", "Put prices."}, func(in *Prices) []api.Each[Price] { return in.Prices }, readPrice, desk.Prices)
+	mount(s, words{"stock", "Put counts of stock."}, func(in *StockCounts) []api.Each[Stock] { return in.Stock }, readStock, desk.Stock)
+	mount(s, words{"shoppers", "Put shoppers with their keys."}, func(in *Shoppers) []api.Each[Shopper] { return in.Shoppers }, readShopper, desk.Shoppers)
+	mount(s, words{"consents", "Put what shoppers allow."}, func(in *Consents) []api.Each[Consent] { return in.Consents }, readConsent, desk.Consents)
 }
 
+// words are what a route is called and what it does.
+type words struct{ name, summary string }
+
 // mount adds PUT /v1/NAME: each row is read on its own and handed to put.
-func mount[Body, Wire, Row any](s *api.Server, name, summary string, rows func(*Body) []api.Each[Wire],
+func mount[Body, Wire, Row any](s *api.Server, of words, rows func(*Body) []api.Each[Wire],
 	read func(*Wire, error, []byte) Row, put func(context.Context, []Row, ingest.From) (ingest.Result, error),
 ) {
 	api.RegisterHot(s, huma.Operation{
-		OperationID: "put-" + name, Method: http.MethodPut, Path: "/v1/" + name, Tags: []string{"feeds"}, Summary: summary, Security: api.Needs(access.Feeds),
+		OperationID: "put-" + of.name, Method: http.MethodPut, Path: "/v1/" + of.name, Tags: []string{"feeds"}, Summary: of.summary, Security: api.Needs(access.Feeds),
 		Description: "Each row is answered on its own and is on disk when the answer comes; a row that says what stands already is a repeat.",
 	}, func(r *http.Request, who *access.Principal, in *Body) (*Answer, error) {
 		raw := rows(in)
 		if len(raw) == 0 || len(raw) > BatchMax {
-			return nil, &retail.Error{Kind: retail.Invalid, Field: name, Say: fmt.Sprintf("a request brings 1 to %d rows", BatchMax), Cure: "split the batch"}
+			return nil, &retail.Error{Kind: retail.Invalid, Field: of.name, Say: fmt.Sprintf("a request brings 1 to %d rows", BatchMax), Cure: "split the batch"}
 		}
 		items := make([]Row, len(raw))
 		for i, b := range raw {
@@ -152,7 +155,7 @@ func mount[Body, Wire, Row any](s *api.Server, name, summary string, rows func(*
 		if err != nil {
 			return nil, err
 		}
-		s.Took(name, &res.Summary)
+		s.Took(of.name, &res.Summary)
 		return answerOf(&res), nil
 	})
 }

@@ -63,7 +63,7 @@ type Visit struct {
 	Shopper    *api.Shopper `json:"shopper,omitempty" doc:"absent for an anonymous visit"`
 	Channel    string       `json:"channel,omitempty" enum:"online,in_store" doc:"online where absent"`
 	Store      string       `json:"store,omitempty" maxLength:"64" doc:"the store she shops at or orders from: its stock counts"`
-	Page       Page         `json:"page,omitempty"`
+	Page       Page         `json:"page,omitzero"`
 	Basket     []string     `json:"basket,omitempty" maxItems:"500" doc:"products that lie in her basket"`
 	Placements []Placement  `json:"placements,omitempty" maxItems:"5" doc:"where sponsored products may stand"`
 	Proposals  int          `json:"proposals,omitempty" minimum:"0" maximum:"50" doc:"how many proposals are wanted"`
@@ -228,8 +228,10 @@ func readVisit(in *Visit, v *visit.Visit) (err error) {
 		field, text string
 		most        int
 	}{
-		{"store", in.Store, catalog.IDMax}, {"page.product", in.Page.Product, catalog.IDMax},
-		{"page.query", in.Page.Query, visit.QueryMax}, {"page.category", in.Page.Category, catalog.TextMax},
+		{"store", in.Store, catalog.IDMax},
+		{"page.product", in.Page.Product, catalog.IDMax},
+		{"page.query", in.Page.Query, visit.QueryMax},
+		{"page.category", in.Page.Category, catalog.TextMax},
 	} {
 		if len(text.text) > text.most {
 			return &retail.Error{Kind: retail.Invalid, Field: text.field, Say: "it is too long", Cure: fmt.Sprintf("send at most %d bytes", text.most)}

@@ -204,8 +204,11 @@ func (w *Line) into(l *basket.Line, at string) (err error) {
 		to          *retail.Micros
 		field, text string
 	}{
-		{&l.UnitPrice, "unit_price", w.UnitPrice}, {&l.Sales, "sales", w.Sales}, {&l.RetailDiscount, "retail_discount", w.RetailDiscount},
-		{&l.CouponDiscount, "coupon_discount", w.CouponDiscount}, {&l.CouponMatch, "coupon_match", w.CouponMatch},
+		{&l.UnitPrice, "unit_price", w.UnitPrice},
+		{&l.Sales, "sales", w.Sales},
+		{&l.RetailDiscount, "retail_discount", w.RetailDiscount},
+		{&l.CouponDiscount, "coupon_discount", w.CouponDiscount},
+		{&l.CouponMatch, "coupon_match", w.CouponMatch},
 	} {
 		if a.text == "" {
 			continue

@@ -19,7 +19,7 @@ type Campaign struct {
 	Advertiser string      `json:"advertiser" maxLength:"64"`
 	Name       string      `json:"name" maxLength:"200"`
 	Flight     Flight      `json:"flight"`
-	Halo       catalog.Set `json:"halo,omitempty" doc:"products whose sales it may claim beside the advertised ones, usually the brand"`
+	Halo       catalog.Set `json:"halo,omitzero" doc:"products whose sales it may claim beside the advertised ones, usually the brand"`
 	ControlPPM *int        `json:"control_ppm,omitempty" minimum:"0" maximum:"500000" doc:"share of shoppers held out, parts per million; 100000 where absent, because every campaign proves itself"`
 	WindowDays int         `json:"window_days,omitempty" minimum:"1" maximum:"90" default:"14" doc:"how long after a touch a sale may be attributed"`
 }

@@ -76,7 +76,7 @@ type Read struct {
 // unless answers 304 where the caller knows the version.
 func (r *Read) unless(version uint64) error {
 	if tag := etag(version); r.Known == tag {
-		return &api.NotModified{ETag: tag}
+		return &api.NotModifiedError{ETag: tag}
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package trade
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -38,13 +37,9 @@ func mountVersions(s *api.Server, h *handler) {
 	api.Register(s, operation("list-audience-versions", http.MethodGet, "/v1/audiences/{id}/versions", "Read every version of an audience, oldest first."), h.audienceVersions)
 }
 
-// historyOf writes a page of versions; seen says whether the caller may know of
-// the thing. Versions outlive what they are of: the audit also tells of what was
-// removed.
-func historyOf[T, V any](ctx context.Context, in *VersionPage, what string, all []V, seen func(V) bool, write func(V) Version[T]) (*many[Version[T]], error) {
-	if !slices.ContainsFunc(all, seen) {
-		return nil, missing(what)
-	}
+// historyOf writes a page of versions, of which there is one at least. Versions
+// outlive what they are of: the audit also tells of what was removed.
+func historyOf[T, V any](ctx context.Context, in *VersionPage, all []V, write func(V) Version[T]) *many[Version[T]] {
 	who := api.Caller(ctx)
 	out := new(many[Version[T]])
 	out.Body.Items = []Version[T]{}
@@ -62,7 +57,7 @@ func historyOf[T, V any](ctx context.Context, in *VersionPage, what string, all 
 		}
 		out.Body.Items = append(out.Body.Items, v)
 	}
-	return out, nil
+	return out
 }
 
 // versionOf writes one version of the book's terms.
@@ -78,9 +73,9 @@ func (h *handler) advertiserVersions(ctx context.Context, in *VersionPage) (*man
 	if err != nil {
 		return nil, err
 	}
-	return historyOf(ctx, in, "advertiser", all, func(campaign.Version[media.Advertiser]) bool { return true }, func(v campaign.Version[media.Advertiser]) Version[Advertiser] {
+	return historyOf(ctx, in, all, func(v campaign.Version[media.Advertiser]) Version[Advertiser] {
 		return versionOf(v, writeAdvertiser)
-	})
+	}), nil
 }
 
 func (h *handler) placementVersions(ctx context.Context, in *VersionPage) (*many[Version[Placement]], error) {
@@ -88,9 +83,9 @@ func (h *handler) placementVersions(ctx context.Context, in *VersionPage) (*many
 	if err != nil {
 		return nil, err
 	}
-	return historyOf(ctx, in, "placement", all, func(campaign.Version[media.Placement]) bool { return true }, func(v campaign.Version[media.Placement]) Version[Placement] {
+	return historyOf(ctx, in, all, func(v campaign.Version[media.Placement]) Version[Placement] {
 		return versionOf(v, writePlacement)
-	})
+	}), nil
 }
 
 func (h *handler) campaignVersions(ctx context.Context, in *VersionPage) (*many[Version[Campaign]], error) {
@@ -99,9 +94,12 @@ func (h *handler) campaignVersions(ctx context.Context, in *VersionPage) (*many[
 	if err != nil {
 		return nil, err
 	}
-	return historyOf(ctx, in, "campaign", all, func(v campaign.Version[media.Campaign]) bool { return who.Sees(v.Terms.Advertiser) }, func(v campaign.Version[media.Campaign]) Version[Campaign] {
+	if !who.Sees(all[0].Terms.Advertiser) {
+		return nil, missing("campaign")
+	}
+	return historyOf(ctx, in, all, func(v campaign.Version[media.Campaign]) Version[Campaign] {
 		return versionOf(v, writeCampaign)
-	})
+	}), nil
 }
 
 func (h *handler) lineItemVersions(ctx context.Context, in *VersionPage) (*many[Version[LineItem]], error) {
@@ -118,9 +116,9 @@ func (h *handler) lineItemVersions(ctx context.Context, in *VersionPage) (*many[
 		return nil, err
 	}
 	currency := payers[0].Terms.Currency // it never changes
-	return historyOf(ctx, in, "line item", all, func(campaign.Version[media.LineItem]) bool { return true }, func(v campaign.Version[media.LineItem]) Version[LineItem] {
+	return historyOf(ctx, in, all, func(v campaign.Version[media.LineItem]) Version[LineItem] {
 		return versionOf(v, func(held campaign.Held[media.LineItem]) LineItem { return writeTerms(&held.Terms, currency) })
-	})
+	}), nil
 }
 
 func (h *handler) audienceVersions(ctx context.Context, in *VersionPage) (*many[Version[Audience]], error) {
@@ -129,7 +127,10 @@ func (h *handler) audienceVersions(ctx context.Context, in *VersionPage) (*many[
 	if err != nil {
 		return nil, err
 	}
-	return historyOf(ctx, in, "audience", all, func(v audience.Version) bool { return v.Owner == "" || who.Sees(v.Owner) }, func(v audience.Version) Version[Audience] {
+	if owner := all[0].Owner; owner != "" && !who.Sees(owner) {
+		return nil, missing("audience")
+	}
+	return historyOf(ctx, in, all, func(v audience.Version) Version[Audience] {
 		return Version[Audience]{Version: v.Version, At: v.At, By: v.By, Removed: v.Removed, Terms: writeAudience(v.Held)}
-	})
+	}), nil
 }
