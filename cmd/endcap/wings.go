@@ -84,7 +84,7 @@ func openWings(ctx context.Context, s *stores) (*wings, error) {
 
 // historyPause is how long history gathers small batches of a partition; all
 // partitions together stay below the second in which history is to be current.
-const historyPause = 150 * time.Millisecond
+const historyPause = 200 * time.Millisecond
 
 // How long profiles give way to a bulk load, and how often they look.
 const (

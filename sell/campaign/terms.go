@@ -323,7 +323,7 @@ func (b *Book) Standing(id media.LineItemID) (s Standing, ok bool) {
 	s = Standing{State: stateOf(&l, &c, b.day), Short: b.short[id], Day: b.day, AsOf: b.cfg.Now()}
 	s.Left.Currency = b.docs.advertisers[l.Advertiser].Currency
 	if p, ok := b.purses[id]; ok {
-		s.Left.Amount = p.Can()
+		s.Left.Amount = p.Can().RoundDown(s.Left.Currency.Minor())
 	}
 	return s, true
 }

@@ -97,6 +97,10 @@ func (h *handler) campaign(w http.ResponseWriter, r *http.Request) error {
 	if model != measure.LastClick && model != measure.LastImpression {
 		return &retail.Error{Kind: retail.Invalid, Field: "query.model", Say: fmt.Sprintf("%.40q is no model", string(model)), Cure: "ask for last_touch_click or last_touch_impression"}
 	}
+	if model != measure.LastClick && !who.Retailer() {
+		// Told under both models, the difference would be the few who saw and did not click.
+		return &retail.Error{Kind: retail.Denied, Field: "query.model", Say: "advertisers are told one model", Cure: "leave it out, or ask for last_touch_click"}
+	}
 	report, err := h.make(r.Context(), &who, media.CampaignID(r.PathValue("id")), model)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"endcap/retail"
 	ground "endcap/retail/audience"
 	"endcap/retail/media"
+	"endcap/sell/campaign"
 )
 
 // Audiences keeps definitions and counts them.
@@ -145,6 +146,9 @@ func (h *handler) putAudience(ctx context.Context, in *putAudience) (*stored[Aud
 	if d.Sentence, err = sentence(in.Body.Sentence); err != nil {
 		return nil, err
 	}
+	if err := h.stillWide(ctx, ground.ID(in.ID), d.Sentence); err != nil {
+		return nil, err
+	}
 	version, err := h.Audiences.Terms.Put(ctx, ground.ID(in.ID), d, audience.Edit(e))
 	if err != nil {
 		return nil, err
@@ -235,6 +239,25 @@ func (h *handler) explain(ctx context.Context, in *sizeIn) (*one[Explained], err
 	return out, nil
 }
 
+// stillWide refuses a sentence that leaves too few shoppers to an audience that
+// a line item is booked for: exact delivery was licensed by its size, and must
+// not be narrowed to a few afterwards.
+func (h *handler) stillWide(ctx context.Context, id ground.ID, sentence ground.Node) error {
+	for after := ""; ; {
+		items, err := h.Book.LineItems(ctx, campaign.Page{After: after, Limit: h.pageMax})
+		if err != nil || len(items) == 0 {
+			return err
+		}
+		for _, l := range items {
+			if l.Terms.Audience == id {
+				_, err := h.wideEnough(ctx, id, sentence)
+				return err
+			}
+			after = string(l.Terms.ID)
+		}
+	}
+}
+
 // booked is how many shoppers an audience has as a line item is booked for it;
 // one too small for exact delivery figures is refused.
 func (h *handler) booked(ctx context.Context, id ground.ID) (int, error) {
@@ -244,8 +267,13 @@ func (h *handler) booked(ctx context.Context, id ground.ID) (int, error) {
 	} else if err != nil {
 		return 0, err
 	}
+	return h.wideEnough(ctx, id, held.Sentence)
+}
+
+// wideEnough counts a sentence and refuses one of too few shoppers.
+func (h *handler) wideEnough(ctx context.Context, id ground.ID, sentence ground.Node) (int, error) {
 	a := &h.Audiences
-	n, err := a.Sizer.Size(ctx, held.Sentence, retail.DayOf(a.Now(), a.Zone))
+	n, err := a.Sizer.Size(ctx, sentence, retail.DayOf(a.Now(), a.Zone))
 	if err != nil {
 		return 0, err
 	}
