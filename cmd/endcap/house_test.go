@@ -224,32 +224,39 @@ func (s *server) said(t *testing.T) string {
 
 // call sends one request to the public address with the server's key.
 func (s *server) call(ctx context.Context, method, path string, in any, headers ...string) (int, []byte, error) {
-	return send(ctx, s.public, method, s.url+path, in, append([]string{"Authorization", "Bearer " + s.key}, headers...))
+	return send(ctx, s.public, request{method, s.url + path, in, append([]string{"Authorization", "Bearer " + s.key}, headers...)})
 }
 
 // own sends one request through the socket.
 func (s *server) own(ctx context.Context, method, path string, in any, headers ...string) (int, []byte, error) {
-	return send(ctx, s.operator, method, "http://endcap"+path, in, headers)
+	return send(ctx, s.operator, request{method, "http://endcap" + path, in, headers})
 }
 
-func send(ctx context.Context, c *http.Client, method, url string, in any, headers []string) (int, []byte, error) {
+// request is one request; in is its body as JSON, nil for none.
+type request struct {
+	method, url string
+	in          any
+	headers     []string
+}
+
+func send(ctx context.Context, c *http.Client, r request) (int, []byte, error) {
 	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
+	if r.in != nil {
+		b, err := json.Marshal(r.in)
 		if err != nil {
 			return 0, nil, err
 		}
 		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, url, body)
+	req, err := http.NewRequestWithContext(ctx, r.method, r.url, body)
 	if err != nil {
 		return 0, nil, err
 	}
-	if in != nil {
+	if r.in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	for i := 0; i+1 < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
+	for i := 0; i+1 < len(r.headers); i += 2 {
+		req.Header.Set(r.headers[i], r.headers[i+1])
 	}
 	answer, err := c.Do(req)
 	if err != nil {
@@ -260,10 +267,12 @@ func send(ctx context.Context, c *http.Client, method, url string, in any, heade
 	return answer.StatusCode, text, err
 }
 
-// ask is call for requests that succeed; out may be nil.
-func (s *server) ask(t *testing.T, method, path string, in, out any, headers ...string) {
+// ask is call for requests that succeed, to a route such as "GET /v1/status";
+// out may be nil.
+func (s *server) ask(t *testing.T, route string, in, out any, headers ...string) {
 	t.Helper()
 	ctx := t.Context()
+	method, path, _ := strings.Cut(route, " ")
 	var status int
 	var text []byte
 	var err error

@@ -38,7 +38,7 @@ func proposed(t *testing.T, s *server, card string) map[string]string {
 	var answer struct {
 		Proposals []struct{ Product, Reason string }
 	}
-	s.ask(t, http.MethodPost, "/v1/decisions", map[string]any{"shopper": map[string]string{"card": card}, "proposals": 10}, &answer)
+	s.ask(t, "POST /v1/decisions", map[string]any{"shopper": map[string]string{"card": card}, "proposals": 10}, &answer)
 	out := make(map[string]string)
 	for _, p := range answer.Proposals {
 		out[p.Product] = p.Reason
@@ -63,12 +63,12 @@ func TestAReceiptIsKnownWithinASecondAndAWithdrawalWithinAMinute(t *testing.T) {
 			"allowed": []string{"personal_offers", "measurement"}, "at": now().Add(-time.Hour).Format(time.RFC3339),
 		})
 	}
-	s.ask(t, http.MethodPut, "/v1/products", map[string]any{"products": products}, nil)
-	s.ask(t, http.MethodPut, "/v1/consents", map[string]any{"consents": yes}, nil)
+	s.ask(t, "PUT /v1/products", map[string]any{"products": products}, nil)
+	s.ask(t, "PUT /v1/consents", map[string]any{"consents": yes}, nil)
 
 	took := until(t, 10*time.Second, "new products in proposals", func() bool {
 		var found struct{ Proposals []struct{ Product string } }
-		s.ask(t, http.MethodPost, "/v1/decisions", map[string]any{"page": map[string]string{"query": "product"}, "proposals": 10}, &found)
+		s.ask(t, "POST /v1/decisions", map[string]any{"page": map[string]string{"query": "product"}, "proposals": 10}, &found)
 		return len(found.Proposals) == 10
 	})
 	t.Logf("new products are proposed after %v", took)
@@ -82,7 +82,7 @@ func TestAReceiptIsKnownWithinASecondAndAWithdrawalWithinAMinute(t *testing.T) {
 		var answer struct{ Profile string }
 		begun := time.Now()
 		for i := range 3 {
-			s.ask(t, http.MethodPost, "/v1/receipts", map[string]any{"receipts": []any{map[string]any{
+			s.ask(t, "POST /v1/receipts", map[string]any{"receipts": []any{map[string]any{
 				"id": fmt.Sprintf("r%d-%d", n, i), "store": "s1", "at": now().AddDate(0, 0, -3*i).Format(time.RFC3339), "shopper": map[string]string{"card": card(n)},
 				"lines": []any{map[string]any{"product": product, "quantity": 1, "sales": "2.50"}},
 			}}}, &answer, header...)
@@ -126,7 +126,7 @@ func withdrawal(t *testing.T, s *server, people int) {
 	until(t, 10*time.Second, "all receipts under measurement", func() bool { return count() == fmt.Sprint(3*people) })
 	var took []time.Duration
 	for n := range people / 2 {
-		s.ask(t, http.MethodPut, "/v1/consents", map[string]any{"consents": []any{map[string]any{
+		s.ask(t, "PUT /v1/consents", map[string]any{"consents": []any{map[string]any{
 			"id": fmt.Sprintf("no-%d", n), "shopper": map[string]string{"card": card(n)}, "allowed": []string{}, "at": now().Format(time.RFC3339Nano),
 		}}}, nil)
 		took = append(took, until(t, time.Minute, "proposals without her purchases", func() bool {
@@ -198,8 +198,10 @@ func TestAStopLetsRequestsEnd(t *testing.T) {
 		req.Header.Set("Authorization", "Bearer "+s.key)
 		req.Header.Set("Content-Type", "application/json")
 		answer, err := s.public.Do(req)
-		if err == nil && answer.StatusCode != http.StatusOK {
-			err = fmt.Errorf("status %d", answer.StatusCode)
+		if err == nil {
+			if err = answer.Body.Close(); answer.StatusCode != http.StatusOK {
+				err = fmt.Errorf("status %d", answer.StatusCode)
+			}
 		}
 		slow <- err
 	}()
@@ -286,7 +288,7 @@ func TestAReplayGoesOnWhereItStood(t *testing.T) {
 	must(t, "init", "--dir", dir, "--demo", "--zone", "America/New_York", "--clock-start", "2017-12-04T00:00:00-05:00", "--shoppers-min", "10")
 	s := serve(t, dir, "--clock", "replay")
 	want := time.Date(2017, 12, 6, 17, 20, 0, 0, time.UTC)
-	s.ask(t, http.MethodPut, "/v1/clock", map[string]string{"now": want.Format(time.RFC3339)}, nil)
+	s.ask(t, "PUT /v1/clock", map[string]string{"now": want.Format(time.RFC3339)}, nil)
 	s.stop(t)
 	must(t, "query", "--dir", dir, "select 1 as one") // a command's own owner lives there too
 	s = serve(t, dir, "--clock", "replay")

@@ -78,6 +78,7 @@ func TestFourWeeksReplayedAreProvedAndPaid(t *testing.T) {
 
 // play runs the player and checks the figures it prints.
 func play(t *testing.T, s *server) {
+	t.Helper()
 	player := exec.CommandContext(t.Context(), filepath.Join(bin, "endcap-demo"), "--target", s.url, "--data", journeyDir, "--seed", demoSeed)
 	player.Dir = root
 	player.Env = append(os.Environ(), "ENDCAP_KEY="+s.key)
@@ -102,6 +103,7 @@ func play(t *testing.T, s *server) {
 }
 
 func effectIsNone(t *testing.T, s *server) {
+	t.Helper()
 	var effect struct {
 		Pooled struct {
 			Estimate, Low, High string
@@ -110,7 +112,7 @@ func effectIsNone(t *testing.T, s *server) {
 			Control             int  `json:"control_shoppers"`
 		}
 	}
-	s.ask(t, http.MethodGet, "/v1/reports/effect", nil, &effect)
+	s.ask(t, "GET /v1/reports/effect", nil, &effect)
 	p := effect.Pooled
 	t.Logf("pooled effect %s, %s to %s; %d treated, %d control", p.Estimate, p.Low, p.High, p.Treated, p.Control)
 	if !p.Zero || p.Treated == 0 || p.Control == 0 {
@@ -199,6 +201,7 @@ func reports(t *testing.T, s *server) map[string]report {
 }
 
 func reportsSay(t *testing.T, s *server, spend retail.Micros) {
+	t.Helper()
 	var sum retail.Micros
 	all := reports(t, s)
 	for id, r := range all {
@@ -266,6 +269,7 @@ func bookBalances(t *testing.T, dir string, paid, spend retail.Micros) {
 // newToBrand reads the reports with 26 weeks of look-back and with a year,
 // which the data does not reach.
 func newToBrand(t *testing.T, dir string, clock time.Time) {
+	t.Helper()
 	told := func(days string) map[string]int {
 		file := filepath.Join(dir, "endcap.json")
 		text, err := os.ReadFile(file)
