@@ -305,7 +305,7 @@ func TestDoesOneShoppersFortuneBreakTheReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := retail.Micros(4_500_000 * million * retail.Unit); len(e.Exposed) != 1 || e.Exposed[0].Since != want {
+	if want := 4_500_000 * million * retail.Unit; len(e.Exposed) != 1 || e.Exposed[0].Since != want {
 		t.Errorf("she spent %+v, want %v", e.Exposed, want)
 	}
 }
