@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	program "endcap/cmd/endcap"
 	"endcap/keep/sql/sqlite"
@@ -168,6 +169,10 @@ func (w *witness) terms() {
 	item["products"] = []string{"oats"}
 	status, text = w.call(http.MethodPut, "/v1/line-items/oats", item)
 	w.good(status, text)
+	until(w.t, 10*time.Second, "a sponsored product", func() bool { // terms count a moment after they are booked
+		_, text, err := w.s.call(w.t.Context(), http.MethodPost, "/v1/decisions", map[string]any{"placements": []any{map[string]any{"placement": "home", "slots": 2}}})
+		return err == nil && strings.Contains(string(text), `"token":"`)
+	})
 }
 
 // err sends much that can be wrong, with identifiers where they belong and where
