@@ -15,13 +15,21 @@ import (
 // morningEvery is how often the wall clock is looked at for a new day.
 const morningEvery = time.Second
 
-// mornings begins each business day as it comes. On a replay clock the days
-// that a move brings are begun by the move itself; this loop begins the first.
+// mornings begins each business day as it comes, and then keeps house for it. On
+// a replay clock the days that a move brings are begun by the move itself; this
+// loop begins the first, and keeps house after each.
 func mornings(ctx context.Context, h *owner) {
 	tick := time.NewTicker(morningEvery)
 	defer tick.Stop()
+	var kept retail.Day
 	for {
-		if err := morning(ctx, h); err != nil && ctx.Err() == nil {
+		err := morning(ctx, h)
+		if today := begunDay(h); err == nil && today != kept {
+			if err = keepHouse(ctx, h, today); err == nil {
+				kept = today
+			}
+		}
+		if err != nil && ctx.Err() == nil {
 			failed(h.log, "morning")(err)
 		}
 		select {
@@ -32,9 +40,14 @@ func mornings(ctx context.Context, h *owner) {
 	}
 }
 
-// morning does, once per business day, what a new day brings: it says so in the
-// stream, opens and closes flights, seals what is past, counts popularity anew
-// and lets old refusals go.
+func begunDay(h *owner) retail.Day {
+	h.day.Lock()
+	defer h.day.Unlock()
+	return h.begun
+}
+
+// morning does, once per business day, what must be done before its first
+// visit: it says in the stream that the day begins, and opens and closes flights.
 func morning(ctx context.Context, h *owner) error {
 	h.day.Lock()
 	defer h.day.Unlock()
@@ -54,6 +67,16 @@ func morning(ctx context.Context, h *owner) error {
 	if err := h.campaigns.Tick(ctx); err != nil {
 		return err
 	}
+	h.begun = today
+	if h.replay != nil {
+		return writeClock(h.dir, h.now())
+	}
+	return nil
+}
+
+// keepHouse does once per business day what no visit waits for: it seals what
+// is past, counts popularity anew and lets old refusals go.
+func keepHouse(ctx context.Context, h *owner, today retail.Day) error {
 	if err := h.progress.CaughtUp(ctx, h.whole, history.FollowerName); err != nil {
 		return err
 	}
@@ -65,10 +88,6 @@ func morning(ctx context.Context, h *owner) error {
 	}
 	if _, err := h.vault.Expire(ctx, h.now().AddDate(0, 0, -vault.RefusedDays)); err != nil {
 		return fmt.Errorf("expire quarantine: %w", err)
-	}
-	h.begun = today
-	if h.replay != nil {
-		return writeClock(h.dir, h.now())
 	}
 	return nil
 }

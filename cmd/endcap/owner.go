@@ -35,7 +35,7 @@ type owner struct {
 	*stores
 	*wings
 	day     sync.Mutex // one morning at a time
-	begun   retail.Day // the last business day whose morning is over
+	begun   retail.Day // the last business day that has begun; guarded by day
 	stop    context.CancelFunc
 	jobs    sync.WaitGroup
 	server  *api.Server
