@@ -116,7 +116,7 @@ func openKnow(ctx context.Context, s *stores, w *wings) (err error) {
 	if w.people, err = identity.New(s.vault, s.newID, identity.Defaults(wall)); err != nil {
 		return fmt.Errorf("open identity: %w", err)
 	}
-	ports := ingest.Ports{Log: s.stream, People: w.people, Quarantine: s.vault, Assortment: w.assortment, Clock: s.now}
+	ports := ingest.Ports{Log: s.stream, People: w.people, Quarantine: s.vault, Assortment: w.assortment, Past: history.NewPast(s.history), Clock: s.now}
 	if w.desk, err = ingest.NewDesk(ports, ingest.Defaults(s.zone, s.set.Currency)); err != nil {
 		return fmt.Errorf("open desk: %w", err)
 	}

@@ -16,7 +16,9 @@ import (
 	"endcap/keep/sql/sqlite"
 	"endcap/keep/stream/pebblelog"
 	"endcap/keep/vault"
+	"endcap/keep/warehouse/duck"
 	"endcap/know/assortment"
+	"endcap/know/history"
 	"endcap/know/identity"
 	"endcap/know/ingest"
 	"endcap/retail"
@@ -50,8 +52,13 @@ func realDesk(t *testing.T) *ingest.Desk {
 	if err != nil {
 		t.Fatal(err)
 	}
+	past, err := duck.Open(t.Context(), filepath.Join(dir, "history"), duck.Options{MemoryMB: 128, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = past.Close() })
 	desk, err := ingest.NewDesk(ingest.Ports{
-		Log: log, People: people, Quarantine: v, Assortment: assortment.New(), Clock: noon,
+		Log: log, People: people, Quarantine: v, Assortment: assortment.New(), Past: history.NewPast(past), Clock: noon,
 	}, ingest.Defaults(time.UTC, "EUR"))
 	if err != nil {
 		t.Fatal(err)

@@ -40,10 +40,12 @@ func (o Outcome) String() string {
 }
 
 // Appended is the answer for one fact. For Repeat and Conflict, Partition and At
-// say where the stored fact lies; At is empty once that has been trimmed.
+// say where the stored fact lies, and Version which it is; At is empty once that
+// has been trimmed.
 type Appended struct {
 	Outcome   Outcome
 	Partition int
+	Version   uint32
 	At        event.Cursor
 }
 
@@ -59,6 +61,9 @@ const (
 	AppendMax  = 65_536 // facts in one Append
 	ReadMax    = 65_536 // entries from one Read
 	VersionMax = 16     // newest versions under one Key whose repeats are known at least
+	// TogetherMax is how many bytes of facts in one Append reach the disk
+	// together: after a crash all that were new are there, or none.
+	TogetherMax = 1 << 20
 )
 
 // PartitionOf is where facts of a unit lie, in every stream of that many
@@ -83,6 +88,9 @@ type Stream interface {
 	// cursor, in order; none when it has reached the end. It may return fewer
 	// than there are, to bound memory. Trimmed facts are passed over.
 	Read(ctx context.Context, partition int, after event.Cursor, limit int) ([]Entry, error)
+	// Newest says what Append would meet under each Key of a Lasting kind: the
+	// newest fact as a Conflict, or New where none is stored.
+	Newest(ctx context.Context, keys [][16]byte) ([]Appended, error)
 	// Fetch returns the one entry at a cursor, ErrGone once it was trimmed.
 	Fetch(ctx context.Context, partition int, at event.Cursor) (Entry, error)
 	// Partitions is how many there are; it never changes for a stream.
@@ -107,5 +115,5 @@ var (
 	ErrCursor    = errors.New("not a cursor of this stream")        // for a cursor that this stream never gave
 	ErrGone      = errors.New("the fact was trimmed")               // by Fetch
 	ErrPartition = errors.New("the stream has no such partition")   // for a partition outside 0 to Partitions()-1
-	ErrLimit     = errors.New("over a limit of the stream's calls") // by Append and Read, before anything is done
+	ErrLimit     = errors.New("over a limit of the stream's calls") // by Append, Newest and Read, before anything is done
 )

@@ -181,7 +181,7 @@ type Keeping interface {
 	Release(ctx context.Context, marks []Mark) error
 	// Released returns the mark released for a partition, the zero Mark if none.
 	Released(ctx context.Context, partition int) (Mark, error)
-	// Replay returns stored rows of receipts (with lines), products, stores,
-	// prices, stock and consents in the order they were folded.
+	// Replay returns stored rows of receipts (with lines), moved ones, products,
+	// stores, prices, stock and consents in the order they were folded.
 	Replay(ctx context.Context, s Span) (Replayed, error)
 }

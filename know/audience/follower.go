@@ -12,16 +12,15 @@ import (
 // shopper in it.
 const batchMax = 16_384
 
-// Follower folds receipts, their corrections and Forgotten into the purchases
+// Follower folds receipts, their corrections, Moved and Forgotten into the purchases
 // section of profiles.
 //
-// A correction replaces the receipt where it names the same shopper. One that
-// names another leaves the old lines where they were: its fact does not say
-// whose they had been.
+// A correction replaces the receipt. Where it names another shopper, Moved tells
+// the one it was taken from; see moved.
 func Follower(store profile.Store) stream.Follower {
 	section := profile.Folding{Follower: FollowerName, Section: Section, Fold: Fold}
 	return stream.Follower{
-		Name: FollowerName, Kinds: []event.Kind{event.KindReceipt, event.KindForgotten}, BatchMax: batchMax,
+		Name: FollowerName, Kinds: []event.Kind{event.KindReceipt, event.KindMoved, event.KindForgotten}, BatchMax: batchMax,
 		Together: true,
 		Cursor: func(ctx context.Context, partition int) (event.Cursor, error) {
 			return store.Cursor(ctx, FollowerName, partition)
@@ -43,6 +42,8 @@ func Fold(section []byte, facts []*event.Fact) ([]byte, error) {
 		switch body := f.Body.(type) {
 		case event.Receipt:
 			h.add(receiptOf(f, &body.Receipt))
+		case event.Moved:
+			h.add(moved(f))
 		case event.Forgotten:
 			h.receipts = nil
 		}

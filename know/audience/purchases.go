@@ -105,6 +105,15 @@ func receiptOf(f *event.Fact, b *basket.Receipt) receipt {
 	return r
 }
 
+// moved is what stays of a receipt that a correction gave to somebody else: its
+// day without a line. The day stays because what is too old is told by her
+// newest one, and what was dropped for it must not come back when the history is
+// folded again.
+func moved(f *event.Fact) receipt {
+	key := event.KeyOf(event.KindReceipt, f.ID)
+	return receipt{id: binary.LittleEndian.Uint64(key[:]), version: uint64(f.Version), day: f.Day}
+}
+
 // spent is what a line adds to a rule's spend: a return takes away, whichever
 // sign the till gave its amount.
 func spent(l *basket.Line) retail.Micros {

@@ -93,7 +93,7 @@ const (
 
 // Queries lists the SQL of this package's questions, for the test that holds
 // product queries to the common subset.
-func Queries() []string { return []string{controlLines, controlReceipts, recordSQL} }
+func Queries() []string { return []string{controlLines, controlReceipts, recordSQL, holdersSQL(2)} }
 
 // ControlSums asks for the sums over everything that stands.
 func ControlSums(ctx context.Context, w Asker) (Controls, error) {

@@ -17,7 +17,7 @@ func Kinds() []event.Kind {
 	return []event.Kind{
 		event.KindReceipt, event.KindProduct, event.KindStore, event.KindPrice, event.KindStock, event.KindConsent,
 		event.KindDecided, event.KindShown, event.KindClicked, event.KindBasketed, event.KindPurchased,
-		event.KindBilled, event.KindTermsChanged, event.KindTallied, event.KindForgotten,
+		event.KindBilled, event.KindTermsChanged, event.KindTallied, event.KindForgotten, event.KindMoved,
 	}
 }
 
@@ -37,8 +37,8 @@ func (b *book) fill(facts []event.Fact) []warehouse.Rows {
 		f := facts[i]
 		if len(gone) > 0 && gone[f.Shopper] {
 			f.Shopper = shopper.ID{}
-			if f.Kind() == event.KindConsent {
-				continue // a consent of nobody
+			if k := f.Kind(); k == event.KindConsent || k == event.KindMoved {
+				continue // they say nothing of nobody
 			}
 		}
 		b.fact(&f, i)
@@ -151,6 +151,12 @@ func (b *book) fact(f *event.Fact, order int) {
 		b.billed(f, &body, order)
 	case event.TermsChanged:
 		b.terms(f, &body, order)
+	case event.Moved:
+		s := b.sheet(event.TableMoved)
+		s.common(f)
+		text(s, f.ID)
+		s.int(int64(f.Version))
+		s.end(f, order)
 	case event.Tallied:
 		s := b.sheet(event.TableRefusals)
 		for _, t := range body.Tallies {

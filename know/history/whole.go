@@ -30,8 +30,8 @@ type Giver interface {
 }
 
 // Whole is the stream as if nothing had ever been trimmed: a reader that starts
-// at the beginning gets the trimmed facts of the catalogue, of receipts and of
-// consents from history, then the stream. Where history forgot a shopper or a
+// at the beginning gets the trimmed facts of the catalogue, of receipts, of those
+// that moved and of consents from history, then the stream. Where history forgot a shopper or a
 // correction replaced a receipt, so does Whole. Cursors into history sort
 // before every cursor of the stream, which must not begin with eight zero
 // bytes.
@@ -244,6 +244,9 @@ func (v *view) fact(lines map[lineKey][]basket.Line) (event.Fact, bool) {
 	case event.TableConsents:
 		f.Shopper = v.shopper()
 		f.Body = event.Consent{Allowed: consent.Set(v.int("allowed")), Wording: v.text("wording")}
+		return f, f.Shopper.Known()
+	case event.TableMoved:
+		f.Shopper, f.Body = v.shopper(), event.Moved{}
 		return f, f.Shopper.Known()
 	default:
 		return f, false

@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"endcap/keep/stream"
@@ -30,7 +31,9 @@ import (
 // Log is what ingest needs of keep/stream.
 type Log interface {
 	Append(ctx context.Context, facts []event.Packed) ([]stream.Appended, error)
-	// Fetch gives the entry at a place that Append named.
+	// Newest says what Append would meet under each key.
+	Newest(ctx context.Context, keys [][16]byte) ([]stream.Appended, error)
+	// Fetch gives the entry at a place that Append or Newest named.
 	Fetch(ctx context.Context, partition int, at event.Cursor) (stream.Entry, error)
 }
 
@@ -49,6 +52,7 @@ type Ports struct {
 	People     *identity.Identity
 	Quarantine vault.Quarantine
 	Assortment Assortment
+	Past       Past
 	Clock      retail.Clock // the installation's one clock
 }
 
@@ -105,8 +109,9 @@ const BatchMax = 20_000
 // Desk takes facts in. Make one with NewDesk; it is safe for concurrent use.
 type Desk struct {
 	Ports
-	cfg     Config
-	derived *onceSet // stores already derived from receipts
+	cfg        Config
+	derived    *onceSet     // stores already derived from receipts
+	correcting sync.RWMutex // held by a batch of corrections alone, by other receipts together
 }
 
 // NewDesk makes a Desk.
@@ -114,7 +119,7 @@ func NewDesk(p Ports, cfg Config) (*Desk, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	if p.Log == nil || p.People == nil || p.Quarantine == nil || p.Assortment == nil || p.Clock == nil {
+	if p.Log == nil || p.People == nil || p.Quarantine == nil || p.Assortment == nil || p.Past == nil || p.Clock == nil {
 		return nil, fmt.Errorf("%w: a port is missing", ErrConfig)
 	}
 	return &Desk{Ports: p, cfg: cfg, derived: newOnceSet()}, nil

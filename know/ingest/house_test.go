@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,7 +16,9 @@ import (
 	"endcap/keep/stream"
 	"endcap/keep/stream/pebblelog"
 	"endcap/keep/vault"
+	"endcap/keep/warehouse/duck"
 	"endcap/know/assortment"
+	"endcap/know/history"
 	"endcap/know/identity"
 	"endcap/know/ingest"
 	"endcap/retail"
@@ -33,7 +36,13 @@ type house struct {
 	vault  *sqlite.Vault
 	people *identity.Identity
 	shelf  *assortment.Shelf
+	past   func() *duck.Warehouse // opened when first asked for
 	micros atomic.Int64
+}
+
+// Holders asks the house's history.
+func (h *house) Holders(ctx context.Context, receipts []basket.ReceiptID) ([]event.Fact, error) {
+	return history.NewPast(h.past()).Holders(ctx, receipts)
 }
 
 const noon = "2017-12-04T12:00:00Z"
@@ -68,12 +77,20 @@ func open(tb testing.TB) *house {
 	if h.people, err = identity.New(h.vault, identity.Seeded([32]byte{7}), identity.Defaults(time.Now)); err != nil {
 		tb.Fatal(err)
 	}
+	h.past = sync.OnceValue(func() *duck.Warehouse {
+		w, err := duck.Open(tb.Context(), filepath.Join(dir, "history"), duck.Options{MemoryMB: 128, Threads: 1})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { closed(tb, w.Close) })
+		return w
+	})
 	zone, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	h.Desk, err = ingest.NewDesk(ingest.Ports{
-		Log: h.log, People: h.people, Quarantine: h.vault, Assortment: h.shelf, Clock: h.clock,
+		Log: h.log, People: h.people, Quarantine: h.vault, Assortment: h.shelf, Past: h, Clock: h.clock,
 	}, ingest.Defaults(zone, "EUR"))
 	if err != nil {
 		tb.Fatal(err)
@@ -221,6 +238,10 @@ func (l timed) Append(ctx context.Context, facts []event.Packed) ([]stream.Appen
 	began := time.Now()
 	defer func() { *l.spent += time.Since(began) }()
 	return l.log.Append(ctx, facts)
+}
+
+func (l timed) Newest(ctx context.Context, keys [][16]byte) ([]stream.Appended, error) {
+	return l.log.Newest(ctx, keys)
 }
 
 func (l timed) Fetch(ctx context.Context, partition int, at event.Cursor) (stream.Entry, error) {

@@ -170,7 +170,7 @@ func BenchmarkReceipts(b *testing.B) {
 	n := 0
 	var inside time.Duration
 	desk, err := ingest.NewDesk(ingest.Ports{
-		Log: timed{h, &inside}, People: h.people, Quarantine: h.vault, Assortment: h.shelf, Clock: h.clock,
+		Log: timed{h, &inside}, People: h.people, Quarantine: h.vault, Assortment: h.shelf, Past: h, Clock: h.clock,
 	}, ingest.Defaults(time.UTC, "USD"))
 	if err != nil {
 		b.Fatal(err)

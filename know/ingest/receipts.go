@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -208,21 +209,12 @@ func (d *Desk) appendReceipts(ctx context.Context, rs []Receipt, good []taken, a
 	if err != nil {
 		return err
 	}
-	for i := range good {
-		facts = append(facts, good[i].packed)
-	}
-	if len(facts) == 0 {
-		return nil
-	}
-	done, err := d.Log.Append(ctx, facts)
+	done, err := d.store(ctx, facts, good, func() (map[int]event.Packed, error) { return d.moves(ctx, rs, good, now) })
 	if err != nil {
-		return fmt.Errorf("append %d receipts: %w", len(good), err)
-	}
-	if len(done) != len(facts) {
-		return fmt.Errorf("append %d facts: the stream answered %d", len(facts), len(done))
+		return err
 	}
 	d.derived.add(stores)
-	for i, a := range done[len(stores):] {
+	for i, a := range done {
 		at := good[i].at
 		answers[at] = judge(a.Outcome, rs[at].Version, string(rs[at].ID))
 		if a.Outcome == stream.Conflict {
@@ -232,6 +224,50 @@ func (d *Desk) appendReceipts(ctx context.Context, rs []Receipt, good []taken, a
 		}
 	}
 	return nil
+}
+
+// store appends the facts before the receipts, then the receipts, each behind
+// what moves must say of it, and gives the stream's answers to the receipts.
+// Between the look at what a correction replaces and its append no other receipt
+// may come, so one batch of corrections goes alone; other receipts go side by
+// side.
+func (d *Desk) store(ctx context.Context, facts []event.Packed, good []taken, moves func() (map[int]event.Packed, error)) ([]stream.Appended, error) {
+	if !slices.ContainsFunc(good, func(t taken) bool { return t.packed.Version > 0 }) {
+		d.correcting.RLock()
+		defer d.correcting.RUnlock()
+		first := len(facts)
+		for i := range good {
+			facts = append(facts, good[i].packed)
+		}
+		done, err := d.appendAll(ctx, facts)
+		if err != nil || len(done) == 0 {
+			return nil, err
+		}
+		return done[first:], nil
+	}
+	d.correcting.Lock()
+	defer d.correcting.Unlock()
+	moved, err := moves()
+	if err != nil {
+		return nil, err
+	}
+	places := make([]int, len(good))
+	for i := range good {
+		if m, ok := moved[i]; ok {
+			facts = append(facts, m)
+		}
+		places[i] = len(facts)
+		facts = append(facts, good[i].packed)
+	}
+	done, err := d.appendTogether(ctx, facts)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]stream.Appended, len(good))
+	for i, at := range places {
+		out[i] = done[at]
+	}
+	return out, nil
 }
 
 // judge turns the stream's outcome of a versioned fact into an answer.

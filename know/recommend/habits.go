@@ -91,6 +91,15 @@ func (h *history) receiptOf(f *event.Fact, b *basket.Receipt) receipt {
 	return r
 }
 
+// moved is what stays of a receipt that a correction gave to somebody else: its
+// day without a product. The day stays because what is too old is told by her
+// newest one, and what was dropped for it must not come back when the history is
+// folded again.
+func moved(f *event.Fact) receipt {
+	key := event.KeyOf(event.KindReceipt, f.ID)
+	return receipt{id: binary.LittleEndian.Uint64(key[:]), version: uint64(f.Version), day: f.Day}
+}
+
 // add puts r among the receipts in the place of its earlier version, and drops
 // what is too old or too much; one receipt at a time, so that batches do not
 // matter.
@@ -295,6 +304,8 @@ func Fold(section []byte, facts []*event.Fact) ([]byte, error) {
 		switch body := f.Body.(type) {
 		case event.Receipt:
 			h.add(h.receiptOf(f, &body.Receipt))
+		case event.Moved:
+			h.add(moved(f))
 		case event.Forgotten:
 			h.receipts = nil
 		}

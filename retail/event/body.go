@@ -150,6 +150,13 @@ type Tallied struct{ Tallies []Tally }
 // Forgotten asks every fold to drop what it knows of the fact's Shopper.
 type Forgotten struct{}
 
+// Moved says that the fact's Shopper no longer has the receipt of the fact's ID:
+// the receipt's version that is the fact's Version names another shopper, or
+// nobody. At and Day are those of the receipt as she had it. A receipt lies
+// among its shopper's facts, so her folds see a correction only if it is hers;
+// this tells the folds of whom it was taken from.
+type Moved struct{}
+
 // Kind is KindReceipt.
 func (Receipt) Kind() Kind { return KindReceipt }
 
@@ -197,3 +204,6 @@ func (Tallied) Kind() Kind { return KindTallied }
 
 // Kind is KindForgotten.
 func (Forgotten) Kind() Kind { return KindForgotten }
+
+// Kind is KindMoved.
+func (Moved) Kind() Kind { return KindMoved }

@@ -25,6 +25,7 @@ func (TermsChanged) version() uint8 { return 1 }
 func (DayTurned) version() uint8    { return 1 }
 func (Tallied) version() uint8      { return 1 }
 func (Forgotten) version() uint8    { return 1 }
+func (Moved) version() uint8        { return 1 }
 
 // decoders holds, for each kind, the readers of its versions 1, 2, ….
 var decoders = [kindCount][]func(*reader) Body{
@@ -44,6 +45,7 @@ var decoders = [kindCount][]func(*reader) Body{
 	KindDayTurned:    {func(r *reader) Body { return DayTurned{r.day()} }},
 	KindTallied:      {readTallied},
 	KindForgotten:    {func(*reader) Body { return Forgotten{} }},
+	KindMoved:        {func(*reader) Body { return Moved{} }},
 }
 
 func (b Receipt) encode(w *writer) {
@@ -301,3 +303,5 @@ func readTallied(r *reader) Body {
 }
 
 func (Forgotten) encode(*writer) {}
+
+func (Moved) encode(*writer) {}

@@ -40,13 +40,14 @@ const (
 	KindDayTurned    Kind = 14 // a business day begins
 	KindTallied      Kind = 15 // how often line items were refused, and why
 	KindForgotten    Kind = 16 // a shopper is to be forgotten
-	kindCount        Kind = 17
+	KindMoved        Kind = 17 // a correction took a receipt from a shopper
+	kindCount        Kind = 18
 )
 
 var kindNames = [kindCount]string{
 	1: "receipt", 2: "product", 3: "store", 4: "price", 5: "stock", 6: "consent", 7: "decided", 8: "shown",
 	9: "clicked", 10: "basketed", 11: "purchased", 12: "billed", 13: "terms_changed", 14: "day_turned",
-	15: "tallied", 16: "forgotten",
+	15: "tallied", 16: "forgotten", 17: "moved",
 }
 
 // String gives the kind's name, e.g. "receipt".
@@ -76,7 +77,7 @@ const RememberDays = 35
 func (k Kind) Lasting() bool {
 	switch k {
 	case KindReceipt, KindProduct, KindStore, KindPrice, KindStock, KindConsent,
-		KindBilled, KindTermsChanged, KindDayTurned, KindForgotten:
+		KindBilled, KindTermsChanged, KindDayTurned, KindForgotten, KindMoved:
 		return true
 	default:
 		return false

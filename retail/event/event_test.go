@@ -89,7 +89,7 @@ func bodies() []event.Body {
 		event.TermsChanged{Of: "campaign", ID: "spring", Version: 4, Doc: []byte(`{"name":"Spring"}`), Removed: true, By: "ana@dairy-co"},
 		event.DayTurned{Day: 17505},
 		event.Tallied{Tallies: []event.Tally{{LineItem: "spring-oat", Reason: "frequency_cap", Count: 12}}},
-		event.Forgotten{},
+		event.Forgotten{}, event.Moved{},
 	}
 }
 
@@ -213,7 +213,7 @@ func drawBody(t *rapid.T) event.Body {
 	kinds := []func(*rapid.T) event.Body{
 		draw[event.Receipt], draw[event.Product], draw[event.Store], draw[event.Price], draw[event.Stock], draw[event.Consent],
 		draw[event.Decided], draw[event.Shown], draw[event.Clicked], draw[event.Basketed], draw[event.Purchased], draw[event.Billed],
-		draw[event.TermsChanged], draw[event.DayTurned], draw[event.Tallied], draw[event.Forgotten],
+		draw[event.TermsChanged], draw[event.DayTurned], draw[event.Tallied], draw[event.Forgotten], draw[event.Moved],
 	}
 	if len(kinds) != len(event.Kinds()) {
 		t.Fatalf("%d kinds are drawn, there are %d", len(kinds), len(event.Kinds()))

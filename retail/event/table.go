@@ -91,6 +91,7 @@ func (t *Table) Filed() string {
 const (
 	TableReceipts   = "receipts"
 	TableLines      = "lines"
+	TableMoved      = "moved"
 	TableProducts   = "products"
 	TableStores     = "stores"
 	TablePrices     = "prices"
@@ -138,6 +139,9 @@ func saleTables() []Table {
 			Column{Name: "unit_price", Type: Amount}, Column{Name: "sales", Type: Amount, Say: "what the retailer receives"},
 			Column{Name: "retail_discount", Type: Amount}, Column{Name: "coupon_discount", Type: Amount}, Column{Name: "coupon_match", Type: Amount},
 			Column{Name: "currency", Type: Text}, Column{Name: "marks", Type: Int},
+		)},
+		{Name: TableMoved, Of: KindMoved, Say: "receipts that a correction took from a shopper, as she had them; they stand in receipts as corrected", Columns: columns(
+			Column{Name: "receipt", Type: Text}, Column{Name: "version", Type: Int, Say: "of the correction that names another shopper, or nobody"},
 		)},
 	}
 }

@@ -143,7 +143,7 @@ func (h *House) openWings(tb testing.TB) {
 	h.Tokens = media.NewKeyring(media.Key{Number: 1, Sign: [media.KeySize]byte{1}, Mask: [media.KeySize]byte{2}})
 	h.people, err = identity.New(h.vault, identity.Seeded([32]byte{1}), identity.Defaults(h.Now))
 	must(tb, err)
-	h.Desk, err = ingest.NewDesk(ingest.Ports{Log: h.stream, People: h.people, Quarantine: h.vault, Assortment: h.shop, Clock: h.Now}, ingest.Defaults(time.UTC, "EUR"))
+	h.Desk, err = ingest.NewDesk(ingest.Ports{Log: h.stream, People: h.people, Quarantine: h.vault, Assortment: h.shop, Past: history.NewPast(h.history), Clock: h.Now}, ingest.Defaults(time.UTC, "EUR"))
 	must(tb, err)
 	h.recorder = ingest.NewRecorder(h.stream, ingest.RecorderDefaults())
 	h.recorder.Start(context.WithoutCancel(ctx))

@@ -362,13 +362,65 @@ func (b *bench) answer(out []stream.Appended) {
 	for i := range out {
 		if out[i].Outcome != stream.New {
 			v := &b.versions[b.seqs[i]]
-			out[i].Partition, b.seqs[i] = int(v.partition), v.seq
+			out[i].Partition, out[i].Version, b.seqs[i] = int(v.partition), v.number, v.seq
 		}
 	}
 	cursors := newCursorRun(b.seqs)
 	for i := range out {
 		out[i].At = cursors.take()
 	}
+}
+
+// Newest implements stream.Stream. Like a repeat's answer, its own waits until
+// what it found is on disk.
+func (l *Log) Newest(ctx context.Context, keys [][16]byte) ([]stream.Appended, error) {
+	if len(keys) > stream.AppendMax {
+		return nil, fmt.Errorf("%w: %d keys in one call, at most %d", stream.ErrLimit, len(keys), stream.AppendMax)
+	}
+	if err := l.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer l.life.RUnlock()
+	out := make([]stream.Appended, len(keys))
+	ends, err := l.bench.newest(l.db, keys, out)
+	if err != nil {
+		return nil, fmt.Errorf("look up keys: %w", err)
+	}
+	for i := range out {
+		if a := &out[i]; a.Outcome != stream.New {
+			if seq, _ := seqOf(a.At); seq <= l.parts[a.Partition].first() {
+				a.At = ""
+			}
+		}
+	}
+	return out, l.settle(ctx, ends)
+}
+
+// newest fills in what is stored under lasting keys, and gives the last seq of
+// each partition.
+func (b *bench) newest(db *pebble.DB, keys [][16]byte, out []stream.Appended) (ends []uint64, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	iter, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{tagKey}, UpperBound: []byte{tagKey + 1}, UseL6Filters: true})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, iter.Close()) }()
+	for i := range keys {
+		b.versions = b.versions[:0]
+		if err := b.lookUp(iter, true, &keys[i]); err != nil {
+			return nil, err
+		}
+		if n := len(b.versions); n > 0 {
+			v := &b.versions[n-1]
+			out[i] = stream.Appended{Outcome: stream.Conflict, Partition: int(v.partition), Version: v.number, At: cursorOf(v.seq)}
+		}
+	}
+	ends = slices.Clone(b.next)
+	for p := range ends {
+		ends[p]--
+	}
+	return ends, nil
 }
 
 // hideTrimmed empties the cursors of stored facts that were trimmed.

@@ -163,7 +163,7 @@ func testCrash(t *testing.T, setup Setup) {
 	}
 	for seed := range uint64(crashes) {
 		time.Sleep(time.Duration(1+seed*3) * time.Millisecond)
-		facts, acked := log.sofar()
+		facts, calls, acked := log.sofar()
 		seen := ends(t, s)
 		after := crash(t, seed, []int{100, 50, 0}[seed%3])
 		for p, at := range ends(t, after) {
@@ -171,6 +171,7 @@ func testCrash(t *testing.T, setup Setup) {
 				t.Fatalf("crash %d: partition %d ends at %x, but a reader had seen %x", seed, p, at, seen[p])
 			}
 		}
+		checkTogether(t, after, facts, calls)
 		checkCrash(t, after, seed, facts, acked)
 	}
 	close(stop)
@@ -186,6 +187,23 @@ func ends(t *testing.T, s stream.Stream) (all [Partitions]event.Cursor) {
 		all[p] = end(t, s, p)
 	}
 	return all
+}
+
+// checkTogether checks that of the facts of one call all are there, or none;
+// calls are where in facts each call ends.
+func checkTogether(t *testing.T, s stream.Stream, facts []event.Packed, calls []int) {
+	t.Helper()
+	stored, from := counts(t, s), 0
+	for _, to := range calls {
+		n := 0
+		for i := from; i < to; i++ {
+			n += stored[string(facts[i].Bytes)]
+		}
+		if n != 0 && n != to-from {
+			t.Fatalf("of a call's %d facts the crash left %d", to-from, n)
+		}
+		from = to
+	}
 }
 
 // checkCrash checks that what was acknowledged before the crash is there once,
@@ -214,14 +232,15 @@ func checkCrash(t *testing.T, s stream.Stream, seed uint64, facts []event.Packed
 type ackLog struct {
 	mu    sync.Mutex
 	sent  []event.Packed
+	calls []int // where in sent each call ends
 	known map[string]event.Cursor
 	errs  []error
 }
 
-func (l *ackLog) sofar() ([]event.Packed, map[string]event.Cursor) {
+func (l *ackLog) sofar() (sent []event.Packed, calls []int, known map[string]event.Cursor) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.sent), maps.Clone(l.known)
+	return slices.Clone(l.sent), slices.Clone(l.calls), maps.Clone(l.known)
 }
 
 func (l *ackLog) keepAppending(t *testing.T, s stream.Stream, caller int, stop <-chan struct{}) {
@@ -238,6 +257,7 @@ func (l *ackLog) keepAppending(t *testing.T, s stream.Stream, caller int, stop <
 		}
 		l.mu.Lock()
 		l.sent = append(l.sent, facts...)
+		l.calls = append(l.calls, len(l.sent))
 		full := len(l.sent) > 20_000
 		l.mu.Unlock()
 		if full {

@@ -76,10 +76,23 @@ func testJudgement(t *testing.T, setup Setup) {
 		for i, step := range steps {
 			got := mustAppend(t, s, fact(t, "one", step.version, 7, step.said))[0]
 			at = append(at, got)
-			if got.Outcome != step.want || got.At != at[step.lies].At || got.Partition != at[step.lies].Partition {
+			if got.Outcome != step.want || got.At != at[step.lies].At || got.Partition != at[step.lies].Partition ||
+				got.Outcome != stream.New && got.Version != steps[step.lies].version {
 				t.Errorf("%s, step %d: %v at %x, want %v where step %d lies", kind, i, got.Outcome, got.At, step.want, step.lies)
 			}
 		}
+	}
+	missing := event.KeyOf(event.KindStore, "none")
+	newest, err := s.Newest(t.Context(), [][16]byte{event.KeyOf(event.KindStore, "one"), missing})
+	if err != nil || len(newest) != 2 {
+		t.Fatalf("newest: %v, %v", newest, err)
+	}
+	e, err := s.Fetch(t.Context(), newest[0].Partition, newest[0].At)
+	if want := lasting(t, "one", 9, 7, "first"); newest[0].Outcome != stream.Conflict || newest[0].Version != 9 || err != nil || !bytes.Equal(e.Bytes, want.Bytes) {
+		t.Errorf("the newest is %+v, %v; want version 9", newest[0], err)
+	}
+	if newest[1].Outcome != stream.New {
+		t.Errorf("under a key that nothing has stands %+v", newest[1])
 	}
 	if got := counts(t, s); len(got) != 6 {
 		t.Errorf("%d facts are stored, want 6", len(got))

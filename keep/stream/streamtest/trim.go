@@ -29,6 +29,9 @@ func testTrim(t *testing.T, setup Setup) {
 		checkTrimmed(t, s, facts, at, cut)
 	}
 	defer shut()
+	if got, err := s.Newest(t.Context(), [][16]byte{facts[0].Key}); err != nil || got[0].Outcome != stream.Conflict || got[0].At != "" {
+		t.Errorf("the newest under a trimmed fact's key is %+v, %v; want known, and nowhere", got, err)
+	}
 	more := mustAppend(t, s, lasting(t, "more", 0, who, "x"))[0]
 	if more.At <= at[n-1].At {
 		t.Error("an emptied partition began again")

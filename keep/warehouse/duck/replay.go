@@ -12,7 +12,7 @@ import (
 
 // givesFactsBack are the kinds whose facts can be made of rows again.
 var givesFactsBack = []event.Kind{
-	event.KindReceipt, event.KindProduct, event.KindStore, event.KindPrice, event.KindStock, event.KindConsent,
+	event.KindReceipt, event.KindProduct, event.KindStore, event.KindPrice, event.KindStock, event.KindConsent, event.KindMoved,
 }
 
 // Replay returns rows in the order they were folded, one fold or a part of one

@@ -16,7 +16,7 @@ import (
 
 // layoutVersion is raised when base tables change; a DuckDB file of another
 // layout is filled again from the sealed files and the stream.
-const layoutVersion = 2
+const layoutVersion = 3
 
 // partitionBits of an Append's number say its partition, so that rows of one
 // partition can be found again in the order they were folded.
