@@ -225,7 +225,7 @@ func (c *compiler) layTable(products []*catalog.Product) error {
 			runs[string(text)] = run
 			lists = append(append(lists, int32(len(leaves))), leaves...)
 		}
-		entries = append(entries, entry{productHash(p.ID), p.ID, run})
+		entries = append(entries, entry{p.ID.Hash(), p.ID, run})
 	}
 	for _, p := range products {
 		if c.byProduct[p.ID] != nil {

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/cespare/xxhash/v2"
-
 	"endcap/retail"
 	"endcap/retail/audience"
 	"endcap/retail/basket"
@@ -23,7 +21,7 @@ import (
 // makes a time, and what was spent. Equal purchases give equal bytes, in
 // whatever order and batches their receipts came.
 const (
-	sectionLayout = 1
+	sectionLayout = 2
 	hashSize      = 8
 )
 
@@ -33,9 +31,6 @@ const LinesMax = 25_000
 
 // ErrSection is returned for bytes that no program of this version wrote.
 var ErrSection = errors.New("not a purchases section")
-
-// productHash names a product in the section. It is part of the layout.
-func productHash(id catalog.ProductID) uint64 { return xxhash.Sum64String(string(id)) }
 
 // receipt is one receipt of a history.
 type receipt struct {
@@ -89,7 +84,7 @@ func receiptOf(f *event.Fact, b *basket.Receipt) receipt {
 	r := receipt{id: binary.LittleEndian.Uint64(key[:]), version: uint64(f.Version), day: f.Day, channel: b.Channel}
 	for i := range b.Lines {
 		l := &b.Lines[i]
-		r.lines = append(r.lines, line{productHash(l.Product), l.Quantity >= 0, spent(l)})
+		r.lines = append(r.lines, line{l.Product.Hash(), l.Quantity >= 0, spent(l)})
 	}
 	slices.SortStableFunc(r.lines, func(a, b line) int { return cmp.Compare(a.product, b.product) })
 	merged := r.lines[:0]

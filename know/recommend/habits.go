@@ -13,15 +13,19 @@ import (
 	"endcap/retail/event"
 )
 
-// The section is, after one byte of layout: her newest day; how many products,
-// and of each its id, on how many receipts she bought it and how many days
-// before the newest she did last; sorted by that count, then the newest, then
-// id, so that a reader stops early. Then, for the fold alone, the receipts they
-// were counted on, the newest first: the hash of its id, its version, how many
-// days before the one above, and the places of its products. Equal purchases
-// give equal bytes, in whatever order and batches their receipts came.
+// The section is one byte of layout, her newest day and how many products she
+// buys (four bytes each); of each product its hash (eight bytes), on how many
+// receipts she bought it and how many days before the newest she did last (two
+// bytes each), little-endian; sorted by that count, then the newest, then the
+// hash, so that a reader needs no decoding and stops early. Then, for the fold
+// alone, the receipts they were counted on, the newest first: the hash of its id,
+// its version, how many days before the one above, and the places of its
+// products. Equal purchases give equal bytes, in whatever order and batches their
+// receipts came.
 const (
-	sectionLayout = 1
+	sectionLayout = 2
+	headSize      = 1 + 4 + 4
+	habitSize     = hashSize + 2 + 2
 	hashSize      = 8
 )
 
@@ -35,7 +39,7 @@ const (
 var ErrSection = errors.New("not a habits section")
 
 // receipt is what of one receipt makes habits: what was bought, as places among
-// the history's products, in the order of the products' ids.
+// the history's products, in the order of their hashes.
 type receipt struct {
 	id       uint64
 	version  uint64
@@ -44,26 +48,27 @@ type receipt struct {
 }
 
 // history is a section taken apart: receipts, the newest first, and the products
-// they name.
+// they name, by hash.
 type history struct {
-	products []catalog.ProductID
-	places   map[catalog.ProductID]uint32 // of products; made when the first is looked up
+	products []uint64
+	places   map[uint64]uint32 // of products; made when the first is looked up
 	receipts []receipt
 }
 
 // place is where a product stands among the history's, which takes it in.
 func (h *history) place(id catalog.ProductID) uint32 {
 	if h.places == nil {
-		h.places = make(map[catalog.ProductID]uint32, 2*len(h.products))
+		h.places = make(map[uint64]uint32, 2*len(h.products))
 		for i, p := range h.products {
 			h.places[p] = uint32(i)
 		}
 	}
-	at, ok := h.places[id]
+	hash := id.Hash()
+	at, ok := h.places[hash]
 	if !ok {
 		at = uint32(len(h.products))
-		h.places[id] = at
-		h.products = append(h.products, id)
+		h.places[hash] = at
+		h.products = append(h.products, hash)
 	}
 	return at
 }
@@ -158,16 +163,14 @@ func (h *history) encode() []byte {
 	habits := h.habits()
 	newest := h.receipts[0].day
 	written := make([]uint64, len(h.products)) // by place: where the section has it
-	b := append(make([]byte, 0, 64+16*len(habits)), sectionLayout)
-	b = binary.AppendVarint(b, int64(newest))
-	b = binary.AppendUvarint(b, uint64(len(habits)))
+	b := append(make([]byte, 0, 64+headSize+(habitSize+4)*len(habits)), sectionLayout)
+	b = binary.LittleEndian.AppendUint32(b, uint32(newest))
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(habits)))
 	for i, v := range habits {
 		written[v.at] = uint64(i)
-		product := h.products[v.at]
-		b = binary.AppendUvarint(b, uint64(len(product)))
-		b = append(b, product...)
-		b = binary.AppendUvarint(b, uint64(v.count))
-		b = binary.AppendUvarint(b, uint64(newest-v.last))
+		b = binary.LittleEndian.AppendUint64(b, h.products[v.at])
+		b = binary.LittleEndian.AppendUint16(b, uint16(v.count))
+		b = binary.LittleEndian.AppendUint16(b, uint16(newest-v.last))
 	}
 	b = binary.AppendUvarint(b, uint64(len(h.receipts)))
 	above := newest
@@ -185,7 +188,37 @@ func (h *history) encode() []byte {
 	return b
 }
 
-// scanner reads a section front to back without copying it. After the first
+// habits is the part of a section that serving reads: what she buys, in its
+// order, sharing the section's memory.
+type habits struct {
+	newest retail.Day
+	b      []byte
+}
+
+// open reads the head of a section. Bytes that are none give no habits and false;
+// rest is what follows them.
+func open(section []byte) (hers habits, rest []byte, ok bool) {
+	if len(section) < headSize || section[0] != sectionLayout {
+		return habits{}, nil, false
+	}
+	n := uint64(binary.LittleEndian.Uint32(section[5:]))
+	if n > uint64(len(section)-headSize)/habitSize {
+		return habits{}, nil, false
+	}
+	end := headSize + int(n)*habitSize
+	return habits{retail.Day(int32(binary.LittleEndian.Uint32(section[1:]))), section[headSize:end]}, section[end:], true
+}
+
+// len is how many products she buys.
+func (h *habits) len() int { return len(h.b) / habitSize }
+
+// at is the i-th of them.
+func (h *habits) at(i int) (hash uint64, count int, last retail.Day) {
+	b := h.b[i*habitSize:][:habitSize]
+	return binary.LittleEndian.Uint64(b), int(binary.LittleEndian.Uint16(b[8:])), h.newest - retail.Day(binary.LittleEndian.Uint16(b[10:]))
+}
+
+// scanner reads the receipts of a section front to back without copying them. After the first
 // thing that does not fit it is bad and gives zeros.
 type scanner struct {
 	b   []byte
@@ -230,43 +263,21 @@ func (s *scanner) count(size int) int {
 	return int(n)
 }
 
-// habits reads the head of a section: her newest day, and how many habits follow.
-func (s *scanner) habits() (newest retail.Day, n int) {
-	if v := s.take(1); len(v) == 0 || v[0] != sectionLayout {
-		s.fail()
-		return 0, 0
-	}
-	d, size := binary.Varint(s.b)
-	if size <= 0 {
-		s.fail()
-		return 0, 0
-	}
-	s.b = s.b[size:]
-	return retail.Day(d), s.count(3)
-}
-
-// habit reads the next habit; id shares the section's memory.
-func (s *scanner) habit(newest retail.Day) (id []byte, count int, last retail.Day) {
-	id = s.take(s.count(1))
-	return id, int(s.uvarint()), newest - retail.Day(s.uvarint())
-}
-
 // decode takes a section apart; nil is an empty history.
 func decode(section []byte) (history, error) {
 	var h history
 	if len(section) == 0 {
 		return h, nil
 	}
-	s := scanner{b: section}
-	newest, n := s.habits()
-	h.products = make([]catalog.ProductID, 0, n)
-	for range n {
-		id, _, _ := s.habit(newest)
-		h.products = append(h.products, catalog.ProductID(id))
+	hers, rest, ok := open(section)
+	s := scanner{rest, !ok}
+	h.products = make([]uint64, hers.len())
+	for i := range h.products {
+		h.products[i], _, _ = hers.at(i)
 	}
 	count := s.count(hashSize + 3)
 	h.receipts = make([]receipt, 0, count)
-	above := newest
+	above := hers.newest
 	for range count {
 		var r receipt
 		if id := s.take(hashSize); id != nil {

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/cespare/xxhash/v2"
-
 	"endcap/retail/catalog"
 )
 
@@ -22,12 +20,14 @@ type index struct {
 	all        table
 	words      map[string]*group
 	categories map[catalog.Category]*group
+	categoryOf []int32                     // by rank: the number of its category
 	stores     map[catalog.StoreID][]int32 // the store's most popular first
 	bought     int32                       // ranks below it were bought by somebody
 }
 
 // group is some products, by rank and by hash.
 type group struct {
+	no    int32   // among groups of its kind
 	ranks []int32 // ascending
 	table table
 }
@@ -51,13 +51,14 @@ func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher) *i
 	var buf []string
 	for i, p := range ix.products {
 		no := int32(i)
-		ix.hashes = append(ix.hashes, hashOf(p.ID))
+		ix.hashes = append(ix.hashes, p.ID.Hash())
 		ix.never = append(ix.never, never.Has(p))
 		if receipts[p.ID] > 0 {
 			ix.bought = no + 1
 		}
+		ix.categoryOf = append(ix.categoryOf, nowhere)
 		if p.Category != "" {
-			file(ix.categories, p.Category, no)
+			ix.categoryOf[no] = file(ix.categories, p.Category, no)
 		}
 		buf = wordsOf(buf[:0], p.Name, string(p.Brand), string(p.Type), string(p.Category), string(p.Department))
 		for _, w := range buf {
@@ -78,13 +79,18 @@ func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher) *i
 	return ix
 }
 
-func file[K comparable](in map[K]*group, name K, no int32) {
+// nowhere is the number of no category.
+const nowhere = -1
+
+// file puts a rank into the group of a name and gives the group's number.
+func file[K comparable](in map[K]*group, name K, no int32) int32 {
 	g := in[name]
 	if g == nil {
-		g = &group{}
+		g = &group{no: int32(len(in))}
 		in[name] = g
 	}
 	g.ranks = append(g.ranks, no)
+	return g.no
 }
 
 func (ix *index) layTables() {
@@ -102,11 +108,7 @@ func (ix *index) layTables() {
 }
 
 // rankOf is the rank of a product, or -1.
-func (ix *index) rankOf(id catalog.ProductID) int32 { return ix.all.find(hashOf(id)) }
-
-// hashOf stands for a product's id in tables. Two products of one hash, as
-// likely as guessing 64 bits once per pair, are taken for one.
-func hashOf(id catalog.ProductID) uint64 { return xxhash.Sum64String(string(id)) }
+func (ix *index) rankOf(id catalog.ProductID) int32 { return ix.all.find(id.Hash()) }
 
 // table finds ranks by hash: open addressing with linear probing, at most half
 // full, so that a look-up mostly costs one look at memory.

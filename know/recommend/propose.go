@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cespare/xxhash/v2"
-
 	"endcap/keep/files"
 	"endcap/retail"
 	"endcap/retail/catalog"
@@ -185,8 +183,7 @@ func (p *picker) habits(section []byte) {
 	if len(section) == 0 || !some {
 		return
 	}
-	s := scanner{b: section}
-	newest, n := s.habits()
+	hers, _, _ := open(section)
 	var equal []int32
 	var count int
 	var last retail.Day
@@ -200,106 +197,17 @@ func (p *picker) habits(section []byte) {
 		equal = equal[:0]
 		return true
 	}
-	for range n {
-		id, c, l := s.habit(newest)
-		if s.bad {
-			return
-		}
+	for i := range hers.len() {
+		hash, c, l := hers.at(i)
 		if c != count || l != last {
 			if !settle() {
 				return
 			}
 			count, last = c, l
 		}
-		hash := xxhash.Sum64(id)
 		if no := page.find(hash); no >= 0 && (len(p.q.groups) < 2 || p.q.find(hash) >= 0) {
 			equal = append(equal, no)
 		}
 	}
 	settle()
-}
-
-// The shares of Quality, in parts per million; they add up to one.
-const (
-	qualityBase  = 100_000 // every product
-	qualityPage  = 600_000 // fits the search, the category, or both in halves
-	qualityHabit = 300_000 // she buys it herself
-	qualityTimes = 5       // receipts that make the whole habit's share
-)
-
-// Quality writes into ppm, which is as long as products, how well each fits the
-// visit, in parts per million:
-//
-//	100,000 + 600,000 × page + 300,000 × min(receipts of hers, 5) / 5
-//
-// where page is the share of the searched words that the product has; on a
-// category page 1 in the category and else 0; on both their mean; and 1 where
-// there is neither, because then every product fits the page alike. A product
-// that the catalogue does not have gets 0.
-func (r *Recommender) Quality(section []byte, v *visit.Visit, products []catalog.ProductID, ppm []int32) {
-	ix := r.now.Load()
-	q := ix.search(v.Query)
-	category := ix.categories[v.Category]
-	alike := q.words == 0 && v.Category == ""
-	var hashes [qualityChunk]uint64
-	for len(products) > 0 {
-		n := min(len(products), qualityChunk)
-		for i, id := range products[:n] {
-			hashes[i] = hashOf(id)
-			ppm[i] = qualityBase
-			if alike {
-				ppm[i] += qualityPage
-			} else {
-				ppm[i] += page(hashes[i], v, &q, category)
-			}
-		}
-		if len(section) > 0 {
-			addHabits(section, hashes[:n], ppm)
-		}
-		products, ppm = products[n:], ppm[n:]
-	}
-}
-
-// qualityChunk is how many products Quality weighs at once.
-const qualityChunk = 256
-
-// page is the share of the page.
-func page(hash uint64, v *visit.Visit, q *query, category *group) int32 {
-	var share, of int32
-	if q.words > 0 {
-		share, of = int32(qualityPage*q.matched(hash)/q.words), 1
-	}
-	if v.Category != "" {
-		of++
-		if category != nil && category.table.find(hash) >= 0 {
-			share += qualityPage
-		}
-	}
-	return share / of
-}
-
-// addHabits adds the share of her own purchases to at most qualityChunk products.
-// They are put into a small table by hash, so that each habit is looked up in a
-// few steps however many products are asked about.
-func addHabits(section []byte, hashes []uint64, ppm []int32) {
-	var heads [4 * qualityChunk]int16 // the last product of each hash, from 1
-	var next [qualityChunk]int16
-	const mask = uint64(len(heads) - 1)
-	for i, hash := range hashes {
-		next[i], heads[hash&mask] = heads[hash&mask], int16(i+1)
-	}
-	s := scanner{b: section}
-	newest, n := s.habits()
-	for range n {
-		id, count, _ := s.habit(newest)
-		if s.bad {
-			return
-		}
-		hash := xxhash.Sum64(id)
-		for i := heads[hash&mask]; i > 0; i = next[i-1] {
-			if hashes[i-1] == hash {
-				ppm[i-1] += int32(qualityHabit * min(count, qualityTimes) / qualityTimes)
-			}
-		}
-	}
 }

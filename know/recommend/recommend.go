@@ -6,7 +6,7 @@
 //
 // Habits are folded into her profile; popularity is counted in the warehouse,
 // kept as an artefact in keep/files and held in memory. Later models stand
-// behind the same two methods, Propose and Quality.
+// behind the same two methods, Propose and Weigher.
 //
 // On the road of a receipt, its products become habits here, and sell/decide
 // asks for proposals while the shopper waits.

@@ -200,6 +200,7 @@ func TestHowWellAProductFits(t *testing.T) {
 	}
 	facts = append(facts, bought(1, "y", 2, "s1", "yog"))
 	hers := fold(t, nil, facts...)
+	weigh := r.Weigher([]catalog.ProductID{"rye", "oat", "yog", "nope"})
 	tests := map[string]struct {
 		section []byte
 		v       visit.Visit
@@ -216,7 +217,7 @@ func TestHowWellAProductFits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := make([]int32, 5)
-			r.Quality(tc.section, &tc.v, []catalog.ProductID{"oat", "yog", "rye", "nope", "oat"}, got)
+			weigh(tc.section, &tc.v, []int32{1, 2, 0, 3, 1}, got)
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
@@ -308,10 +309,11 @@ func FuzzHabits(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(fold(f, nil, others()[:3]...))
-	f.Add([]byte{1, 0, 0, 0})
+	weigh := r.Weigher([]catalog.ProductID{"oat"})
+	f.Add([]byte{2, 0, 0, 0, 0, 1, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, section []byte) {
 		r.Propose(section, &visit.Visit{}, 10)
-		r.Quality(section, &visit.Visit{}, []catalog.ProductID{"oat"}, make([]int32, 1))
+		weigh(section, &visit.Visit{}, []int32{0}, make([]int32, 1))
 		if again, err := recommend.Fold(section, nil); err == nil {
 			if twice, err := recommend.Fold(again, nil); err != nil || !bytes.Equal(again, twice) {
 				t.Errorf("a section that was read is written otherwise: %v", err)
@@ -342,11 +344,14 @@ func BenchmarkRecommend(b *testing.B) {
 		facts = append(facts, bought(1, fmt.Sprint("r", i), retail.Day(i*3), "s1", products...))
 	}
 	section := fold(b, nil, facts...)
-	candidates := make([]catalog.ProductID, 150)
+	candidates := make([]catalog.ProductID, 400)
 	for i := range candidates {
 		candidates[i] = catalog.ProductID(fmt.Sprint(1_000_000 + rng.IntN(92_000)))
 	}
-	ppm := make([]int32, len(candidates))
+	weigh, numbers, ppm := r.Weigher(candidates), make([]int32, len(candidates)), make([]int32, len(candidates))
+	for i := range numbers {
+		numbers[i] = int32(i)
+	}
 	for name, v := range map[string]*visit.Visit{"home": {}, "search": {Query: "word40 thing40"}, "category": {Category: "c7"}} {
 		b.Run("propose_"+name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -354,10 +359,10 @@ func BenchmarkRecommend(b *testing.B) {
 				r.Propose(section, v, 10)
 			}
 		})
-		b.Run("quality_"+name, func(b *testing.B) {
+		b.Run("weigh_"+name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				r.Quality(section, v, candidates, ppm)
+				weigh(section, v, numbers, ppm)
 			}
 		})
 	}

@@ -14,6 +14,20 @@ import (
 // GTIN where it has none. It is opaque to Endcap.
 type ProductID string
 
+// Hash stands for a product where a fixed width is wanted: in profiles and in the
+// tables that decisions look into. It is FNV-1a (Fowler, Noll, Vo) and a
+// finaliser that spreads its bits; it is stored and never changes. Two products
+// of one hash are as likely as guessing 64 bits once per pair, and are taken for
+// one where a hash is all there is.
+func (id ProductID) Hash() uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(id) {
+		h = (h ^ uint64(id[i])) * 1099511628211
+	}
+	h = (h ^ h>>32) * 0xd6e8feb86659fd93
+	return h ^ h>>32
+}
+
 // StoreID is the retailer's own identifier of a store. The online shop is a
 // store too.
 type StoreID string

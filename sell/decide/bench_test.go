@@ -143,9 +143,12 @@ type hashed struct{}
 
 func (hashed) Propose([]byte, *visit.Visit, int) []visit.Proposal { return nil }
 
-func (hashed) Quality(_ []byte, _ *visit.Visit, products []catalog.ProductID, ppm []int32) {
-	for i, p := range products {
-		ppm[i] = 100_000 + int32(p[len(p)-1])*5_000 + int32(p[len(p)-2])*500
+func (hashed) Weigher(products []catalog.ProductID) func([]byte, *visit.Visit, []int32, []int32) {
+	return func(_ []byte, _ *visit.Visit, numbers, ppm []int32) {
+		for i, no := range numbers {
+			p := products[no]
+			ppm[i] = 100_000 + int32(p[len(p)-1])*5_000 + int32(p[len(p)-2])*500
+		}
 	}
 }
 

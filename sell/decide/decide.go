@@ -52,9 +52,10 @@ type Profiles interface {
 // shopper's section or, where that is nil, from the visit alone.
 type Recommender interface {
 	Propose(section []byte, v *visit.Visit, n int) []visit.Proposal
-	// Quality writes into ppm, which is as long as products, the fit of each, in
-	// parts per million.
-	Quality(section []byte, v *visit.Visit, products []catalog.ProductID, ppm []int32)
+	// Weigher prepares a list of products. Its function writes into ppm, which is
+	// as long as numbers, the fit of each products[number], in parts per million;
+	// it is safe for concurrent use.
+	Weigher(products []catalog.ProductID) func(section []byte, v *visit.Visit, numbers, ppm []int32)
 }
 
 // Assortment says what is there to be sold.
@@ -150,9 +151,26 @@ type Sponsored struct {
 type Decider struct {
 	cfg     Config
 	scratch sync.Pool
+	weigher atomic.Pointer[weigher]
 	tally   atomic.Pointer[tally]
 	turn    sync.Mutex // guards the change of tally, and retired
 	retired []*tally
+}
+
+// weigher weighs the products of one snapshot.
+type weigher struct {
+	snap  *campaign.Snapshot
+	weigh func(section []byte, v *visit.Visit, numbers, ppm []int32)
+}
+
+// weigherOf prepares a snapshot's products when the first decision meets it.
+func (d *Decider) weigherOf(snap *campaign.Snapshot) *weigher {
+	w := d.weigher.Load()
+	if w == nil || w.snap != snap {
+		w = &weigher{snap, d.cfg.Recommender.Weigher(snap.Products)}
+		d.weigher.Store(w)
+	}
+	return w
 }
 
 // New makes a Decider.

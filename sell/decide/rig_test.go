@@ -66,7 +66,7 @@ func (r *recorder) decided() (out []event.Decided) {
 	return out
 }
 
-// Propose, Quality and InStock make the rig a small shop of its own.
+// Propose, Weigher and InStock make the rig a small shop of its own.
 func (r *rig) Propose(section []byte, _ *visit.Visit, n int) []visit.Proposal {
 	all := []visit.Proposal{{Product: "bread", Reason: visit.Popular}, {Product: "milk", Reason: visit.Popular}}
 	if section != nil {
@@ -75,11 +75,13 @@ func (r *rig) Propose(section []byte, _ *visit.Visit, n int) []visit.Proposal {
 	return all[:min(n, len(all))]
 }
 
-func (r *rig) Quality(_ []byte, _ *visit.Visit, products []catalog.ProductID, ppm []int32) {
-	for i, p := range products {
-		ppm[i] = 1_000_000
-		if q, ok := r.poor.Load(p); ok {
-			ppm[i] = q.(int32)
+func (r *rig) Weigher(products []catalog.ProductID) func([]byte, *visit.Visit, []int32, []int32) {
+	return func(_ []byte, _ *visit.Visit, numbers, ppm []int32) {
+		for i, no := range numbers {
+			ppm[i] = 1_000_000
+			if q, ok := r.poor.Load(products[no]); ok {
+				ppm[i] = q.(int32)
+			}
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"endcap/keep/profile"
 	"endcap/retail"
 	"endcap/retail/audience"
-	"endcap/retail/catalog"
 	"endcap/retail/consent"
 	"endcap/retail/event"
 	"endcap/retail/media"
@@ -40,10 +39,9 @@ type sale struct {
 
 	matching campaign.Matching
 	bidders  []bidder
-	products []catalog.ProductID // distinct products of bidders
-	numbers  []int32             // their numbers
+	numbers  []int32 // the distinct products of bidders
 	quality  []int32
-	weighing []uint32      // for each bidder in turn, where its products lie in products
+	weighing []uint32      // for each bidder in turn, where its products lie in numbers
 	slotOf   []productSlot // by product number
 	round    uint32
 	counts   map[string]int // her frequency counters
@@ -101,7 +99,7 @@ type refused struct {
 func (s *sale) reset(snap *campaign.Snapshot, r *Request, now time.Time) {
 	s.snap, s.request, s.now = snap, r, now
 	s.allowed, s.habits, s.unit, s.counts, s.capped = consent.None, nil, 0, nil, false
-	s.bidders, s.products, s.numbers, s.refused = s.bidders[:0], s.products[:0], s.numbers[:0], s.refused[:0]
+	s.bidders, s.numbers, s.refused = s.bidders[:0], s.numbers[:0], s.refused[:0]
 	s.weighing = s.weighing[:0]
 	s.counters, s.bumped, s.places, s.noMatch = s.counters[:0], s.bumped[:0], nil, 0
 	words := len(snap.Audiences)/64 + 1
@@ -131,7 +129,7 @@ func (d *Decider) sell(ctx context.Context, s *sale) error {
 		return nil
 	}
 	s.find()
-	s.weigh(d.cfg.Recommender)
+	s.weigh(d.weigherOf(s.snap))
 	if s.capped {
 		counts, err := d.cfg.Profiles.Counts(ctx, s.request.Shopper, s.now)
 		if err != nil {
@@ -194,24 +192,24 @@ func (s *sale) find() {
 func bidOf(l *campaign.Line) int64 { return min(l.Bid, l.Can()) }
 
 // weigh asks how well the bidders' products fit and chooses each one's best.
-func (s *sale) weigh(r Recommender) {
+func (s *sale) weigh(w *weigher) {
 	for i := range s.bidders {
 		for _, no := range s.weighed(&s.bidders[i]) {
 			slot := &s.slotOf[no]
 			if slot.round != s.round {
-				*slot = productSlot{s.round, uint32(len(s.products))}
-				s.products, s.numbers = append(s.products, s.snap.Products[no]), append(s.numbers, no)
+				*slot = productSlot{s.round, uint32(len(s.numbers))}
+				s.numbers = append(s.numbers, no)
 			}
 			s.weighing = append(s.weighing, slot.at)
 		}
 		s.bidders[i].weighed = int32(len(s.weighing))
 	}
-	if cap(s.quality) < len(s.products) {
-		s.quality = make([]int32, 2*len(s.products))
+	if cap(s.quality) < len(s.numbers) {
+		s.quality = make([]int32, 2*len(s.numbers))
 	}
-	s.quality = s.quality[:len(s.products)]
+	s.quality = s.quality[:len(s.numbers)]
 	clear(s.quality)
-	r.Quality(s.habitsFor(consent.PersonalAds), &s.request.Visit, s.products, s.quality)
+	w.weigh(s.habitsFor(consent.PersonalAds), &s.request.Visit, s.numbers, s.quality)
 	from := int32(0)
 	for i := range s.bidders {
 		b := &s.bidders[i]
