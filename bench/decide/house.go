@@ -120,7 +120,7 @@ func (h *house) decider(r decide.Recorder) (*decide.Decider, error) {
 	return decide.New(decide.Config{
 		Book: h.campaigns, Profiles: h.shelf, Recommender: h.recommend, Assortment: h.assortment, Recorder: r,
 		Sections: decide.Sections{Consent: identity.Section, Audiences: audience.Section, Habits: recommend.Section},
-		Allowed:  identity.AllowedIn, Members: h.audiences.Members, Keys: media.NewKeyring(media.Key{Number: 1}),
+		Allowed:  identity.AllowedIn, Audiences: h.audiences, Keys: media.NewKeyring(media.Key{Number: 1}),
 		Now: now, Zone: h.zone, Rand: rand.Reader,
 	})
 }

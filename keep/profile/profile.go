@@ -48,9 +48,10 @@ type Counter struct {
 }
 
 // Store is the port. All methods are safe for concurrent use. Values returned
-// belong to the caller.
+// belong to the caller, but for those of Get.
 type Store interface {
 	// Get returns all sections of a shopper as of one instant, nil for nobody known.
+	// It may be shared with other callers: nobody may change it.
 	Get(ctx context.Context, who shopper.ID) (Profile, error)
 	// Sections returns one section of many shoppers, nil where absent, in the
 	// order asked; for folds.

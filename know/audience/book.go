@@ -35,6 +35,7 @@ type Book struct {
 	scratch  sync.Pool
 
 	refresh     sync.Mutex // guards what follows
+	compiled    uint64     // how often now was compiled
 	since       uint64     // the registry's position
 	definitions map[audience.ID]Definition
 	version     uint64 // of the range
@@ -83,6 +84,8 @@ func (b *Book) Refresh(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(append(wrong, fmt.Errorf("compile audiences: %w", err))...)
 		}
+		b.compiled++
+		next.version = b.compiled
 		b.now.Store(next)
 		b.stale = false
 	}
@@ -132,6 +135,10 @@ func (b *Book) Definition(id audience.ID) (Definition, bool) {
 	d, ok := b.definitions[id]
 	return d, ok
 }
+
+// Version changes whenever Members may answer otherwise for the same purchases
+// and day.
+func (b *Book) Version() uint64 { return b.now.Load().version }
 
 // sum is what one leaf has found of her so far.
 type sum struct {

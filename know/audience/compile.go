@@ -57,6 +57,7 @@ func (e *expr) holds(held []bool) bool {
 // compiled is every active sentence at one version of definitions and
 // catalogue. It is immutable.
 type compiled struct {
+	version   uint64
 	ids       []audience.ID // ascending
 	sentences []expr
 	usual     []uint64 // bit per audience: she belongs when no rule holds

@@ -130,7 +130,11 @@ var audienceNames = func() (out []audience.ID) {
 	return out
 }()
 
-func marketMembers(section []byte, _ retail.Day) []audience.ID {
+type marketMembers struct{}
+
+func (marketMembers) Version() uint64 { return 1 }
+
+func (marketMembers) Members(section []byte, _ retail.Day) []audience.ID {
 	out := make([]audience.ID, 0, len(section)/2)
 	for ; len(section) >= 2; section = section[2:] {
 		out = append(out, audienceNames[binary.BigEndian.Uint16(section)])
@@ -157,7 +161,7 @@ func (m *market) decider(b testing.TB, rec decide.Recorder) *decide.Decider {
 	d, err := decide.New(decide.Config{
 		Book: m.terms, Profiles: m.shelf, Recommender: hashed{}, Assortment: m, Recorder: rec,
 		Sections: decide.Sections{Consent: "consent", Audiences: "audiences", Habits: "habits"},
-		Allowed:  allowedIn, Members: marketMembers,
+		Allowed:  allowedIn, Audiences: marketMembers{},
 		Keys: media.NewKeyring(media.Key{Number: 1}), Now: m.clock.Now, Zone: time.UTC, Rand: rand.Reader,
 	})
 	must(b, err)

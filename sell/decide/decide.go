@@ -58,6 +58,14 @@ type Recommender interface {
 	Weigher(products []catalog.ProductID) func(section []byte, v *visit.Visit, numbers, ppm []int32)
 }
 
+// Audiences says to which audiences a shopper belongs by her purchases.
+type Audiences interface {
+	// Version changes whenever Members may answer otherwise for the same section
+	// and day.
+	Version() uint64
+	Members(section []byte, today retail.Day) []audience.ID
+}
+
 // Assortment says what is there to be sold.
 type Assortment interface {
 	InStock(id catalog.ProductID, at catalog.StoreID) bool
@@ -85,7 +93,7 @@ type Config struct {
 	Recorder    Recorder
 	Sections    Sections
 	Allowed     func(section []byte) consent.Set
-	Members     func(section []byte, today retail.Day) []audience.ID
+	Audiences   Audiences
 	Keys        media.Keyring
 	Now         retail.Clock
 	Zone        *time.Location
@@ -95,7 +103,7 @@ type Config struct {
 // Check returns an error when something is missing.
 func (c *Config) Check() error {
 	if c.Book == nil || c.Profiles == nil || c.Recommender == nil || c.Assortment == nil || c.Recorder == nil ||
-		c.Allowed == nil || c.Members == nil || c.Now == nil || c.Zone == nil || c.Rand == nil ||
+		c.Allowed == nil || c.Audiences == nil || c.Now == nil || c.Zone == nil || c.Rand == nil ||
 		c.Sections.Consent == "" || c.Sections.Audiences == "" || c.Sections.Habits == "" {
 		return errors.New("decide: a decider needs every part of its Config")
 	}
@@ -152,6 +160,7 @@ type Decider struct {
 	cfg     Config
 	scratch sync.Pool
 	weigher atomic.Pointer[weigher]
+	members [membershipsKept]atomic.Pointer[membership]
 	tally   atomic.Pointer[tally]
 	turn    sync.Mutex // guards the change of tally, and retired
 	retired []*tally
@@ -265,7 +274,7 @@ func (d *Decider) read(ctx context.Context, s *sale) error {
 		s.unit = s.request.Shopper.Reveal()
 	}
 	if s.allowed.Allows(consent.PersonalAds) {
-		s.setMembers(d.cfg.Members(p[d.cfg.Sections.Audiences], s.request.Visit.Day))
+		s.members = d.membership(s.snap, p[d.cfg.Sections.Audiences], s.request.Visit.Day)
 	}
 	return nil
 }

@@ -105,7 +105,11 @@ func allowedIn(b []byte) consent.Set {
 	return consent.None
 }
 
-func membersIn(b []byte, _ retail.Day) (out []audience.ID) {
+type membersIn struct{}
+
+func (membersIn) Version() uint64 { return 1 }
+
+func (membersIn) Members(b []byte, _ retail.Day) (out []audience.ID) {
 	if len(b) > 0 {
 		out = append(out, audience.ID(b))
 	}
@@ -150,7 +154,7 @@ func (r *rig) reopen() {
 	r.decider, err = decide.New(decide.Config{
 		Book: r.terms, Profiles: r.shelf, Recommender: r, Assortment: r, Recorder: &r.records,
 		Sections: decide.Sections{Consent: "consent", Audiences: "audiences", Habits: "habits"},
-		Allowed:  allowedIn, Members: membersIn,
+		Allowed:  allowedIn, Audiences: membersIn{},
 		Keys: media.NewKeyring(media.Key{Number: 1}), Now: r.clock.Now, Zone: time.UTC, Rand: rand.Reader,
 	})
 	must(r.t, err)

@@ -7,7 +7,6 @@ import (
 
 	"endcap/keep/profile"
 	"endcap/retail"
-	"endcap/retail/audience"
 	"endcap/retail/consent"
 	"endcap/retail/event"
 	"endcap/retail/media"
@@ -35,7 +34,7 @@ type sale struct {
 	allowed consent.Set
 	habits  []byte
 	unit    uint64   // of experiments; zero for nobody
-	members []uint64 // bit i: she is in audience i of the snapshot
+	members []uint64 // bit i: she is in audience i of the snapshot; nil where no audience may be asked
 
 	matching campaign.Matching
 	bidders  []bidder
@@ -102,22 +101,9 @@ func (s *sale) reset(snap *campaign.Snapshot, r *Request, now time.Time) {
 	s.bidders, s.numbers, s.refused = s.bidders[:0], s.numbers[:0], s.refused[:0]
 	s.weighing = s.weighing[:0]
 	s.counters, s.bumped, s.places, s.noMatch = s.counters[:0], s.bumped[:0], nil, 0
-	words := len(snap.Audiences)/64 + 1
-	if cap(s.members) < words {
-		s.members = make([]uint64, words)
-	}
-	s.members = s.members[:words]
-	clear(s.members)
+	s.members = nil
 	if s.round++; len(s.slotOf) < len(snap.Products) || s.round == 0 {
 		s.slotOf, s.round = make([]productSlot, len(snap.Products)), 1
-	}
-}
-
-func (s *sale) setMembers(ids []audience.ID) {
-	for _, id := range ids {
-		if no, ok := s.snap.AudienceNo(id); ok {
-			s.members[no>>6] |= 1 << (no & 63)
-		}
 	}
 }
 

@@ -157,7 +157,7 @@ func (h *House) openWings(tb testing.TB) {
 	h.decider, err = decide.New(decide.Config{
 		Book: h.Campaigns, Profiles: h.shelf, Recommender: h.recommend, Assortment: h.shop, Recorder: h.recorder,
 		Sections: decide.Sections{Consent: identity.Section, Audiences: audience.Section, Habits: recommend.Section},
-		Allowed:  identity.AllowedIn, Members: h.audiences.Members, Keys: h.Tokens, Now: h.Now, Zone: time.UTC, Rand: rand.Reader,
+		Allowed:  identity.AllowedIn, Audiences: h.audiences, Keys: h.Tokens, Now: h.Now, Zone: time.UTC, Rand: rand.Reader,
 	})
 	must(tb, err)
 	h.followers = []stream.Follower{

@@ -46,8 +46,8 @@ func appendCounts(b []byte, all []count) []byte {
 	return b
 }
 
-// readCounts reads the counters that live at now. Their keys share one string.
-func readCounts(b string, now int64) ([]count, error) {
+// readCounts reads counters. Their keys share one string.
+func readCounts(b string) ([]count, error) {
 	var all []count
 	for len(b) > 0 {
 		until, n := binary.Varint([]byte(b[:min(len(b), binary.MaxVarintLen64)]))
@@ -58,9 +58,7 @@ func readCounts(b string, now int64) ([]count, error) {
 		if b = b[max(k, 0):]; n <= 0 || m <= 0 || k <= 0 || size > uint64(len(b)) {
 			return nil, fmt.Errorf("%w: a shopper's counters", errDamaged)
 		}
-		if until >= now {
-			all = append(all, count{b[:size], value, until})
-		}
+		all = append(all, count{b[:size], value, until})
 		b = b[size:]
 	}
 	return all, nil
@@ -81,13 +79,15 @@ func (s *Store) Bump(ctx context.Context, who shopper.ID, now time.Time, wanted 
 	if err := s.room(); err != nil {
 		return nil, err
 	}
-	mu := s.counter(who)
-	mu.Lock()
-	defer mu.Unlock()
-	all, err := s.loadCounts(who, now)
+	t := s.talliesOf(who)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all, err := s.loadCounts(t, who)
 	if err != nil {
 		return nil, fmt.Errorf("read counters: %w", err)
 	}
+	delete(t.recent, who) // until what changes is written
+	all = slices.DeleteFunc(all, func(c count) bool { return c.until < now.UnixMicro() })
 	counted := make([]bool, len(wanted))
 	changed := false
 	for i := range wanted {
@@ -98,9 +98,11 @@ func (s *Store) Bump(ctx context.Context, who shopper.ID, now time.Time, wanted 
 		return counted, nil
 	}
 	var key [prefixSize + 1]byte
-	if err := s.db.Set(appendCountersKey(key[:0], who), appendCounts(nil, all), pebble.NoSync); err != nil {
+	t.buf = appendCounts(t.buf[:0], all)
+	if err := s.db.Set(appendCountersKey(key[:0], who), t.buf, pebble.NoSync); err != nil {
 		return nil, fmt.Errorf("write counters: %w", err)
 	}
+	t.keep(who, all)
 	return counted, nil
 }
 
@@ -140,31 +142,73 @@ func (s *Store) Counts(ctx context.Context, who shopper.ID, now time.Time) (map[
 		return nil, err
 	}
 	defer s.life.RUnlock()
-	all, err := s.loadCounts(who, now)
+	t := s.talliesOf(who)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all, err := s.loadCounts(t, who)
 	if err != nil {
 		return nil, fmt.Errorf("read counters: %w", err)
 	}
 	counts := make(map[string]int, len(all))
 	for _, c := range all {
-		counts[c.key] = int(c.n)
+		if c.until >= now.UnixMicro() {
+			counts[c.key] = int(c.n)
+		}
 	}
 	return counts, nil
 }
 
-func (s *Store) loadCounts(who shopper.ID, now time.Time) ([]count, error) {
+// loadCounts gives her counters, also those that ended; t is locked.
+func (s *Store) loadCounts(t *tallies, who shopper.ID) ([]count, error) {
+	if all, ok := t.recent[who]; ok {
+		return all, nil
+	}
 	var key [prefixSize + 1]byte
 	value, closer, err := s.db.Get(appendCountersKey(key[:0], who))
 	if errors.Is(err, pebble.ErrNotFound) {
+		t.keep(who, nil)
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	all, err := readCounts(string(value), now.UnixMicro())
-	return all, errors.Join(err, closer.Close())
+	all, err := readCounts(string(value))
+	if err := errors.Join(err, closer.Close()); err != nil {
+		return nil, err
+	}
+	t.keep(who, all)
+	return all, nil
 }
 
-func (s *Store) counter(who shopper.ID) *sync.Mutex { return &s.counting[byte(who.Reveal())] }
+// tallies are the counters of some of the shoppers: one call at a time, and the
+// last of them at hand as they are stored.
+type tallies struct {
+	mu     sync.Mutex
+	recent map[shopper.ID][]count
+	buf    []byte
+}
+
+// What tallies keep at hand.
+const (
+	talliesRecent = 64  // shoppers
+	talliesLong   = 256 // counters of one
+)
+
+func (t *tallies) keep(who shopper.ID, all []count) {
+	if len(all) > talliesLong {
+		delete(t.recent, who)
+		return
+	}
+	if t.recent == nil {
+		t.recent = make(map[shopper.ID][]count)
+	}
+	if _, ok := t.recent[who]; !ok && len(t.recent) >= talliesRecent {
+		clear(t.recent)
+	}
+	t.recent[who] = all
+}
+
+func (s *Store) talliesOf(who shopper.ID) *tallies { return &s.counting[byte(who.Reveal())] }
 
 // Forget implements profile.Counting. It is on disk when it returns.
 func (s *Store) Forget(ctx context.Context, who shopper.ID) error {
@@ -172,10 +216,13 @@ func (s *Store) Forget(ctx context.Context, who shopper.ID) error {
 		return err
 	}
 	defer s.life.RUnlock()
-	mu := s.counter(who)
-	mu.Lock()
-	defer mu.Unlock()
-	if err := s.db.DeleteRange(appendPrefix(nil, who), after(appendPrefix(nil, who)), pebble.Sync); err != nil {
+	t := s.talliesOf(who)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.recent, who)
+	err := s.db.DeleteRange(appendPrefix(nil, who), after(appendPrefix(nil, who)), pebble.Sync)
+	s.recent.drop(who)
+	if err != nil {
 		return fmt.Errorf("forget a shopper: %w", err)
 	}
 	return nil

@@ -21,14 +21,19 @@ func (s *Store) Get(ctx context.Context, who shopper.ID) (profile.Profile, error
 		return nil, err
 	}
 	defer s.life.RUnlock()
+	p, turn, ok := s.recent.get(who)
+	if ok {
+		return p, nil
+	}
 	iter, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{UseL6Filters: true})
 	if err != nil {
 		return nil, fmt.Errorf("read a profile: %w", err)
 	}
-	p, err := s.gather(iter, who)
+	p, err = s.gather(iter, who)
 	if err := errors.Join(err, iter.Close()); err != nil {
 		return nil, fmt.Errorf("read a profile: %w", err)
 	}
+	s.recent.put(who, p, turn)
 	return p, nil
 }
 
@@ -158,6 +163,9 @@ func (s *Store) Apply(ctx context.Context, follower string, partition int, next 
 	}
 	if err := batch.Commit(pebble.NoSync); err != nil {
 		return fmt.Errorf("apply for %s: %w", follower, err)
+	}
+	for i := range changes {
+		s.recent.drop(changes[i].Shopper)
 	}
 	c.at = next
 	return batch.Close()
@@ -306,12 +314,14 @@ func (s *Store) finishReplace(ctx context.Context, follower string, names []stri
 	for _, name := range names {
 		gone[name] = true
 	}
-	if err := s.deleteSections(ctx, gone); err != nil {
+	err := s.deleteSections(ctx, gone)
+	s.recent.clear()
+	if err != nil {
 		return err
 	}
 	batch := s.db.NewBatch()
 	low := followerPrefix(tagCursor, follower)
-	err := errors.Join(
+	err = errors.Join(
 		batch.DeleteRange(low, after(bytes.Clone(low)), nil),
 		batch.Delete(append([]byte{tagReplace}, follower...), nil))
 	if err != nil {

@@ -49,6 +49,9 @@ const (
 type Options struct {
 	FS         vfs.FS // default the operating system's
 	CacheBytes int64  // of blocks read and of changes not yet in tables, default 96 MiB
+	// RecentBytes bounds the profiles that are kept at hand whole, default 64 MiB:
+	// a visit is several pages.
+	RecentBytes int64
 	// ReserveBytes is how much room the disk must have for Apply and Bump to
 	// write anything, so that a full disk refuses and breaks nothing; default
 	// 64 MiB. Not every file system can tell.
@@ -62,6 +65,9 @@ func (o *Options) fill() {
 	}
 	if o.CacheBytes == 0 {
 		o.CacheBytes = 96 << 20
+	}
+	if o.RecentBytes == 0 {
+		o.RecentBytes = 64 << 20
 	}
 	if o.ReserveBytes == 0 {
 		o.ReserveBytes = 64 << 20
@@ -83,7 +89,8 @@ type Store struct {
 	folding  sync.RWMutex    // held for reading by Apply, for writing by Replace
 	halfway  map[string]bool // followers whose Replace failed, under folding
 	cursors  cursors
-	counting [256]sync.Mutex // Bump and Forget of a shopper, by the last byte of her ID
+	counting [256]tallies // by the last byte of the shopper's ID
+	recent   recent
 	names    names
 	roomy    atomic.Bool // the disk had room within roomLife
 	buffers  sync.Pool   // of *[]byte, for Get
@@ -112,6 +119,7 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	if err := s.finishReplaces(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the profile store in %s: %w", dir, err), db.Close(), lock.Close())
 	}
+	s.recent.most = o.RecentBytes
 	s.buffers.New = func() any { return new([]byte) }
 	s.jobs.Go(s.forgetRoom)
 	return s, nil
