@@ -14,6 +14,7 @@ import (
 // ascending list has the most popular first. It is immutable.
 type index struct {
 	trained    uint64 // version of the model
+	revision   uint64 // counts indexes
 	products   []*catalog.Product
 	hashes     []uint64 // of their ids, by rank
 	never      []bool   // by rank
@@ -27,7 +28,6 @@ type index struct {
 
 // group is some products, by rank and by hash.
 type group struct {
-	no    int32   // among groups of its kind
 	ranks []int32 // ascending
 	table table
 }
@@ -56,9 +56,8 @@ func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher) *i
 		if receipts[p.ID] > 0 {
 			ix.bought = no + 1
 		}
-		ix.categoryOf = append(ix.categoryOf, nowhere)
 		if p.Category != "" {
-			ix.categoryOf[no] = file(ix.categories, p.Category, no)
+			file(ix.categories, p.Category, no)
 		}
 		buf = wordsOf(buf[:0], p.Name, string(p.Brand), string(p.Type), string(p.Category), string(p.Department))
 		for _, w := range buf {
@@ -79,18 +78,13 @@ func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher) *i
 	return ix
 }
 
-// nowhere is the number of no category.
-const nowhere = -1
-
-// file puts a rank into the group of a name and gives the group's number.
-func file[K comparable](in map[K]*group, name K, no int32) int32 {
+func file[K comparable](in map[K]*group, name K, no int32) {
 	g := in[name]
 	if g == nil {
-		g = &group{no: int32(len(in))}
+		g = &group{}
 		in[name] = g
 	}
 	g.ranks = append(g.ranks, no)
-	return g.no
 }
 
 func (ix *index) layTables() {

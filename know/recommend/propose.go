@@ -61,7 +61,7 @@ func (r *Recommender) Refresh(ctx context.Context) error {
 	}
 	if changed {
 		next := newIndex(r.rows, r.model, r.never)
-		next.trained = r.trained
+		next.trained, next.revision = r.trained, r.now.Load().revision+1
 		r.now.Store(next)
 	}
 	return nil

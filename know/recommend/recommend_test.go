@@ -200,7 +200,6 @@ func TestHowWellAProductFits(t *testing.T) {
 	}
 	facts = append(facts, bought(1, "y", 2, "s1", "yog"))
 	hers := fold(t, nil, facts...)
-	weigh := r.Weigher([]catalog.ProductID{"rye", "oat", "yog", "nope"})
 	tests := map[string]struct {
 		section []byte
 		v       visit.Visit
@@ -217,7 +216,7 @@ func TestHowWellAProductFits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := make([]int32, 5)
-			weigh(tc.section, &tc.v, []int32{1, 2, 0, 3, 1}, got)
+			r.Weigher(&tc.v, []catalog.ProductID{"oat", "yog", "rye", "nope", "oat"})(tc.section, got)
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
@@ -309,11 +308,11 @@ func FuzzHabits(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(fold(f, nil, others()[:3]...))
-	weigh := r.Weigher([]catalog.ProductID{"oat"})
+	weigh := r.Weigher(&visit.Visit{}, []catalog.ProductID{"oat"})
 	f.Add([]byte{2, 0, 0, 0, 0, 1, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, section []byte) {
 		r.Propose(section, &visit.Visit{}, 10)
-		weigh(section, &visit.Visit{}, []int32{0}, make([]int32, 1))
+		weigh(section, make([]int32, 1))
 		if again, err := recommend.Fold(section, nil); err == nil {
 			if twice, err := recommend.Fold(again, nil); err != nil || !bytes.Equal(again, twice) {
 				t.Errorf("a section that was read is written otherwise: %v", err)
@@ -348,10 +347,7 @@ func BenchmarkRecommend(b *testing.B) {
 	for i := range candidates {
 		candidates[i] = catalog.ProductID(fmt.Sprint(1_000_000 + rng.IntN(92_000)))
 	}
-	weigh, numbers, ppm := r.Weigher(candidates), make([]int32, len(candidates)), make([]int32, len(candidates))
-	for i := range numbers {
-		numbers[i] = int32(i)
-	}
+	ppm := make([]int32, len(candidates))
 	for name, v := range map[string]*visit.Visit{"home": {}, "search": {Query: "word40 thing40"}, "category": {Category: "c7"}} {
 		b.Run("propose_"+name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -361,8 +357,15 @@ func BenchmarkRecommend(b *testing.B) {
 		})
 		b.Run("weigh_"+name, func(b *testing.B) {
 			b.ReportAllocs()
+			weigh := r.Weigher(v, candidates)
 			for b.Loop() {
-				weigh(section, v, numbers, ppm)
+				weigh(section, ppm)
+			}
+		})
+		b.Run("page_"+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Weigher(v, candidates)
 			}
 		})
 	}

@@ -30,10 +30,9 @@ const Nobody = -1
 // Line is one line item, compiled for deciding. Numbers index the snapshot's
 // lists; the numbers of line items and products follow the order of their ids.
 type Line struct {
-	can        *atomic.Int64 // of Purse
+	Promise
 	Purse      *Purse
 	Bid        int64 // in the currency's smallest coins
-	Minor      int64 // the smallest coin, in Micros
 	Products   []int32
 	AudienceNo int32 // Nobody where everybody may see it
 	CampaignNo int32
@@ -43,8 +42,15 @@ type Line struct {
 	*Terms
 }
 
+// Promise is what of a line item moves while it runs, for a decision that looks at
+// hundreds of them.
+type Promise struct {
+	can   *atomic.Int64 // of its Purse
+	Minor int64         // the currency's smallest coin, in Micros
+}
+
 // Can is the highest price the line item can promise now, in the smallest coins.
-func (l *Line) Can() int64 { return l.can.Load() / l.Minor }
+func (p Promise) Can() int64 { return p.can.Load() / p.Minor }
 
 // Terms is the rest of a Line, read for the winners only.
 type Terms struct {
@@ -234,7 +240,7 @@ func compile(d *docs, version uint64, day retail.Day, purse func(media.LineItemI
 		}
 		p := purse(l.ID)
 		line := Line{
-			can: p.can, Purse: p, Bid: int64(l.Bid / payer.Currency.Minor()), Minor: int64(payer.Currency.Minor()), AudienceNo: Nobody, CampaignNo: campaigns[c.ID],
+			Promise: Promise{p.can, int64(payer.Currency.Minor())}, Purse: p, Bid: int64(l.Bid / payer.Currency.Minor()), AudienceNo: Nobody, CampaignNo: campaigns[c.ID],
 			CurrencyNo: currencies[payer.Currency], State: stateOf(l, &c, day), Capped: l.CapPerDay > 0,
 			Terms: &Terms{Item: *l, Campaign: c, Payer: payer, Seed: trial.SeedOf(string(c.ID)), CapKey: CapKey(l.ID, day)},
 		}

@@ -147,10 +147,11 @@ type hashed struct{}
 
 func (hashed) Propose([]byte, *visit.Visit, int) []visit.Proposal { return nil }
 
-func (hashed) Weigher(products []catalog.ProductID) func([]byte, *visit.Visit, []int32, []int32) {
-	return func(_ []byte, _ *visit.Visit, numbers, ppm []int32) {
-		for i, no := range numbers {
-			p := products[no]
+func (hashed) Revision() uint64 { return 1 }
+
+func (hashed) Weigher(_ *visit.Visit, products []catalog.ProductID) func([]byte, []int32) {
+	return func(_ []byte, ppm []int32) {
+		for i, p := range products {
 			ppm[i] = 100_000 + int32(p[len(p)-1])*5_000 + int32(p[len(p)-2])*500
 		}
 	}

@@ -52,10 +52,12 @@ type Profiles interface {
 // shopper's section or, where that is nil, from the visit alone.
 type Recommender interface {
 	Propose(section []byte, v *visit.Visit, n int) []visit.Proposal
-	// Weigher prepares a list of products. Its function writes into ppm, which is
-	// as long as numbers, the fit of each products[number], in parts per million;
-	// it is safe for concurrent use.
-	Weigher(products []catalog.ProductID) func(section []byte, v *visit.Visit, numbers, ppm []int32)
+	// Weigher prepares the products that may stand on a page, of which only Query
+	// and Category count. Its function writes into ppm, which is as long as
+	// products, the fit of each, in parts per million; it is safe for concurrent
+	// use and holds until Revision changes.
+	Weigher(page *visit.Visit, products []catalog.ProductID) func(section []byte, ppm []int32)
+	Revision() uint64
 }
 
 // Audiences says to which audiences a shopper belongs by her purchases.
@@ -159,27 +161,11 @@ type Sponsored struct {
 type Decider struct {
 	cfg     Config
 	scratch sync.Pool
-	weigher atomic.Pointer[weigher]
+	pages   pages
 	members [membershipsKept]atomic.Pointer[membership]
 	tally   atomic.Pointer[tally]
 	turn    sync.Mutex // guards the change of tally, and retired
 	retired []*tally
-}
-
-// weigher weighs the products of one snapshot.
-type weigher struct {
-	snap  *campaign.Snapshot
-	weigh func(section []byte, v *visit.Visit, numbers, ppm []int32)
-}
-
-// weigherOf prepares a snapshot's products when the first decision meets it.
-func (d *Decider) weigherOf(snap *campaign.Snapshot) *weigher {
-	w := d.weigher.Load()
-	if w == nil || w.snap != snap {
-		w = &weigher{snap, d.cfg.Recommender.Weigher(snap.Products)}
-		d.weigher.Store(w)
-	}
-	return w
 }
 
 // New makes a Decider.

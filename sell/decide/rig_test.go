@@ -75,11 +75,13 @@ func (r *rig) Propose(section []byte, _ *visit.Visit, n int) []visit.Proposal {
 	return all[:min(n, len(all))]
 }
 
-func (r *rig) Weigher(products []catalog.ProductID) func([]byte, *visit.Visit, []int32, []int32) {
-	return func(_ []byte, _ *visit.Visit, numbers, ppm []int32) {
-		for i, no := range numbers {
+func (r *rig) Revision() uint64 { return 1 }
+
+func (r *rig) Weigher(_ *visit.Visit, products []catalog.ProductID) func([]byte, []int32) {
+	return func(_ []byte, ppm []int32) {
+		for i, p := range products {
 			ppm[i] = 1_000_000
-			if q, ok := r.poor.Load(products[no]); ok {
+			if q, ok := r.poor.Load(p); ok {
 				ppm[i] = q.(int32)
 			}
 		}

@@ -15,10 +15,6 @@ import (
 	"endcap/sell/campaign"
 )
 
-// productsMax is how many products of one line item are weighed for one visit;
-// of more, a window that the decision's seed moves.
-const productsMax = 8
-
 // roundsMax is how often slots are sold again because a racing decision took the
 // last of a budget or of a frequency cap; then those slots stay empty.
 const roundsMax = 4
@@ -36,36 +32,28 @@ type sale struct {
 	unit    uint64   // of experiments; zero for nobody
 	members []uint64 // bit i: she is in audience i of the snapshot; nil where no audience may be asked
 
-	matching campaign.Matching
-	bidders  []bidder
-	numbers  []int32 // the distinct products of bidders
-	quality  []int32
-	weighing []uint32      // for each bidder in turn, where its products lie in numbers
-	slotOf   []productSlot // by product number
-	round    uint32
-	counts   map[string]int // her frequency counters
-	capped   bool           // some bidder has a cap that counts for her
+	page    *page
+	drawing drawing
+	bidders []bidder
+	quality []int32        // of the page's products, for her
+	counts  map[string]int // her frequency counters
+	capped  bool           // some bidder has a cap that counts for her
 
 	ranking  auction.Ranking
 	auction  auction.Sale
 	memory   [PlacementsMax]place
 	places   []place // of memory
 	refused  []refused
-	noMatch  int
 	sealer   *media.Sealer
 	counters []profile.Counter
 	bumped   []*bidder
 }
 
-type productSlot struct{ round, at uint32 }
-
 // bidder is a line item that may win; best is the product it shows.
 type bidder struct {
-	line    int32
+	*pageLine
 	best    int32
 	quality int32
-	weighed int32 // where its part of weighing ends
-	why     campaign.Why
 	checked bool // best is known to be in stock
 	counted bool // this decision is counted against its cap
 	refusal reason
@@ -98,13 +86,8 @@ type refused struct {
 func (s *sale) reset(snap *campaign.Snapshot, r *Request, now time.Time) {
 	s.snap, s.request, s.now = snap, r, now
 	s.allowed, s.habits, s.unit, s.counts, s.capped = consent.None, nil, 0, nil, false
-	s.bidders, s.numbers, s.refused = s.bidders[:0], s.numbers[:0], s.refused[:0]
-	s.weighing = s.weighing[:0]
-	s.counters, s.bumped, s.places, s.noMatch = s.counters[:0], s.bumped[:0], nil, 0
-	s.members = nil
-	if s.round++; len(s.slotOf) < len(snap.Products) || s.round == 0 {
-		s.slotOf, s.round = make([]productSlot, len(snap.Products)), 1
-	}
+	s.bidders, s.refused = s.bidders[:0], s.refused[:0]
+	s.counters, s.bumped, s.places, s.members, s.page = s.counters[:0], s.bumped[:0], nil, nil, nil
 }
 
 func (s *sale) in(no int32) bool { return s.members[no>>6]>>(no&63)&1 == 1 }
@@ -114,8 +97,9 @@ func (d *Decider) sell(ctx context.Context, s *sale) error {
 	if len(s.places) == 0 {
 		return nil
 	}
+	s.page = d.page(s)
 	s.find()
-	s.weigh(d.weigherOf(s.snap))
+	s.weigh()
 	if s.capped {
 		counts, err := d.cfg.Profiles.Counts(ctx, s.request.Shopper, s.now)
 		if err != nil {
@@ -145,83 +129,63 @@ func (d *Decider) sell(ctx context.Context, s *sale) error {
 	return d.uncount(ctx, s)
 }
 
-// find lists the line items that fit the visit and the shopper.
+// find lists the line items of the page that may bid for this shopper.
 func (s *sale) find() {
-	s.snap.Match(&s.request.Visit, &s.matching)
-	s.noMatch = len(s.snap.Lines) - len(s.matching.Found)
 	ads := s.allowed.Allows(consent.PersonalAds)
-	for _, m := range s.matching.Found {
-		l := &s.snap.Lines[m.Line]
-		why := reason(0)
+	for i := range s.page.lines {
+		l := &s.page.lines[i]
+		why := l.refusal
 		switch {
-		case l.State == campaign.NotInFlight:
-			why = notInFlight
-		case l.State == campaign.Paused:
-			why = paused
-		case l.AudienceNo == campaign.Nobody:
+		case why != 0 || l.audience == campaign.Nobody:
 		case !ads:
 			why = noConsent
-		case !s.in(l.AudienceNo):
+		case !s.in(l.audience):
 			why = notInAudience
 		}
 		if why != 0 {
-			s.refused = append(s.refused, refused{m.Line, why})
+			s.refused = append(s.refused, refused{l.line, why})
 			continue
 		}
-		s.capped = s.capped || l.Capped && ads
-		s.bidders = append(s.bidders, bidder{line: m.Line, why: m.Why, bid: bidOf(l)})
+		s.capped = s.capped || l.capped && ads
+		s.bidders = append(s.bidders, bidder{pageLine: l, bid: min(l.bid, l.Can())})
 	}
 }
 
-// bidOf is the line item's bid, or what it can still promise where that is less:
-// so nothing is promised that could not be paid, and little is left unspent.
-func bidOf(l *campaign.Line) int64 { return min(l.Bid, l.Can()) }
-
-// weigh asks how well the bidders' products fit and chooses each one's best.
-func (s *sale) weigh(w *weigher) {
-	for i := range s.bidders {
-		for _, no := range s.weighed(&s.bidders[i]) {
-			slot := &s.slotOf[no]
-			if slot.round != s.round {
-				*slot = productSlot{s.round, uint32(len(s.numbers))}
-				s.numbers = append(s.numbers, no)
-			}
-			s.weighing = append(s.weighing, slot.at)
-		}
-		s.bidders[i].weighed = int32(len(s.weighing))
+// weigh asks how well the page's products fit her and chooses each bidder's best.
+func (s *sale) weigh() {
+	n := len(s.page.products)
+	if cap(s.quality) < n {
+		s.quality = make([]int32, 2*n)
 	}
-	if cap(s.quality) < len(s.numbers) {
-		s.quality = make([]int32, 2*len(s.numbers))
-	}
-	s.quality = s.quality[:len(s.numbers)]
-	clear(s.quality)
-	w.weigh(s.habitsFor(consent.PersonalAds), &s.request.Visit, s.numbers, s.quality)
-	from := int32(0)
+	s.quality = s.quality[:n]
+	s.page.weigh(s.habitsFor(consent.PersonalAds), s.quality)
 	for i := range s.bidders {
 		b := &s.bidders[i]
-		for _, at := range s.weighing[from:b.weighed] {
+		for _, at := range s.weighed(b) {
 			if q := fit(s.quality[at]); q > b.quality {
-				b.best, b.quality = s.numbers[at], q
+				b.best, b.quality = s.page.products[at], q
 			}
 		}
-		from = b.weighed
 	}
 }
 
 // fit keeps a quality within what the auction takes; the least is still a fit.
 func fit(ppm int32) int32 { return min(max(ppm, 1), auction.QualityAll) }
 
-// weighed is the window of a line item's products that is weighed.
+// productsMax is how many products of one line item are weighed for one visit;
+// of more, a window that the decision's seed moves.
+const productsMax = 8
+
+// weighed is the window of a line item's products that is weighed, by their
+// places among the page's.
 func (s *sale) weighed(b *bidder) []int32 {
-	all := s.snap.Lines[b.line].Products
+	all := s.page.places[b.from:b.to]
 	if len(all) <= productsMax {
 		return all
 	}
 	from := int(trial.Draw(trial.Seed(s.seed), uint64(b.line)+1, uint64(len(all)-productsMax+1)))
 	return all[from : from+productsMax]
 }
-
-func (s *sale) qualityOf(no int32) int32 { return fit(s.quality[s.slotOf[no].at]) }
 
 // sellPlace sells the slots of one placement. Stock and caps are asked only of
 // those who would win or set a price.
@@ -230,15 +194,14 @@ func (s *sale) sellPlace(p *place, shelf Assortment) {
 	s.ranking.Reset()
 	for i := range s.bidders {
 		b := &s.bidders[i]
-		l := &s.snap.Lines[b.line]
 		why := b.refusal
 		switch {
 		case why != 0:
 		case !p.Runs(b.line):
 			why = wrongPlacement
-		case l.CurrencyNo != p.CurrencyNo:
+		case b.currency != p.CurrencyNo:
 			why = wrongCurrency
-		case l.Bid < p.Floor:
+		case b.pageLine.bid < p.Floor:
 			why = belowFloor
 		case b.bid < p.Floor:
 			why = budgetSpent
@@ -302,8 +265,8 @@ func (s *sale) stocked(b *bidder, shelf Assortment) bool {
 	}
 	found := false
 	gone := b.best
-	for _, no := range s.weighed(b) {
-		q := s.qualityOf(no)
+	for _, at := range s.weighed(b) {
+		no, q := s.page.products[at], fit(s.quality[at])
 		if no != gone && (!found || q > b.quality) && shelf.InStock(s.snap.Products[no], store) {
 			b.best, b.quality, found = no, q, true
 		}
@@ -320,7 +283,7 @@ func (d *Decider) claim(ctx context.Context, s *sale) (ok bool, err error) {
 	s.winners(func(f *finalist, l *campaign.Line) bool {
 		if f.shown() && !l.Purse.Take(retail.Micros(f.Price*l.Minor), s.now) {
 			b := &s.bidders[f.bidder]
-			b.bid = min(bidOf(l), f.Price-1)
+			b.bid = min(b.pageLine.bid, b.Can(), f.Price-1)
 			ok = false
 			return false
 		}

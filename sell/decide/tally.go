@@ -155,7 +155,9 @@ func (t *tally) take() []event.Tally {
 // refusals are the counts of one decision, by reason.
 func (s *sale) refusals() []event.RefusalCount {
 	var counts [reasonCount]uint32
-	counts[noMatch] = uint32(s.noMatch)
+	if s.page != nil {
+		counts[noMatch] = uint32(len(s.snap.Lines) - len(s.page.lines))
+	}
 	for _, r := range s.refused {
 		counts[r.reason]++
 	}

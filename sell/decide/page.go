@@ -1,0 +1,141 @@
+package decide
+
+import (
+	"sync/atomic"
+
+	"github.com/cespare/xxhash/v2"
+
+	"endcap/retail"
+	"endcap/retail/catalog"
+	"endcap/sell/campaign"
+)
+
+// page is what a search or a category alone decides, before anything is known of
+// the shopper: which line items fit, and how well their products do. Many visits
+// see the same page, so it is made once and kept for as long as nothing that it
+// follows from has changed.
+type page struct {
+	query    string
+	category catalog.Category
+	book     uint64 // the snapshot's version
+	flight   retail.Day
+	revision uint64 // of the recommender
+
+	lines    []pageLine
+	products []int32 // their products, each once, by number in the snapshot
+	places   []int32 // for each line in turn, where its products stand in products
+	weigh    func(section []byte, ppm []int32)
+}
+
+// pageLine is a line item as a decision looks at it.
+type pageLine struct {
+	campaign.Promise
+	bid      int64 // its terms', in the smallest coins
+	line     int32
+	audience int32
+	from, to int32 // its part of places
+	why      campaign.Why
+	refusal  reason // why it bids for nobody, if so
+	currency int8
+	capped   bool
+}
+
+// What is kept: each page has one place, and all of them together have at most
+// pagesLong lines and products; then all are made anew.
+const (
+	pagesKept = 1 << 12
+	pagesLong = 1 << 21 // of 24 to 56 bytes
+)
+
+// pages are those kept.
+type pages struct {
+	long atomic.Int64 // their lines and products
+	at   [pagesKept]atomic.Pointer[page]
+}
+
+func (p *pages) place(query string, category catalog.Category) *atomic.Pointer[page] {
+	return &p.at[(xxhash.Sum64String(query)^xxhash.Sum64String(string(category))>>1)%pagesKept]
+}
+
+func (p *pages) keep(one *page) {
+	if p.long.Add(one.long()) > pagesLong {
+		for i := range p.at {
+			p.forget(p.at[i].Swap(nil))
+		}
+	}
+	p.forget(p.place(one.query, one.category).Swap(one))
+}
+
+func (p *pages) forget(old *page) {
+	if old != nil {
+		p.long.Add(-old.long())
+	}
+}
+
+func (p *page) long() int64 { return int64(len(p.lines) + len(p.products) + len(p.places)) }
+
+// drawing is the memory for making a page.
+type drawing struct {
+	matching campaign.Matching
+	stands   []standing // by product number
+	round    uint32
+}
+
+// standing is where a product stands on the page of a round.
+type standing struct {
+	round uint32
+	place int32
+}
+
+// page gives the page that s is on.
+func (d *Decider) page(s *sale) *page {
+	v := &s.request.Visit
+	want := page{query: v.Query, category: v.Category, book: s.snap.Version, flight: s.snap.Day, revision: d.cfg.Recommender.Revision()}
+	if k := d.pages.place(v.Query, v.Category).Load(); k != nil && k.revision == want.revision && k.book == want.book && k.flight == want.flight &&
+		k.category == want.category && k.query == want.query {
+		return k
+	}
+	p := &want
+	s.draw(p)
+	names := make([]catalog.ProductID, len(p.products))
+	for i, no := range p.products {
+		names[i] = s.snap.Products[no]
+	}
+	p.weigh = d.cfg.Recommender.Weigher(v, names)
+	d.pages.keep(p)
+	return p
+}
+
+// draw lists the line items that fit the page, and their products.
+func (s *sale) draw(p *page) {
+	m := &s.drawing
+	s.snap.Match(&s.request.Visit, &m.matching)
+	if m.round++; len(m.stands) < len(s.snap.Products) || m.round == 0 {
+		m.stands, m.round = make([]standing, len(s.snap.Products)), 1
+	}
+	p.lines = make([]pageLine, 0, len(m.matching.Found))
+	for _, match := range m.matching.Found {
+		l := &s.snap.Lines[match.Line]
+		one := pageLine{
+			Promise: l.Promise, bid: l.Bid, line: match.Line, audience: l.AudienceNo, why: match.Why, currency: l.CurrencyNo, capped: l.Capped,
+			from: int32(len(p.places)),
+		}
+		switch l.State {
+		case campaign.NotInFlight:
+			one.refusal = notInFlight
+		case campaign.Paused:
+			one.refusal = paused
+		case campaign.Running:
+			for _, no := range l.Products {
+				at := &m.stands[no]
+				if at.round != m.round {
+					*at = standing{m.round, int32(len(p.products))}
+					p.products = append(p.products, no)
+				}
+				p.places = append(p.places, at.place)
+			}
+		}
+		one.to = int32(len(p.places))
+		p.lines = append(p.lines, one)
+	}
+}
