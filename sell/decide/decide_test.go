@@ -460,6 +460,54 @@ func TestADecisionAllocatesLittle(t *testing.T) {
 	}
 }
 
+// What one page of a visit worked out serves the next only while it holds.
+func TestTheNextPageKnowsWhatChanged(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.audience("lovers")
+	r.placement("search", 2, 10*retail.Cent)
+	r.advertiser("oats", 0, 100*retail.Unit)
+	r.line("oats", "oats", 50*retail.Cent, func(l *media.LineItem) {
+		l.Audience, l.Products = "lovers", append(l.Products, "rolled")
+	})
+	r.tick()
+	who := r.shopper(1, consent.All, "lovers")
+	set := func(section string, cursor event.Cursor, value []byte) {
+		t.Helper()
+		must(t, r.shelf.Apply(t.Context(), "test_"+section+"_1", 0, cursor, []profileChange{{Shopper: who, Section: profileSection(section), Value: value}}))
+	}
+	steps := []struct {
+		what  string
+		do    func()
+		shown string
+	}{
+		{"she loves oats", func() {}, "oats"},
+		{"she bought otherwise", func() { set("audiences", "2", []byte("haters")) }, ""},
+		{"she loves them again", func() { set("audiences", "3", []byte("lovers")) }, "oats"},
+		{"the sentence changed", func() { r.sentences.Add(1) }, ""},
+		{"and was put right", func() { r.sentences.Add(1) }, "oats"},
+		{"the model changed", func() { r.poor.Store(catalog.ProductID("oats"), int32(1)); r.revision.Add(1) }, "rolled"},
+		{"rolled is sold out", func() { r.gone.Store(catalog.ProductID("rolled"), true) }, "oats"},
+		{"she withdrew", func() { set("consent", "2", []byte{byte(consent.None)}) }, ""},
+		{"everybody may see it", func() {
+			held, err := r.terms.LineItem(t.Context(), "oats")
+			must(t, err)
+			held.Terms.Audience = ""
+			_, err = r.terms.PutLineItem(t.Context(), held.Terms, campaign.Edit{By: "ana", Version: held.Version})
+			must(t, err)
+			r.tick()
+		}, "oats"},
+	}
+	for _, step := range steps {
+		step.do()
+		for range 2 { // the second from what the first kept
+			if got := strings.Join(products(r.decide(r.ask(who, 1))), " "); got != step.shown {
+				t.Errorf("%s: shows %q, want %q", step.what, got, step.shown)
+			}
+		}
+	}
+}
+
 func TestAChangedBudgetOrPauseIsSeenAtTheNextTick(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

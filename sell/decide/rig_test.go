@@ -40,6 +40,8 @@ type rig struct {
 	poor    sync.Map // product → quality
 	records recorder
 	events  atomic.Int64
+
+	sentences, revision atomic.Uint64 // versions of audiences and of the recommender
 }
 
 // recorder keeps the facts of decisions.
@@ -75,10 +77,14 @@ func (r *rig) Propose(section []byte, _ *visit.Visit, n int) []visit.Proposal {
 	return all[:min(n, len(all))]
 }
 
-func (r *rig) Revision() uint64 { return 1 }
+func (r *rig) Revision() uint64 { return r.revision.Load() }
 
 func (r *rig) Weigher(_ *visit.Visit, products []catalog.ProductID) func([]byte, []int32) {
+	made := r.revision.Load()
 	return func(_ []byte, ppm []int32) {
+		if now := r.revision.Load(); now != made {
+			r.t.Errorf("weighed as of revision %d at %d", made, now)
+		}
 		for i, p := range products {
 			ppm[i] = 1_000_000
 			if q, ok := r.poor.Load(p); ok {
@@ -107,12 +113,13 @@ func allowedIn(b []byte) consent.Set {
 	return consent.None
 }
 
-type membersIn struct{}
+// Who is in no audience any more when its version is odd.
+type membersIn struct{ version *atomic.Uint64 }
 
-func (membersIn) Version() uint64 { return 1 }
+func (m membersIn) Version() uint64 { return m.version.Load() }
 
-func (membersIn) Members(b []byte, _ retail.Day) (out []audience.ID) {
-	if len(b) > 0 {
+func (m membersIn) Members(b []byte, _ retail.Day) (out []audience.ID) {
+	if len(b) > 0 && m.version.Load()%2 == 0 {
 		out = append(out, audience.ID(b))
 	}
 	return out
@@ -156,7 +163,7 @@ func (r *rig) reopen() {
 	r.decider, err = decide.New(decide.Config{
 		Book: r.terms, Profiles: r.shelf, Recommender: r, Assortment: r, Recorder: &r.records,
 		Sections: decide.Sections{Consent: "consent", Audiences: "audiences", Habits: "habits"},
-		Allowed:  allowedIn, Audiences: membersIn{},
+		Allowed:  allowedIn, Audiences: membersIn{&r.sentences},
 		Keys: media.NewKeyring(media.Key{Number: 1}), Now: r.clock.Now, Zone: time.UTC, Rand: rand.Reader,
 	})
 	must(r.t, err)

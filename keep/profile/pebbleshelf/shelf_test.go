@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,22 +47,32 @@ func noon() time.Time { return time.Date(2017, 12, 4, 12, 0, 0, 0, time.UTC) }
 // opens, syncs and compacts hundreds of times; other tests here use the real one.
 func TestSuite(t *testing.T) {
 	t.Parallel()
+	for name, recent := range map[string]int64{"profiles at hand": 0, "no room for any": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			suite(t, recent)
+		})
+	}
+}
+
+func suite(t *testing.T, recent int64) {
+	t.Helper()
 	var disks sync.Map
 	profiletest.Run(t, profiletest.Setup{
 		Open: func(t *testing.T, dir string) (profile.Store, func()) {
 			t.Helper()
-			s := open(t, dir, pebbleshelf.Options{FS: diskOf(&disks, dir)})
+			s := open(t, dir, pebbleshelf.Options{FS: diskOf(&disks, dir), RecentBytes: recent})
 			return s, func() { shut(t, s) }
 		},
 		Crashing: func(t *testing.T) (profile.Store, func(*testing.T, uint64, int) profile.Store) {
 			t.Helper()
 			disk := vfs.NewCrashableMem()
-			s := open(t, "shelf", pebbleshelf.Options{FS: disk})
+			s := open(t, "shelf", pebbleshelf.Options{FS: disk, RecentBytes: recent})
 			t.Cleanup(func() { shut(t, s) })
 			return s, func(t *testing.T, seed uint64, lose int) profile.Store {
 				t.Helper()
 				left := disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100 - lose, RNG: rand.New(rand.NewPCG(seed, 3))})
-				after := open(t, "shelf", pebbleshelf.Options{FS: left})
+				after := open(t, "shelf", pebbleshelf.Options{FS: left, RecentBytes: recent})
 				t.Cleanup(func() { shut(t, after) })
 				return after
 			}
@@ -71,6 +83,53 @@ func TestSuite(t *testing.T) {
 func diskOf(disks *sync.Map, dir string) vfs.FS {
 	disk, _ := disks.LoadOrStore(dir, vfs.NewMem())
 	return disk.(vfs.FS)
+}
+
+// TestWhatAFollowerAppliedIsReadAtOnce lets readers look while profiles change and
+// while others take their places.
+func TestWhatAFollowerAppliedIsReadAtOnce(t *testing.T) {
+	t.Parallel()
+	s := open(t, "shelf", pebbleshelf.Options{FS: vfs.NewMem(), RecentBytes: 16 << 10})
+	t.Cleanup(func() { shut(t, s) })
+	const shoppers, rounds = 40, 50
+	var applied [shoppers]atomic.Int64
+	var all sync.WaitGroup
+	done := make(chan struct{})
+	for reader := range 3 {
+		all.Go(func() {
+			rng := rand.New(rand.NewPCG(11, uint64(reader)))
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				n := rng.IntN(shoppers)
+				least := applied[n].Load()
+				p, err := s.Get(t.Context(), shopper.FromUint64(uint64(n+1)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if got, _ := strconv.ParseInt(string(p["a"]), 10, 64); got < least {
+					t.Errorf("shopper %d reads %d after %d was applied", n, got, least)
+					return
+				}
+			}
+		})
+	}
+	for round := range int64(rounds) {
+		for n := range shoppers {
+			change := profile.Change{Shopper: shopper.FromUint64(uint64(n + 1)), Section: "a", Value: strconv.AppendInt(nil, round+1, 10)}
+			cursor := event.Cursor(fmt.Sprintf("%06d", int(round)*shoppers+n))
+			if err := s.Apply(t.Context(), "f", 0, cursor, []profile.Change{change}); err != nil {
+				t.Fatal(err)
+			}
+			applied[n].Store(round + 1)
+		}
+	}
+	close(done)
+	all.Wait()
 }
 
 func TestOneDirectoryHasOneOwner(t *testing.T) {
