@@ -49,26 +49,29 @@ func (s *Shelf) apply(b stream.Batch) {
 	}
 	s.meet(b.Facts)
 	for i := range b.Facts {
+		since := b.Facts[i].At.UnixMicro()
 		switch body := b.Facts[i].Body.(type) {
 		case event.Product:
-			s.setProduct(body.Product)
+			s.setProduct(body.Product, since)
 		case event.Store:
-			s.setStore(body.Store, b.Facts[i].Source == event.SourceDerived)
+			s.setStore(body.Store, since, b.Facts[i].Source == event.SourceDerived)
 		case event.Price:
 			it := s.products.Load().find(body.Product)
 			if body.Store == "" {
 				it.price.Store(&body.Amount)
+				it.since.price = since
 				continue
 			}
-			s.prices.set(s.place(it, body.Store), body.Amount)
+			s.prices.set(s.place(it, body.Store), body.Amount, since)
 			it.priceStores.Store(true)
 		case event.Stock:
 			it := s.products.Load().find(body.Product)
 			if body.Store == "" {
 				it.stock.Store(&body.Count)
+				it.since.stock = since
 				continue
 			}
-			s.stock.set(s.place(it, body.Store), body.Count)
+			s.stock.set(s.place(it, body.Store), body.Count, since)
 			it.stockStores.Store(true)
 		}
 	}
@@ -141,15 +144,16 @@ func (p *products) with(fresh map[catalog.ProductID]*item, all []*item) *product
 	return next
 }
 
-func (s *Shelf) setProduct(row catalog.Product) {
+func (s *Shelf) setProduct(row catalog.Product, since int64) {
 	it := s.products.Load().find(row.ID)
+	it.since.row = since
 	s.ranges.move(it.row.Swap(&row), &row)
 }
 
-func (s *Shelf) setStore(row catalog.Store, derived bool) {
+func (s *Shelf) setStore(row catalog.Store, since int64, derived bool) {
 	stores := *s.stores.Load()
 	next := maps.Clone(stores)
-	st := &store{ordinal: stores[row.ID].ordinal, row: row, derived: derived}
+	st := &store{ordinal: stores[row.ID].ordinal, row: row, since: since, derived: derived}
 	if zone, err := time.LoadLocation(row.Zone); err == nil && row.Zone != "" {
 		st.zone = zone
 	}

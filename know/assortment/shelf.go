@@ -51,11 +51,14 @@ type item struct {
 	stock       atomic.Pointer[int64]
 	priceStores atomic.Bool
 	stockStores atomic.Bool
+	// Since when each holds, in microseconds since 1970; guarded by Shelf.fold.
+	since struct{ row, price, stock int64 }
 }
 
 type store struct {
 	ordinal uint32
 	row     catalog.Store
+	since   int64          // microseconds since 1970
 	zone    *time.Location // nil for the house's
 	derived bool
 }

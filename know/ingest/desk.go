@@ -44,6 +44,10 @@ type Assortment interface {
 	// Listed reports whether the store list has the store, other than by
 	// receipts alone, and gives its zone; nil means the house's.
 	Listed(store catalog.StoreID) (zone *time.Location, ok bool)
+	// Standing is the row that stands under the key of a Product, Store, Price
+	// or Stock: its body, At, and Source where it was derived. It holds at least
+	// what the stream has trimmed.
+	Standing(of event.Body) (stands event.Fact, ok bool)
 }
 
 // Ports is what a Desk works with.

@@ -147,6 +147,20 @@ func (h *house) follow(tb testing.TB) {
 	}
 }
 
+// restarted gives the desk an assortment that has to be folded again, and who
+// folds it.
+func (h *house) restarted(tb testing.TB) stream.Follower {
+	tb.Helper()
+	h.shelf = assortment.New()
+	ports := h.Ports
+	ports.Assortment = h.shelf
+	var err error
+	if h.Desk, err = ingest.NewDesk(ports, ingest.Defaults(time.UTC, "EUR")); err != nil {
+		tb.Fatal(err)
+	}
+	return h.shelf.Follower()
+}
+
 func (h *house) refused(tb testing.TB) []vault.Refused {
 	tb.Helper()
 	rows, err := h.Refused(tb.Context(), 0, ingest.QuarantineMax)

@@ -215,8 +215,9 @@ func (d *Desk) tryNext(ctx context.Context, rows []change, answers []Answer, sta
 			if err != nil {
 				return nil, err
 			}
-			if !ok { // trimmed: every version given before lies below the seconds of today, until 2106
-				stored = event.Fact{Version: uint32(r.fact.Arrived.Unix())}
+			if !ok { // trimmed, so the assortment has folded it
+				stored, _ = d.Assortment.Standing(r.fact.Body)
+				stored.Version = r.met.Version
 			}
 			stands = &stored
 		}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"endcap/keep/stream"
+	"endcap/know/history"
 	"endcap/know/ingest"
 	"endcap/retail"
 	"endcap/retail/catalog"
@@ -170,5 +172,83 @@ func TestACatalogueReloadsQuietly(t *testing.T) {
 	h.follow(t)
 	if p, _ := h.shelf.Product("17"); p == nil || p.Brand != "oatly" || h.shelf.Ordinals() != 5_000 {
 		t.Errorf("the shelf has %v of %d", p, h.shelf.Ordinals())
+	}
+}
+
+// Days are sealed and the stream forgets the rows' facts. Does an old price
+// still not replace a newer one, and is an unchanged catalogue loaded again
+// still no news, also after a start?
+func TestRowsAreKnownAfterTheStreamForgotThem(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	amount := func(cents int) retail.Money {
+		return retail.Money{Amount: retail.Micros(cents) * retail.Cent, Currency: "EUR"}
+	}
+	catalogue := rows(catalog.Product{ID: "oats", Brand: "B"}, catalog.Product{ID: "milk"})
+	stores := rows(catalog.Store{ID: "s1", Name: "High Street"})
+	prices := func(cents, day int) []ingest.Row[catalog.Price] {
+		out := rows(catalog.Price{Product: "oats", Amount: amount(cents)}, catalog.Price{Product: "oats", Store: "s1", Amount: amount(cents)})
+		for i := range out {
+			out[i].At = time.Date(2017, 11, day, 9, 0, 0, 0, time.UTC)
+		}
+		return out
+	}
+	stock := func(count int64, day int) []ingest.Row[catalog.Stock] {
+		out := rows(catalog.Stock{Product: "oats", Count: count}, catalog.Stock{Product: "oats", Store: "s1", Count: count})
+		for i := range out {
+			out[i].At = time.Date(2017, 11, day, 9, 0, 0, 0, time.UTC)
+		}
+		return out
+	}
+	load := func(cents, day int) string {
+		t.Helper()
+		var all []string
+		for _, put := range []func() (ingest.Result, error){
+			func() (ingest.Result, error) { return h.Products(t.Context(), catalogue, file) },
+			func() (ingest.Result, error) { return h.Stores(t.Context(), stores, file) },
+			func() (ingest.Result, error) { return h.Prices(t.Context(), prices(cents, day), file) },
+			func() (ingest.Result, error) { return h.Stock(t.Context(), stock(int64(cents), day), file) },
+		} {
+			res, err := put()
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, said(res))
+		}
+		return strings.Join(all, ", ")
+	}
+	const none, older, fresh = "repeat repeat, repeat, ", "repeat(older) repeat(older)", "new new"
+	if got := load(200, 20); got != "new new, new, new new, new new" {
+		t.Fatalf("the first load: %s", got)
+	}
+	h.follow(t)
+	for range 2 {
+		h.fold(t, profiles(t, "any"), 100)
+		h.pass(10 * 24 * time.Hour)
+		h.seal(t)
+	}
+	if h.trimmed(t) == 0 {
+		t.Fatal("the stream has forgotten nothing")
+	}
+	for _, start := range []bool{false, true} {
+		if start {
+			if err := stream.CatchUp(t.Context(), history.NewWhole(h.log, h.past()), h.restarted(t)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, want := load(200, 20), none+"repeat repeat, repeat repeat"; got != want {
+			t.Errorf("the same again: %s, want %s", got, want)
+		}
+		if got, want := load(190, 10), none+older+", "+older; got != want {
+			t.Errorf("older rows: %s, want %s", got, want)
+		}
+	}
+	if got, want := load(210, 25), none+fresh+", "+fresh; got != want {
+		t.Errorf("newer rows: %s, want %s", got, want)
+	}
+	for _, f := range h.facts(t, event.KindPrice, event.KindStock) {
+		if f.Version != 1 {
+			t.Errorf("%s has version %d, want the one after the first", f.ID, f.Version)
+		}
 	}
 }
