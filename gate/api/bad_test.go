@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"endcap/gate/api/apitest"
+	"endcap/retail/event"
 	"endcap/retail/media"
 )
 
@@ -61,22 +65,32 @@ func TestOneBadRowSpoilsNoOther(t *testing.T) {
 		{"POST /v1/receipts", "no amount", line(`{"product":"oats","quantity":1}`), "bad_value", "lines[0].sales"},
 		{"POST /v1/receipts", "not a number", line(`{"product":"oats","quantity":1,"sales":"NaN"}`), "bad_value", "lines[0].sales"},
 		{"POST /v1/receipts", "an absurd price", line(`{"product":"oats","quantity":1,"sales":"1.00"},{"product":"oats","quantity":1,"sales":"200000000.00"}`), "absurd", "lines[1].sales"},
-		{"POST /v1/receipts", "an absurd quantity", line(`{"product":"oats","quantity":99999999999,"sales":"1.00"}`), "bad_value", "quantity"},
+		{"POST /v1/receipts", "an absurd quantity", line(`{"product":"oats","quantity":99999999999,"sales":"1.00"}`), "bad_value", "lines[0].quantity"},
+		{"POST /v1/receipts", "too long an id", strings.Replace(receipt(""), `"bad"`, `"`+strings.Repeat("x", event.SourceIDMax+1)+`"`, 1), "no_id", "id"},
+		{"POST /v1/receipts", "a product without end", line(`{"product":"` + strings.Repeat("x", 65) + `","quantity":1,"sales":"1.00"}`), "bad_value", "lines[0].product"},
 		{"PUT /v1/products", "a wrong check digit", `{"id":"bad","gtin":"4006381333932"}`, "bad_value", "gtin"},
 		{"PUT /v1/products", "no id", `{"name":"x"}`, "no_id", "id"},
 		{"PUT /v1/products", "a field twice", `{"id":"bad","\u0069d":"worse"}`, "bad_value", "id"},
 		{"PUT /v1/stores", "an unknown zone", `{"id":"bad","zone":"Mars/Base"}`, "bad_value", "zone"},
 		{"PUT /v1/prices", "a price in words", `{"product":"bad","price":{"amount":"cheap","currency":"EUR"}}`, "bad_value", "price.amount"},
 		{"PUT /v1/prices", "in the future", `{"product":"bad","price":{"amount":"1.00","currency":"EUR"},"at":"2036-03-02T09:00:00Z"}`, "in_future", "at"},
+		{"PUT /v1/prices", "below nothing", `{"product":"bad","price":{"amount":"-1.00","currency":"EUR"}}`, "absurd", "price.amount"},
+		{"PUT /v1/prices", "in no money", `{"product":"bad","price":{"amount":"1.00","currency":"XXY"}}`, "bad_value", "price.currency"},
+		{"PUT /v1/stock", "more than there is", `{"product":"bad","count":9000000000000}`, "absurd", "count"},
 		{"PUT /v1/stock", "fewer than nothing", `{"product":"bad","count":1e30}`, "bad_value", "count"},
 		{"PUT /v1/shoppers", "no key", `{"keys":{}}`, "no_shopper", "keys"},
 		{"PUT /v1/consents", "an unknown purpose", `{"id":"bad","shopper":{"card":"1"},"allowed":["measurement","everything"],"at":"2026-03-02T09:00:00Z"}`, "bad_value", "allowed[1]"},
+		{"PUT /v1/consents", "of nobody", `{"id":"bad","shopper":{},"allowed":[],"at":"2026-03-02T09:00:00Z"}`, "no_shopper", "shopper"},
+		{"PUT /v1/consents", "too long an id", `{"id":"` + strings.Repeat("x", event.SourceIDMax+1) + `","shopper":{"card":"1"},"allowed":[],"at":"2026-03-02T09:00:00Z"}`, "no_id", "id"},
 		{"PUT /v1/consents", "no time", `{"id":"bad","shopper":{"card":"1"},"allowed":[]}`, "bad_value", "at"},
 	}
 	for i, test := range tests {
 		before := len(quarantine(t, h, key))
 		first, second := fmt.Sprintf(good[test.request], 2*i), fmt.Sprintf(good[test.request], 2*i+1)
 		list := test.request[strings.LastIndex(test.request, "/")+1:]
+		if field := list + "[1]." + test.field; !told(h, test.request, field) && !strings.Contains(test.name, "unknown field") {
+			t.Errorf("%s, %s: the API has no field %s", test.request, test.name, field)
+		}
 		a := h.Call(t, key, test.request, `{"`+list+`":[`+first+","+test.bad+","+second+`]}`)
 		var got struct {
 			Results []struct{ Outcome, Reason, Field, Say string }
@@ -137,6 +151,9 @@ func TestWhatNoBatchMayBe(t *testing.T) {
 	for name, test := range tests {
 		a := h.Call(t, key, test.request, test.body)
 		p := a.Problem(t)
+		if !told(h, test.request, p.Field) && name != "another list" {
+			t.Errorf("%s: the API has no field %s", name, p.Field)
+		}
 		if a.Status != test.status || p.Field != test.field || p.Cure == "" {
 			t.Errorf("%s: %d %s, want %d for %q with a cure", name, a.Status, a.Body, test.status, test.field)
 		}
@@ -159,6 +176,11 @@ func TestWhatTermsMayNotBe(t *testing.T) {
 		out[field] = value
 		return out
 	}
+	campaign := func(field string, value any) map[string]any {
+		return map[string]any{"advertiser": "oatly", "name": "x", "flight": map[string]string{"from": "2026-03-02", "to": "2026-04-01"}, field: value}
+	}
+	h.Do(t, key, "PUT /v1/line-items/x1", item("name", "x"), "If-None-Match", "*", "Idempotency-Key", "once")
+	h.Do(t, key, "POST /v1/advertisers/oatly/payments", map[string]any{"amount": apitest.Eur("1.00")}, "Idempotency-Key", "paid")
 	usd := map[string]string{"amount": "0.50", "currency": "USD"}
 	tests := map[string]struct {
 		request string
@@ -172,18 +194,31 @@ func TestWhatTermsMayNotBe(t *testing.T) {
 		"half a cent":                {"PUT /v1/line-items/x", item("bid", apitest.Eur("0.505")), nil, 422, "bid.amount"},
 		"a bid in words":             {"PUT /v1/line-items/x", item("bid", apitest.Eur("much")), nil, 422, "bid.amount"},
 		"an absurd bid":              {"PUT /v1/line-items/x", item("bid", apitest.Eur("99999999.00")), nil, 422, "bid"},
+		"more a click than a day":    {"PUT /v1/line-items/x", item("bid", apitest.Eur("900.00")), nil, 422, "bid"},
+		"more a day than in all":     {"PUT /v1/line-items/x", item("budget_daily", apitest.Eur("90000.00")), nil, 422, "budget_daily"},
+		"half a cent in all":         {"PUT /v1/line-items/x", item("budget_total", apitest.Eur("0.005")), nil, 422, "budget_total.amount"},
+		"a placement for nothing":    {"PUT /v1/placements/x", map[string]any{"name": "x", "slots_max": 4, "floor": apitest.Eur("0.00")}, nil, 422, "floor"},
+		"a keyword twice":            {"PUT /v1/line-items/x", item("keywords", []string{"oats", "oats"}), nil, 422, "keywords[1]"},
+		"a placement of no letter":   {"PUT /v1/line-items/x", item("placements", []string{" "}), nil, 422, "placements[0]"},
+		"an audience of nobody":      {"PUT /v1/line-items/x", item("audience", "none"), nil, 422, "audience"},
+		"a halo that is none":        {"PUT /v1/campaigns/x", campaign("halo", map[string]any{"products": []string{""}}), nil, 422, "halo"},
+		"a key used for another":     {"PUT /v1/line-items/x2", item("name", "y"), []string{"If-None-Match", "*", "Idempotency-Key", "once"}, 409, "header.Idempotency-Key"},
+		"a payment used for another": {"POST /v1/advertisers/oatly/payments", map[string]any{"amount": apitest.Eur("2.00")}, []string{"Idempotency-Key", "paid"}, 409, "header.Idempotency-Key"},
+		"a key without a name":       {"POST /v1/keys", map[string]any{"name": " ", "scopes": []string{"decide"}}, nil, 422, "name"},
+		"a key for what is not":      {"POST /v1/keys", map[string]any{"name": "x", "scopes": []string{"fly"}}, nil, 422, "scopes"},
+		"a page of quarantine":       {"GET /v1/quarantine?limit=100000", nil, nil, 422, "query.limit"},
 		"a number for money":         {"PUT /v1/line-items/x", item("bid", 0.5), nil, 422, "bid"},
 		"no such day":                {"PUT /v1/line-items/x", item("flight", map[string]string{"from": "2026-02-30", "to": "2026-03-05"}), nil, 422, "flight.from"},
 		"outside the campaign":       {"PUT /v1/line-items/x", item("flight", map[string]string{"from": "2026-01-01", "to": "2026-03-05"}), nil, 422, "flight"},
 		"backwards":                  {"PUT /v1/line-items/x", item("flight", map[string]string{"from": "2026-03-05", "to": "2026-03-02"}), nil, 422, "flight"},
 		"an unknown field":           {"PUT /v1/line-items/x", item("budget", 1), nil, 422, "budget"},
-		"an id with a space":         {"PUT /v1/line-items/a%20b", item("name", "x"), nil, 422, "id"},
+		"an id with a space":         {"PUT /v1/line-items/a%20b", item("name", "x"), nil, 422, "path.id"},
 		"an unknown campaign":        {"PUT /v1/line-items/x", item("campaign", "none"), nil, 422, "campaign"},
 		"a made-up ETag":             {"PUT /v1/line-items/oatly-one", item("name", "x"), []string{"If-Match", "abc"}, 422, "header.If-Match"},
 		"an old ETag":                {"PUT /v1/line-items/oatly-one", item("name", "x"), []string{"If-Match", `"9"`}, 412, ""},
 		"two conditions":             {"PUT /v1/line-items/oatly-one", item("name", "x"), []string{"If-Match", `"1"`, "If-None-Match", "*"}, 422, "header.If-Match"},
 		"a version that must not be": {"PUT /v1/line-items/oatly-one", item("name", "x"), []string{"If-None-Match", `"1"`}, 422, "header.If-None-Match"},
-		"an id that is taken":        {"PUT /v1/line-items/oatly-one", item("name", "x"), []string{"If-None-Match", "*"}, 409, "id"},
+		"an id that is taken":        {"PUT /v1/line-items/oatly-one", item("name", "x"), []string{"If-None-Match", "*"}, 409, "path.id"},
 		"a campaign still in use":    {"DELETE /v1/campaigns/oatly-spring", nil, []string{"If-Match", `"1"`}, 409, ""},
 		"a removal of no version":    {"DELETE /v1/line-items/oatly-one", nil, nil, 422, "header.If-Match"},
 		"a payment without a key":    {"POST /v1/advertisers/oatly/payments", map[string]any{"amount": apitest.Eur("1.00")}, nil, 422, "header.Idempotency-Key"},
@@ -202,6 +237,9 @@ func TestWhatTermsMayNotBe(t *testing.T) {
 	}
 	for name, test := range tests {
 		a := h.Call(t, key, test.request, test.body, test.headers...)
+		if p := a.Problem(t); !told(h, test.request, p.Field) && name != "an unknown field" {
+			t.Errorf("%s: the API has no field %s", name, p.Field)
+		}
 		if p := a.Problem(t); a.Status != test.status || p.Field != test.field || p.Cure == "" && a.Status == http.StatusUnprocessableEntity {
 			t.Errorf("%s: %d %s, want %d for %q with a cure", name, a.Status, a.Body, test.status, test.field)
 		}
@@ -241,6 +279,7 @@ func TestWhatBecomesOfEvents(t *testing.T) {
 		"no id":                  {event("", "click", one, ""), "events[1].id", "bad_value"},
 		"an unknown field":       {event("x5", "click", one, `,"price":"0.01"`), "events[1].price", "bad_value"},
 		"a field twice":          {event("x6", "click", one, `,"id":"x7"`), "events[1].id", "bad_value"},
+		"too long an id":         {event(strings.Repeat("x", 129), "click", one, ``), "events[1].id", "bad_value"},
 		"a time that is none":    {event("x8", "click", one, `,"at":"noon"`), "events[1].at", "bad_value"},
 		"a purchase of nothing":  {event("x9", "purchase", one, ""), "events[1].receipt", "bad_value"},
 		"a click with a receipt": {event("x10", "click", one, `,"receipt":"r1"`), "events[1].receipt", "bad_value"},
@@ -285,4 +324,49 @@ func TestWhatBecomesOfEvents(t *testing.T) {
 	if got, want := fmt.Sprint(table.Rows), "[[c1 ] [c2 repeat] [c3 no_impression] [c4 bot] [c5 too_late]]"; got != want {
 		t.Errorf("billed %s, want %s", got, want)
 	}
+}
+
+// told reports whether the API's document has a field of a request under the
+// name that a problem gave it.
+func told(h *apitest.House, request, field string) bool {
+	switch field {
+	case "", "body", "path", "method":
+		return true
+	}
+	method, path, _ := strings.Cut(request, " ")
+	path, _, _ = strings.Cut(path, "?")
+	for name, op := range operations(h.Server.OpenAPI()) {
+		of, template, _ := strings.Cut(name, " ")
+		if of != method || !fits(template, path) {
+			continue
+		}
+		if in, name, ok := strings.Cut(field, "."); ok && slices.Contains([]string{"query", "path", "header"}, in) {
+			return in == "header" && strings.HasPrefix(name, "If-") || slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.In == in && p.Name == name })
+		}
+		if op.RequestBody == nil {
+			return false
+		}
+		at := op.RequestBody.Content["application/json"].Schema
+		for word := range strings.SplitSeq(strings.ReplaceAll(field, "[", ".["), ".") {
+			for at != nil && at.Ref != "" {
+				at = h.Server.OpenAPI().Components.Schemas.SchemaFromRef(at.Ref)
+			}
+			if at == nil {
+				return false
+			}
+			if strings.HasPrefix(word, "[") {
+				at = at.Items
+			} else {
+				at = at.Properties[word]
+			}
+		}
+		return at != nil
+	}
+	return false
+}
+
+// fits reports whether a path is one of a template such as /v1/campaigns/{id}.
+func fits(template, path string) bool {
+	words, given := strings.Split(template, "/"), strings.Split(path, "/")
+	return slices.EqualFunc(words, given, func(w, g string) bool { return w == g || strings.HasPrefix(w, "{") })
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"endcap/gate/api/apitest"
+	"endcap/retail/event"
 )
 
 // operations lists what the document describes.
@@ -273,6 +274,21 @@ func TestWhatAReportSaysIsWhatTheDocumentPromises(t *testing.T) {
 		huma.Validate(doc.Components.Schemas, schema, huma.NewPathBuffer(nil, 0), huma.ModeReadFromServer, got, &found)
 		for _, err := range found.Errors {
 			t.Errorf("%s: %v", request, err)
+		}
+	}
+}
+
+// An id of a receipt, an event or a consent has one limit: does the document
+// tell it?
+func TestTheDocumentTellsHowLongAnIDMayBe(t *testing.T) {
+	t.Parallel()
+	h := apitest.Open(t)
+	schemas := h.Server.OpenAPI().Components.Schemas.Map()
+	for _, at := range []string{"TillReceipt.id", "ShopEvent.id", "ShopEvent.receipt", "FeedConsent.id"} {
+		of, field, _ := strings.Cut(at, ".")
+		s := schemas[of]
+		if s == nil || s.Properties[field] == nil || s.Properties[field].MaxLength == nil || *s.Properties[field].MaxLength != event.SourceIDMax {
+			t.Errorf("%s has another limit than %d, or none", at, event.SourceIDMax)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"endcap/gate/api"
 	"endcap/retail"
+	"endcap/retail/basket"
 )
 
 func TestWhatJSONIsRefusedBeforeItIsRead(t *testing.T) {
@@ -71,22 +72,19 @@ type bag struct {
 func TestWhatADecoderSaysIsForTheCaller(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ body, field, say string }{
-		"an unknown field":      {`{"nam":"x"}`, "nam", "there is no such field"},
-		"of another case":       {`{"Name":"x"}`, "Name", "there is no such field"},
-		"text for a number":     {`{"name":"x","count":"a shopper's card"}`, "count", "a whole number in range is expected here"},
-		"a number for text":     {`{"lines":[{"product":"a"},{"product":7}]}`, "lines[1].product", "text is expected here"},
-		"an object for a list":  {`{"lines":{}}`, "lines", "a list is expected here"},
-		"a fraction":            {`{"count":1.5}`, "count", "a whole number in range is expected here"},
-		"too large a number":    {`{"count":99999999999999999999}`, "count", "a whole number in range is expected here"},
-		"a list for the whole":  {`[1]`, "body", "an object is expected here"},
-		"not a number":          {`{"share":NaN}`, "body", "the body is not JSON from byte 10 on"},
-		"infinite":              {`{"share":Infinity}`, "body", "the body is not JSON from byte 10 on"},
-		"cut off":               {`{"name":"x"`, "body", "the body is not JSON from byte 11 on"},
-		"two values":            {`{} {}`, "body", "the body is not JSON from byte 3 on"},
-		"a quantity in words":   {`{"lines":[{"pieces":"many"}]}`, "quantity", `"\"many\"" is not a quantity`},
-		"a quantity too fine":   {`{"lines":[{"pieces":1.0001}]}`, "quantity", `"1.0001" is not a quantity`},
-		"a quantity beyond all": {`{"lines":[{"pieces":1e30}]}`, "quantity", `"1e30" is not a quantity`},
-		"a control character":   {"{\"name\":\"a\nb\"}", "body", ""},
+		"an unknown field":     {`{"nam":"x"}`, "nam", "there is no such field"},
+		"of another case":      {`{"Name":"x"}`, "Name", "there is no such field"},
+		"text for a number":    {`{"name":"x","count":"a shopper's card"}`, "count", "a whole number in range is expected here"},
+		"a number for text":    {`{"lines":[{"product":"a"},{"product":7}]}`, "lines[1].product", "text is expected here"},
+		"an object for a list": {`{"lines":{}}`, "lines", "a list is expected here"},
+		"a fraction":           {`{"count":1.5}`, "count", "a whole number in range is expected here"},
+		"too large a number":   {`{"count":99999999999999999999}`, "count", "a whole number in range is expected here"},
+		"a list for the whole": {`[1]`, "body", "an object is expected here"},
+		"not a number":         {`{"share":NaN}`, "body", "the body is not JSON from byte 10 on"},
+		"infinite":             {`{"share":Infinity}`, "body", "the body is not JSON from byte 10 on"},
+		"cut off":              {`{"name":"x"`, "body", "the body is not JSON from byte 11 on"},
+		"two values":           {`{} {}`, "body", "the body is not JSON from byte 3 on"},
+		"a control character":  {"{\"name\":\"a\nb\"}", "body", ""},
 	}
 	for name, test := range tests {
 		err := api.Decode([]byte(test.body), new(bag))
@@ -101,8 +99,17 @@ func TestWhatADecoderSaysIsForTheCaller(t *testing.T) {
 		}
 	}
 	var b bag
-	if err := api.Decode([]byte(`{"name":"oats","count":2,"lines":[{"product":"p","pieces":-0.125}]}`), &b); err != nil || b.Lines[0].Pieces != -125 {
+	if err := api.Decode([]byte(`{"name":"oats","count":2,"lines":[{"product":"p","pieces":-0.125}]}`), &b); err != nil {
 		t.Errorf("a good body gives %+v, %v", b, err)
+	}
+	for text, want := range map[string]basket.Quantity{"-0.125": -125, "2": 2_000, `"many"`: 0, "1.0001": 0, "1e30": 0} {
+		if err := api.Decode([]byte(`{"lines":[{"pieces":`+text+`}]}`), &b); err != nil {
+			t.Fatal(err)
+		}
+		got, err := b.Lines[0].Pieces.Of("lines[0].pieces")
+		if e, refused := errors.AsType[*retail.Error](err); got != want || refused != (want == 0) || refused && e.Field != "lines[0].pieces" {
+			t.Errorf("%s is %v, %v; want %v", text, got, err, want)
+		}
 	}
 }
 

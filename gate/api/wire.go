@@ -52,22 +52,30 @@ func (s *Shopper) Keys(field string) ([]shopper.Key, error) {
 	return keys, nil
 }
 
-// Quantity is a number of pieces in JSON, exact to the thousandth.
-type Quantity basket.Quantity
+// Quantity is a number of pieces in JSON, exact to the thousandth. What cannot
+// be one is told by Of, which knows the field.
+type Quantity struct {
+	pieces basket.Quantity
+	bad    string
+}
 
-// UnmarshalJSON reads a JSON number with at most three decimals.
+// UnmarshalJSON reads any value.
 func (q *Quantity) UnmarshalJSON(b []byte) error {
+	*q = Quantity{}
 	a, err := retail.ParseMicrosBytes(bytes.TrimSpace(b))
 	if err != nil || a%1000 != 0 {
-		return &retail.Error{Kind: retail.Invalid, Field: "quantity", Say: fmt.Sprintf("%.40q is not a quantity", b), Cure: "send a number with at most three decimals"}
+		q.bad = fmt.Sprintf("%.40q is not a quantity", b)
 	}
-	*q = Quantity(a / 1000)
+	q.pieces = basket.Quantity(a / 1000)
 	return nil
 }
 
-// MarshalJSON writes the number of pieces.
-func (q Quantity) MarshalJSON() ([]byte, error) {
-	return []byte(retail.Micros(int64(q) * 1000).Format("JPY")), nil
+// Of is the quantity; field is its place in the request.
+func (q *Quantity) Of(field string) (basket.Quantity, error) {
+	if q.bad != "" {
+		return 0, &retail.Error{Kind: retail.Invalid, Field: field, Say: q.bad, Cure: "send a number with at most three decimals"}
+	}
+	return q.pieces, nil
 }
 
 // Amount parses a decimal string of the request; empty is zero.

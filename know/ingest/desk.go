@@ -135,6 +135,9 @@ type From struct {
 	Door string
 	// Name is the file or the caller, kept with refused rows.
 	Name string
+	// Fields is what the door calls a field that a Fault of the desk names
+	// otherwise; may be nil.
+	Fields map[string]string
 }
 
 // stamp is what every fact of one batch shares.

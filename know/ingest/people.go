@@ -157,7 +157,7 @@ func (c *Config) checkConsent(r *Consent, now time.Time) *Fault {
 		return f
 	}
 	if r.ID != "" {
-		if say := wordFault(r.ID, wordMax); say != "" {
+		if say := wordFault(r.ID, event.SourceIDMax); say != "" {
 			return fault(NoID, "id", say, "give each saying an id of its own, or none")
 		}
 	}

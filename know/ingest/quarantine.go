@@ -154,6 +154,9 @@ func (r *refusals) add(line int64, f *Fault, raw, stored []byte) {
 	if f == nil {
 		f = fault(Unparsed, "", "it could not be read", "")
 	}
+	if name, ok := r.from.Fields[f.Field]; ok {
+		f.Field = name
+	}
 	r.rows = append(r.rows, vault.Refused{
 		Kind: r.kind, Source: r.from.Name, Line: line, Reason: string(f.Reason), Say: f.String(),
 		Raw: slices.Clone(raw[:min(len(raw), vault.RawMax)]), Stored: stored, At: r.now,

@@ -11,6 +11,7 @@ import (
 	"endcap/retail"
 	"endcap/retail/basket"
 	"endcap/retail/catalog"
+	"endcap/retail/event"
 	"endcap/retail/shopper"
 )
 
@@ -85,7 +86,7 @@ func (c *Config) check(r *Receipt, now time.Time) *Fault {
 	if r.Fault != nil {
 		return r.Fault
 	}
-	if say := wordFault(string(r.ID), wordMax); say != "" {
+	if say := wordFault(string(r.ID), event.SourceIDMax); say != "" {
 		return fault(NoID, "id", say, "give each receipt the till's own number, unique for ever")
 	}
 	if err := r.Currency.Check(); err != nil {
@@ -148,9 +149,6 @@ func (c *Config) checkTime(field string, at, now time.Time) *Fault {
 	}
 	return nil
 }
-
-// wordMax is the longest id of a receipt or an event.
-const wordMax = 128
 
 // wordFault says why s cannot be an id, "" when it can: it has 1 to most bytes
 // of UTF-8 without control characters.

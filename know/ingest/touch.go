@@ -151,11 +151,11 @@ func (c *Config) checkTouch(t *Touch, now time.Time) *Fault {
 	default:
 		return fault(BadValue, "type", "unknown kind of event", "say impression, click, basket or purchase")
 	}
-	if say := wordFault(t.ID, wordMax); say != "" {
+	if say := wordFault(t.ID, event.SourceIDMax); say != "" {
 		return fault(NoID, "id", say, "give each event an id, unique for ever")
 	}
 	if t.Kind == event.KindPurchased {
-		if say := wordFault(string(t.Receipt), wordMax); say != "" {
+		if say := wordFault(string(t.Receipt), event.SourceIDMax); say != "" {
 			return fault(BadValue, "receipt", say, "name the receipt of the order")
 		}
 	} else if t.Receipt != "" {

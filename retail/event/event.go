@@ -100,6 +100,10 @@ type Fact struct {
 // Kind is the kind of f's body.
 func (f *Fact) Kind() Kind { return f.Body.Kind() }
 
+// SourceIDMax is the longest id, in bytes, that a source may give a receipt, an
+// event or a consent; IDMax leaves room beside it.
+const SourceIDMax = 128
+
 // IDMax is the longest fact id, in bytes; FactMax the largest encoded fact.
 const (
 	IDMax   = 200

@@ -148,18 +148,18 @@ func (l *LineItem) CheckMoney(c retail.Currency) error {
 	for _, m := range [...]struct {
 		field  string
 		amount retail.Micros
-	}{{"bid_micros", l.Bid}, {"budget_daily_micros", l.BudgetDaily}, {"budget_total_micros", l.BudgetTotal}} {
+	}{{"bid", l.Bid}, {"budget_daily", l.BudgetDaily}, {"budget_total", l.BudgetTotal}} {
 		if m.amount <= 0 || m.amount > retail.MicrosMax || m.amount%c.Minor() != 0 {
 			return wrong(m.field, "an amount above zero in whole coins of %s", c)
 		}
 	}
 	switch {
 	case l.Bid > BidMax:
-		return wrong("bid_micros", "a bid is at most %s", BidMax.Format(c))
+		return wrong("bid", "a bid is at most %s", BidMax.Format(c))
 	case l.BudgetDaily > l.BudgetTotal:
-		return wrong("budget_daily_micros", "the daily budget %s exceeds the total %s", l.BudgetDaily.Format(c), l.BudgetTotal.Format(c))
+		return wrong("budget_daily", "the daily budget %s exceeds the total %s", l.BudgetDaily.Format(c), l.BudgetTotal.Format(c))
 	case l.Bid > l.BudgetDaily:
-		return wrong("bid_micros", "the bid %s exceeds the daily budget %s, so it could never be shown", l.Bid.Format(c), l.BudgetDaily.Format(c))
+		return wrong("bid", "the bid %s exceeds the daily budget %s, so it could never be shown", l.Bid.Format(c), l.BudgetDaily.Format(c))
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func (p *Placement) Check() error {
 	case p.SlotsMax < 1 || p.SlotsMax > SlotsMax:
 		return wrong("slots_max", "a placement has 1 to %d slots", SlotsMax)
 	case p.Floor <= 0 || p.Floor > BidMax || p.Floor%p.Currency.Minor() != 0:
-		return wrong("floor_micros", "an amount above zero in whole coins of %s", p.Currency)
+		return wrong("floor", "an amount above zero in whole coins of %s", p.Currency)
 	}
 	return nil
 }

@@ -125,16 +125,16 @@ func TestWhichBidsAndBudgetsCanBe(t *testing.T) {
 		"as they should be":      {func(*media.LineItem) {}, "EUR", ""},
 		"one click a day":        {func(l *media.LineItem) { l.BudgetDaily = l.Bid }, "EUR", ""},
 		"all in a day":           {func(l *media.LineItem) { l.BudgetDaily = l.BudgetTotal }, "EUR", ""},
-		"for nothing":            {func(l *media.LineItem) { l.Bid = 0 }, "EUR", "bid_micros"},
-		"with a negative budget": {func(l *media.LineItem) { l.BudgetTotal = -1 }, "EUR", "budget_total_micros"},
-		"in half cents":          {func(l *media.LineItem) { l.Bid += 5_000 }, "EUR", "bid_micros"},
-		"in cents of a yen":      {func(*media.LineItem) {}, "JPY", "bid_micros"},
+		"for nothing":            {func(l *media.LineItem) { l.Bid = 0 }, "EUR", "bid"},
+		"with a negative budget": {func(l *media.LineItem) { l.BudgetTotal = -1 }, "EUR", "budget_total"},
+		"in half cents":          {func(l *media.LineItem) { l.Bid += 5_000 }, "EUR", "bid"},
+		"in cents of a yen":      {func(*media.LineItem) {}, "JPY", "bid"},
 		"absurdly much": {func(l *media.LineItem) {
 			l.Bid, l.BudgetDaily, l.BudgetTotal = media.BidMax+retail.Unit, retail.MicrosMax, retail.MicrosMax
-		}, "EUR", "bid_micros"},
-		"more in a day than ever":  {func(l *media.LineItem) { l.BudgetDaily = l.BudgetTotal + retail.Unit }, "EUR", "budget_daily_micros"},
-		"that no day can pay":      {func(l *media.LineItem) { l.Bid = l.BudgetDaily + retail.Unit }, "EUR", "bid_micros"},
-		"that would overflow sums": {func(l *media.LineItem) { l.BudgetTotal = retail.MicrosMax + retail.Unit }, "EUR", "budget_total_micros"},
+		}, "EUR", "bid"},
+		"more in a day than ever":  {func(l *media.LineItem) { l.BudgetDaily = l.BudgetTotal + retail.Unit }, "EUR", "budget_daily"},
+		"that no day can pay":      {func(l *media.LineItem) { l.Bid = l.BudgetDaily + retail.Unit }, "EUR", "bid"},
+		"that would overflow sums": {func(l *media.LineItem) { l.BudgetTotal = retail.MicrosMax + retail.Unit }, "EUR", "budget_total"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -153,11 +153,11 @@ func TestWhichAdvertisersAndPlacementsCanBe(t *testing.T) {
 	a.Currency = "eur"
 	refused(t, a.Check(), "currency")
 	for field, change := range map[string]func(p *media.Placement){
-		"":             func(*media.Placement) {},
-		"id":           func(p *media.Placement) { p.ID = "top/left" },
-		"currency":     func(p *media.Placement) { p.Currency = "" },
-		"slots_max":    func(p *media.Placement) { p.SlotsMax = media.SlotsMax + 1 },
-		"floor_micros": func(p *media.Placement) { p.Floor = 1 },
+		"":          func(*media.Placement) {},
+		"id":        func(p *media.Placement) { p.ID = "top/left" },
+		"currency":  func(p *media.Placement) { p.Currency = "" },
+		"slots_max": func(p *media.Placement) { p.SlotsMax = media.SlotsMax + 1 },
+		"floor":     func(p *media.Placement) { p.Floor = 1 },
 	} {
 		p := placement()
 		change(&p)

@@ -77,7 +77,7 @@ type (
 	}
 	// Consent is what a shopper allows from an instant on.
 	Consent struct {
-		ID      string      `json:"id" maxLength:"200" doc:"the source's id of this consent"`
+		ID      string      `json:"id" maxLength:"128" doc:"the source's id of this consent"`
 		Shopper api.Shopper `json:"shopper"`
 		Allowed []string    `json:"allowed" doc:"personal_offers, personal_ads, measurement, offsite_matching, pooling; empty for none"`
 		Wording string      `json:"wording,omitempty" doc:"which text she was shown"`
@@ -151,13 +151,25 @@ func mount[Body, Wire, Row any](s *api.Server, of words, rows func(*Body) []api.
 			var w Wire
 			items[i] = read(&w, api.Decode(b, &w), b)
 		}
-		res, err := put(r.Context(), items, ingest.From{Door: "api", Name: who.Name})
+		res, err := put(r.Context(), items, from(who.Name, of.name))
 		if err != nil {
 			return nil, err
 		}
 		s.Took(of.name, &res.Summary)
 		return answerOf(&res), nil
 	})
+}
+
+// from is where rows come from, with the names of their fields on the wire.
+func from(caller, feed string) ingest.From {
+	f := ingest.From{Door: "api", Name: caller}
+	switch feed {
+	case "prices":
+		f.Fields = map[string]string{"amount": "price.amount", "currency": "price.currency"}
+	case "consents":
+		f.Fields = map[string]string{"keys": "shopper"}
+	}
+	return f
 }
 
 func answerOf(res *ingest.Result) *Answer {

@@ -36,11 +36,11 @@ type Events struct {
 
 // Event is what a shopper did with one sponsored product.
 type Event struct {
-	ID      string `json:"id" maxLength:"200" doc:"the caller's id of the event; sending it again changes nothing"`
+	ID      string `json:"id" maxLength:"128" doc:"the caller's id of the event; sending it again changes nothing"`
 	Type    string `json:"type" enum:"impression,click,basket,purchase"`
 	Token   string `json:"token" doc:"the sponsored item's token, as the decision gave it"`
 	At      string `json:"at,omitempty" format:"date-time" doc:"when it happened; now where absent"`
-	Receipt string `json:"receipt,omitempty" doc:"of a purchase: the order's receipt id; sales come from the receipt alone"`
+	Receipt string `json:"receipt,omitempty" maxLength:"128" doc:"of a purchase: the order's receipt id; sales come from the receipt alone"`
 }
 
 var kinds = map[string]event.Kind{
@@ -112,8 +112,8 @@ func (h *handler) readEvent(raw []byte, out *ingest.Touch) (err error) {
 	switch {
 	case out.Kind == 0:
 		return &retail.Error{Kind: retail.Invalid, Field: "type", Say: fmt.Sprintf("%.20q is no type of event", w.Type), Cure: "send impression, click, basket or purchase"}
-	case w.ID == "" || len(w.ID) > event.IDMax:
-		return &retail.Error{Kind: retail.Invalid, Field: "id", Say: fmt.Sprintf("an event's id has 1 to %d bytes", event.IDMax), Cure: "send one id per event"}
+	case w.ID == "" || len(w.ID) > event.SourceIDMax:
+		return &retail.Error{Kind: retail.Invalid, Field: "id", Say: fmt.Sprintf("an event's id has 1 to %d bytes", event.SourceIDMax), Cure: "send one id per event"}
 	case w.Receipt != "" && out.Kind != event.KindPurchased:
 		return &retail.Error{Kind: retail.Invalid, Field: "receipt", Say: "only a purchase names a receipt", Cure: "leave it out"}
 	case w.Receipt == "" && out.Kind == event.KindPurchased:

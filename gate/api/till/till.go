@@ -44,7 +44,7 @@ type Receipts struct {
 // Receipt is one receipt on the wire. Amounts are decimal strings in the
 // receipt's currency.
 type Receipt struct {
-	ID       string       `json:"id" maxLength:"200" doc:"the retailer's id of the receipt"`
+	ID       string       `json:"id" maxLength:"128" doc:"the retailer's id of the receipt"`
 	Version  uint32       `json:"version,omitempty" doc:"0 for the first; a correction carries a higher one and replaces the whole receipt"`
 	Store    string       `json:"store" maxLength:"64"`
 	Channel  string       `json:"channel,omitempty" enum:"in_store,online" doc:"in_store where absent"`
@@ -106,7 +106,7 @@ func (h *handler) receipts(r *http.Request, who *access.Principal, in *Receipts)
 	for i, raw := range in.Receipts {
 		rs[i] = Read(raw)
 	}
-	res, err := h.desk.Receipts(r.Context(), rs, ingest.From{Door: "api", Name: who.Name})
+	res, err := h.desk.Receipts(r.Context(), rs, From(who.Name))
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +199,10 @@ func (w *Receipt) into(out *ingest.Receipt) (err error) {
 }
 
 func (w *Line) into(l *basket.Line, at string) (err error) {
-	l.Product, l.Quantity = catalog.ProductID(w.Product), basket.Quantity(w.Quantity)
+	l.Product = catalog.ProductID(w.Product)
+	if l.Quantity, err = w.Quantity.Of(at + "quantity"); err != nil {
+		return err
+	}
 	for _, a := range [...]struct {
 		to          *retail.Micros
 		field, text string
@@ -221,6 +224,11 @@ func (w *Line) into(l *basket.Line, at string) (err error) {
 		return &retail.Error{Kind: retail.Invalid, Field: at + "sales", Say: "the amount is missing", Cure: `send a decimal string such as "12.34"`}
 	}
 	return nil
+}
+
+// From is where receipts of this door come from.
+func From(caller string) ingest.From {
+	return ingest.From{Door: "api", Name: caller, Fields: map[string]string{"keys": "shopper"}}
 }
 
 // Replay reads one refused receipt again; for ingest.Desk's Replay.

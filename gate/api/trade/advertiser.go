@@ -39,14 +39,14 @@ func writePlacement(h campaign.Held[media.Placement]) Placement {
 }
 
 func mountAdvertisers(s *api.Server, h *handler) {
-	api.Register(s, operation("list-advertisers", http.MethodGet, "/v1/advertisers", "List advertisers."), h.listAdvertisers)
-	api.Register(s, operation("get-advertiser", http.MethodGet, "/v1/advertisers/{id}", "Read an advertiser."), h.getAdvertiser)
-	api.Register(s, operation("put-advertiser", http.MethodPut, "/v1/advertisers/{id}", "Make or change an advertiser."), h.putAdvertiser)
-	api.Register(s, operation("remove-advertiser", http.MethodDelete, "/v1/advertisers/{id}", "Remove an advertiser."), h.removeAdvertiser)
-	api.Register(s, operation("get-wallet", http.MethodGet, "/v1/advertisers/{id}/wallet", "Read a wallet."), h.wallet)
+	register(s, operation("list-advertisers", http.MethodGet, "/v1/advertisers", "List advertisers."), h.listAdvertisers)
+	register(s, operation("get-advertiser", http.MethodGet, "/v1/advertisers/{id}", "Read an advertiser."), h.getAdvertiser)
+	register(s, operation("put-advertiser", http.MethodPut, "/v1/advertisers/{id}", "Make or change an advertiser."), h.putAdvertiser)
+	register(s, operation("remove-advertiser", http.MethodDelete, "/v1/advertisers/{id}", "Remove an advertiser."), h.removeAdvertiser)
+	register(s, operation("get-wallet", http.MethodGet, "/v1/advertisers/{id}/wallet", "Read a wallet."), h.wallet)
 	pay := operation("pay", http.MethodPost, "/v1/advertisers/{id}/payments", "Pay money into a wallet.")
 	pay.Description = "Booked once for each Idempotency-Key, which is required."
-	api.Register(s, pay, h.pay)
+	register(s, pay, h.pay)
 }
 
 func (h *handler) listAdvertisers(ctx context.Context, in *Page) (*many[Advertiser], error) {
@@ -152,10 +152,10 @@ func (h *handler) pay(ctx context.Context, in *payment) (*one[Wallet], error) {
 }
 
 func mountPlacements(s *api.Server, h *handler) {
-	api.Register(s, operation("list-placements", http.MethodGet, "/v1/placements", "List placements."), h.listPlacements)
-	api.Register(s, operation("get-placement", http.MethodGet, "/v1/placements/{id}", "Read a placement."), h.getPlacement)
-	api.Register(s, operation("put-placement", http.MethodPut, "/v1/placements/{id}", "Make or change a placement."), h.putPlacement)
-	api.Register(s, operation("remove-placement", http.MethodDelete, "/v1/placements/{id}", "Remove a placement."), h.removePlacement)
+	register(s, operation("list-placements", http.MethodGet, "/v1/placements", "List placements."), h.listPlacements)
+	register(s, operation("get-placement", http.MethodGet, "/v1/placements/{id}", "Read a placement."), h.getPlacement)
+	register(s, operation("put-placement", http.MethodPut, "/v1/placements/{id}", "Make or change a placement."), h.putPlacement)
+	register(s, operation("remove-placement", http.MethodDelete, "/v1/placements/{id}", "Remove a placement."), h.removePlacement)
 }
 
 func (h *handler) listPlacements(ctx context.Context, in *Page) (*many[Placement], error) {
@@ -197,7 +197,7 @@ func (h *handler) putPlacement(ctx context.Context, in *putPlacement) (*stored[P
 	p := media.Placement{ID: media.PlacementID(in.ID), Name: in.Body.Name, SlotsMax: in.Body.SlotsMax, Floor: floor, Currency: h.Currency}
 	version, err := h.Book.PutPlacement(ctx, p, e)
 	if err != nil {
-		return nil, asAsked(err)
+		return nil, err
 	}
 	return storedAs(version, writePlacement(campaign.Held[media.Placement]{Terms: p})), nil
 }

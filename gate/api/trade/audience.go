@@ -62,14 +62,14 @@ type Step struct {
 }
 
 func mountAudiences(s *api.Server, h *handler) {
-	api.Register(s, operation("list-audiences", http.MethodGet, "/v1/audiences", "List audiences."), h.listAudiences)
-	api.Register(s, operation("get-audience", http.MethodGet, "/v1/audiences/{id}", "Read an audience."), h.getAudience)
-	api.Register(s, operation("put-audience", http.MethodPut, "/v1/audiences/{id}", "Make or change an audience."), h.putAudience)
-	api.Register(s, operation("remove-audience", http.MethodDelete, "/v1/audiences/{id}", "Remove an audience."), h.removeAudience)
+	register(s, operation("list-audiences", http.MethodGet, "/v1/audiences", "List audiences."), h.listAudiences)
+	register(s, operation("get-audience", http.MethodGet, "/v1/audiences/{id}", "Read an audience."), h.getAudience)
+	register(s, operation("put-audience", http.MethodPut, "/v1/audiences/{id}", "Make or change an audience."), h.putAudience)
+	register(s, operation("remove-audience", http.MethodDelete, "/v1/audiences/{id}", "Remove an audience."), h.removeAudience)
 	size := operation("size-audience", http.MethodPost, "/v1/audiences/size", "Count a sentence before it is booked.")
 	size.Description = "One cleared size; each answer leaves an audit entry."
-	api.Register(s, size, h.size)
-	api.Register(s, huma.Operation{
+	register(s, size, h.size)
+	register(s, huma.Operation{
 		OperationID: "explain-audience", Method: http.MethodPost, Path: "/v1/audiences/explain", Tags: []string{"history"}, Security: api.Needs(access.Analyse),
 		Summary: "Count a sentence exactly and see what each part of it does.", Description: "For the retailer's roles.",
 	}, h.explain)

@@ -60,10 +60,10 @@ func writeCampaign(h campaign.Held[media.Campaign]) Campaign {
 }
 
 func mountCampaigns(s *api.Server, h *handler) {
-	api.Register(s, operation("list-campaigns", http.MethodGet, "/v1/campaigns", "List campaigns."), h.listCampaigns)
-	api.Register(s, operation("get-campaign", http.MethodGet, "/v1/campaigns/{id}", "Read a campaign."), h.getCampaign)
-	api.Register(s, operation("put-campaign", http.MethodPut, "/v1/campaigns/{id}", "Make or change a campaign."), h.putCampaign)
-	api.Register(s, operation("remove-campaign", http.MethodDelete, "/v1/campaigns/{id}", "Remove a campaign."), h.removeCampaign)
+	register(s, operation("list-campaigns", http.MethodGet, "/v1/campaigns", "List campaigns."), h.listCampaigns)
+	register(s, operation("get-campaign", http.MethodGet, "/v1/campaigns/{id}", "Read a campaign."), h.getCampaign)
+	register(s, operation("put-campaign", http.MethodPut, "/v1/campaigns/{id}", "Make or change a campaign."), h.putCampaign)
+	register(s, operation("remove-campaign", http.MethodDelete, "/v1/campaigns/{id}", "Remove a campaign."), h.removeCampaign)
 }
 
 func (h *handler) listCampaigns(ctx context.Context, in *Page) (*many[Campaign], error) {
@@ -200,10 +200,10 @@ func words[T ~string](in []string) []T {
 }
 
 func mountLineItems(s *api.Server, h *handler) {
-	api.Register(s, operation("list-line-items", http.MethodGet, "/v1/line-items", "List line items."), h.listLineItems)
-	api.Register(s, operation("get-line-item", http.MethodGet, "/v1/line-items/{id}", "Read a line item."), h.getLineItem)
-	api.Register(s, operation("put-line-item", http.MethodPut, "/v1/line-items/{id}", "Make or change a line item."), h.putLineItem)
-	api.Register(s, operation("remove-line-item", http.MethodDelete, "/v1/line-items/{id}", "Remove a line item."), h.removeLineItem)
+	register(s, operation("list-line-items", http.MethodGet, "/v1/line-items", "List line items."), h.listLineItems)
+	register(s, operation("get-line-item", http.MethodGet, "/v1/line-items/{id}", "Read a line item."), h.getLineItem)
+	register(s, operation("put-line-item", http.MethodPut, "/v1/line-items/{id}", "Make or change a line item."), h.putLineItem)
+	register(s, operation("remove-line-item", http.MethodDelete, "/v1/line-items/{id}", "Remove a line item."), h.removeLineItem)
 }
 
 type lineItemPage struct {
@@ -303,7 +303,7 @@ func (h *handler) putLineItem(ctx context.Context, in *putLineItem) (*stored[Lin
 	}
 	version, err := h.Book.PutLineItem(ctx, *l, e)
 	if err != nil {
-		return nil, asAsked(err)
+		return nil, err
 	}
 	return storedAs(version, h.writeLineItem(l, payer.Terms.Currency)), nil
 }

@@ -212,15 +212,24 @@ func retailerOnly(ctx context.Context) error {
 	return nil
 }
 
-// asAsked names the fields of a refusal as requests do, where money has no unit
-// in its name.
+// register adds an operation whose refusals name fields as its request does.
+func register[I, O any](s *api.Server, op huma.Operation, do func(context.Context, *I) (*O, error)) {
+	api.Register(s, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := do(ctx, in)
+		return out, asAsked(err)
+	})
+}
+
+// asked is where a request of this door says what the wings call by the left.
+var asked = map[string]string{"id": "path.id", "Idempotency-Key": "header.Idempotency-Key"}
+
 func asAsked(err error) error {
 	e, ok := errors.AsType[*retail.Error](err)
-	if !ok || !strings.HasSuffix(e.Field, "_micros") {
+	if !ok || asked[e.Field] == "" {
 		return err
 	}
 	out := *e
-	out.Field = strings.TrimSuffix(e.Field, "_micros")
+	out.Field = asked[e.Field]
 	return &out
 }
 

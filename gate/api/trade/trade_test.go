@@ -246,7 +246,7 @@ func TestARequestIsDoneOnce(t *testing.T) {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
 	}
-	if a := h.Call(t, oatly, "PUT /v1/campaigns/oatly-autumn", body, "Idempotency-Key", "k1"); a.Status != http.StatusConflict || a.Problem(t).Field != "Idempotency-Key" || a.Problem(t).Cure == "" {
+	if a := h.Call(t, oatly, "PUT /v1/campaigns/oatly-autumn", body, "Idempotency-Key", "k1"); a.Status != http.StatusConflict || a.Problem(t).Field != "header.Idempotency-Key" || a.Problem(t).Cure == "" {
 		t.Errorf("the key again for something else: %d %s", a.Status, a.Body)
 	}
 	// Another key of the same name has idempotency keys of its own.

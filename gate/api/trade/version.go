@@ -30,11 +30,11 @@ type VersionPage struct {
 }
 
 func mountVersions(s *api.Server, h *handler) {
-	api.Register(s, operation("list-advertiser-versions", http.MethodGet, "/v1/advertisers/{id}/versions", "Read every version of an advertiser, oldest first."), h.advertiserVersions)
-	api.Register(s, operation("list-placement-versions", http.MethodGet, "/v1/placements/{id}/versions", "Read every version of a placement, oldest first."), h.placementVersions)
-	api.Register(s, operation("list-campaign-versions", http.MethodGet, "/v1/campaigns/{id}/versions", "Read every version of a campaign, oldest first."), h.campaignVersions)
-	api.Register(s, operation("list-line-item-versions", http.MethodGet, "/v1/line-items/{id}/versions", "Read every version of a line item, oldest first."), h.lineItemVersions)
-	api.Register(s, operation("list-audience-versions", http.MethodGet, "/v1/audiences/{id}/versions", "Read every version of an audience, oldest first."), h.audienceVersions)
+	register(s, operation("list-advertiser-versions", http.MethodGet, "/v1/advertisers/{id}/versions", "Read every version of an advertiser, oldest first."), h.advertiserVersions)
+	register(s, operation("list-placement-versions", http.MethodGet, "/v1/placements/{id}/versions", "Read every version of a placement, oldest first."), h.placementVersions)
+	register(s, operation("list-campaign-versions", http.MethodGet, "/v1/campaigns/{id}/versions", "Read every version of a campaign, oldest first."), h.campaignVersions)
+	register(s, operation("list-line-item-versions", http.MethodGet, "/v1/line-items/{id}/versions", "Read every version of a line item, oldest first."), h.lineItemVersions)
+	register(s, operation("list-audience-versions", http.MethodGet, "/v1/audiences/{id}/versions", "Read every version of an audience, oldest first."), h.audienceVersions)
 }
 
 // historyOf writes a page of versions, of which there is one at least. Versions
