@@ -105,34 +105,39 @@ func (ix *index) layTables() {
 func (ix *index) rankOf(id catalog.ProductID) int32 { return ix.all.find(id.Hash()) }
 
 // table finds ranks by hash: open addressing with linear probing, at most half
-// full, so that a look-up mostly costs one look at memory.
+// full. A hash and its rank lie side by side, so that a look-up mostly costs one
+// look at memory.
 type table struct {
-	mask   uint64
-	hashes []uint64
-	ranks  []int32 // plus one; 0 is a free place
+	mask  uint64
+	slots []slot
+}
+
+// slot is one place of a table: a hash and its rank plus one; 0 is a free place.
+type slot struct {
+	hash uint64
+	rank int32
 }
 
 func newTable(hashes []uint64, ranks []int32) table {
 	size := uint64(1) << bits.Len(uint(2*len(ranks)))
-	t := table{size - 1, make([]uint64, size), make([]int32, size)}
+	t := table{size - 1, make([]slot, size)}
 	for _, no := range ranks {
 		at := hashes[no] & t.mask
-		for t.ranks[at] != 0 {
+		for t.slots[at].rank != 0 {
 			at = (at + 1) & t.mask
 		}
-		t.hashes[at], t.ranks[at] = hashes[no], no+1
+		t.slots[at] = slot{hashes[no], no + 1}
 	}
 	return t
 }
 
 // find is the rank of the product with a hash, or -1.
 func (t *table) find(hash uint64) int32 {
-	for at := hash & t.mask; t.ranks[at] != 0; at = (at + 1) & t.mask {
-		if t.hashes[at] == hash {
-			return t.ranks[at] - 1
+	for at := hash & t.mask; ; at = (at + 1) & t.mask {
+		if s := &t.slots[at]; s.hash == hash || s.rank == 0 {
+			return s.rank - 1
 		}
 	}
-	return -1
 }
 
 // wordsOf appends the different words of some texts, folded to lower case, a
