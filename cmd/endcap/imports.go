@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"time"
 
 	"endcap/gate/api/admin"
@@ -32,6 +35,8 @@ func importFile(ctx context.Context, h *owner, in *admin.Import, tell func(admin
 		}
 		tell(admin.Imported{Done: p.Done, Total: p.Total, Rows: p.Rows, PerSec: p.PerSec, LeftSec: p.Left.Seconds(), Step: step})
 	}
+	frugal()
+	defer debug.SetMemoryLimit(math.MaxInt64)
 	start := time.Now()
 	done, err := connect.Load(ctx, o)
 	out := &admin.Summary{
@@ -53,6 +58,20 @@ func importFile(ctx context.Context, h *owner, in *admin.Import, tell func(admin
 	out.ProfileSeconds = time.Since(start).Seconds()
 	tell(admin.Imported{Summary: out, Finished: true})
 	return nil
+}
+
+// loadHeap is how much the program's own heap may grow to while a file is
+// loaded, beside DuckDB's and Pebble's memory, unless it holds half of that
+// already.
+const loadHeap = 352 << 20
+
+// frugal has garbage collected before it piles up: a load makes gigabytes of it,
+// and otherwise the heap grows to twice what it holds. The first of
+// several loads to end lifts the limit, as it must not outlive them.
+func frugal() {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	debug.SetMemoryLimit(max(loadHeap, int64(2*m.HeapAlloc)))
 }
 
 // loadOptions checks what an import asks for and keeps its mapping, by which

@@ -82,9 +82,9 @@ func openWings(ctx context.Context, s *stores) (*wings, error) {
 	return w, nil
 }
 
-// historyPause is how long history gathers small batches of a partition; all
-// partitions together stay below the second in which history is to be current.
-const historyPause = 200 * time.Millisecond
+// historyPause is how long history lets facts gather; it stays below the second
+// within which history is to be current.
+const historyPause = 500 * time.Millisecond
 
 // How long profiles give way to a bulk load, and how often they look.
 const (

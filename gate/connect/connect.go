@@ -176,7 +176,7 @@ func (l *loader) run(ctx context.Context, src rows.Source) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var stages sync.WaitGroup
-	blocks := make(chan *rows.Block, 8)
+	blocks := make(chan *rows.Block, 3)
 	var readErr error
 	stages.Go(func() {
 		defer close(blocks)

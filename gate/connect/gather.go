@@ -20,8 +20,8 @@ import (
 const (
 	openMax      = 1_024   // receipts that wait for further lines at one time
 	openLinesMax = 200_000 // lines of theirs
-	batchMax     = 8_192   // receipts handed to the desk at one time
-	batchLines   = 98_304  // lines of theirs, beyond which a batch ends
+	batchMax     = 4_096   // receipts handed to the desk at one time
+	batchLines   = 49_152  // lines of theirs, beyond which a batch ends
 )
 
 // batch is what goes to the desk at one time.

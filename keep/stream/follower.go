@@ -35,7 +35,16 @@ type Follower struct {
 	// Together asks for one goroutine over all partitions rather than one each,
 	// for state that has only one writer.
 	Together bool
-	// Rest, where set, is called after a batch of RestMin facts or more, which
+	// Round, where set, stands in for Fold and asks for Together: it is given one
+	// batch of each partition that has something new, and must save all of them
+	// in one step, for state that costs an fsync to save. BatchMax holds for each.
+	Round func(ctx context.Context, bs []Batch) error
+	// Pause, where set, is how long Run lets facts gather after a round of fewer
+	// than Enough facts, so that a live stream gives few steps rather than
+	// thousands; Progress.CaughtUp ends it. Enough 0 means every round.
+	Pause  time.Duration
+	Enough int
+	// Rest, where set, is called before a batch of RestMin facts or more, which
 	// only a bulk load makes, and may wait: facts gather meanwhile, to be folded
 	// in few large batches, and those who load have the processor for themselves.
 	// Live facts that come meanwhile wait too, so it must end.
@@ -44,6 +53,8 @@ type Follower struct {
 	// to at has been folded or was not wanted. It may be called from several
 	// goroutines.
 	Passed func(partition int, at event.Cursor)
+
+	hurry chan struct{} // somebody waits for this follower; ends one Pause
 }
 
 // The pace of Run.
@@ -58,7 +69,7 @@ const (
 	PassMax   = 16_384
 )
 
-// RestMin is how many facts make a batch after which a follower rests.
+// RestMin is how many facts make a batch before which a follower rests.
 const RestMin = 512
 
 const batchDefault = 4_096
@@ -105,10 +116,32 @@ func CatchUp(ctx context.Context, s Stream, f Follower) error {
 }
 
 func catchUp(ctx context.Context, group []*reader) error {
+	if _, err := drain(ctx, group); err != nil {
+		return err
+	}
+	return save(ctx, group)
+}
+
+// drain folds the partitions of a group up to their present ends and says how
+// many facts it folded.
+func drain(ctx context.Context, group []*reader) (folded int, err error) {
+	if group[0].f.Round != nil {
+		return rounds(ctx, group)
+	}
 	for _, r := range group {
 		if err := r.drain(ctx); err != nil {
-			return err
+			return 0, err
 		}
+	}
+	return 0, nil
+}
+
+// save has the follower save the cursors that passed only unwanted facts.
+func save(ctx context.Context, group []*reader) error {
+	if group[0].f.Round != nil {
+		return saveRound(ctx, group)
+	}
+	for _, r := range group {
 		if err := r.save(ctx); err != nil {
 			return err
 		}
@@ -119,29 +152,36 @@ func catchUp(ctx context.Context, group []*reader) error {
 // follow folds whatever is there and waits for more, until an error: it returns
 // none but that.
 func follow(ctx context.Context, group []*reader) error {
+	f := group[0].f
 	for {
-		bulk := false
-		for _, r := range group {
-			if err := r.drain(ctx); err != nil {
-				return err
-			}
-			bulk = bulk || r.most >= RestMin
+		folded, err := drain(ctx, group)
+		if err != nil {
+			return err
 		}
-		if rest := group[0].f.Rest; bulk && rest != nil {
-			rest(ctx)
+		if folded > 0 && f.Pause > 0 && (f.Enough == 0 || folded < f.Enough) {
+			f.gatherMore(ctx)
 		}
 		more, err := waitAny(ctx, group)
 		if err != nil {
 			return err
 		}
-		for _, r := range group {
-			if more {
-				break
-			}
-			if err := r.save(ctx); err != nil {
-				return err
-			}
+		if more {
+			continue
 		}
+		if err := save(ctx, group); err != nil {
+			return err
+		}
+	}
+}
+
+// gatherMore waits for Pause, or until somebody waits for the follower.
+func (f *Follower) gatherMore(ctx context.Context) {
+	timer := time.NewTimer(f.Pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-f.hurry:
 	}
 }
 
@@ -182,7 +222,6 @@ type reader struct {
 	saved     event.Cursor // what the follower has saved
 	at        event.Cursor // how far it has read; only unwanted facts lie between
 	passed    int          // how many
-	most      int          // facts in the largest batch of the last drain
 }
 
 // readers makes a reader for each partition, grouped by the goroutine that is to
@@ -196,7 +235,7 @@ func readers(s Stream, f *Follower) [][]*reader {
 	groups := make([][]*reader, 0, s.Partitions())
 	for p := range s.Partitions() {
 		r := &reader{s: s, f: f, wanted: &wanted, partition: p, limit: min(limit, ReadMax)}
-		if f.Together && p > 0 {
+		if (f.Together || f.Round != nil) && p > 0 {
 			groups[0] = append(groups[0], r)
 		} else {
 			groups = append(groups, []*reader{r})
@@ -205,21 +244,28 @@ func readers(s Stream, f *Follower) [][]*reader {
 	return groups
 }
 
-// drain folds the partition up to its present end. While one batch is folded
-// the next is read and decoded.
-func (r *reader) drain(ctx context.Context) error {
+// begin looks where the partition stands and where it ends at present.
+func (r *reader) begin(ctx context.Context) (end event.Cursor, err error) {
 	saved, err := r.f.Cursor(ctx, r.partition)
 	if err != nil {
-		return fmt.Errorf("cursor of %s: %w", r.f.Name, err)
+		return "", fmt.Errorf("cursor of %s: %w", r.f.Name, err)
 	}
-	r.most = 0
 	if saved != r.saved { // somebody else moved it, or this is the first time
 		r.saved, r.at, r.passed = saved, saved, 0
 		r.tell()
 	}
-	end, err := r.s.End(ctx, r.partition)
+	if end, err = r.s.End(ctx, r.partition); err != nil {
+		return "", fmt.Errorf("read for %s: %w", r.f.Name, err)
+	}
+	return end, nil
+}
+
+// drain folds the partition up to its present end. While one batch is folded
+// the next is read and decoded.
+func (r *reader) drain(ctx context.Context) error {
+	end, err := r.begin(ctx)
 	if err != nil {
-		return fmt.Errorf("read for %s: %w", r.f.Name, err)
+		return err
 	}
 	if r.f.Rest != nil {
 		return r.plod(ctx, end)
@@ -251,6 +297,9 @@ func (r *reader) plod(ctx context.Context, end event.Cursor) error {
 		d := r.read(ctx, r.at)
 		if d.err != nil || d.read == 0 {
 			return d.err
+		}
+		if len(d.batch.Facts) >= RestMin {
+			r.f.Rest(ctx)
 		}
 		if err := r.fold(ctx, d); err != nil {
 			return err
@@ -332,7 +381,6 @@ func (r *reader) fold(ctx context.Context, d decoded) error {
 	if err := r.f.Fold(ctx, d.batch); err != nil {
 		return fmt.Errorf("fold %s: %w", r.f.Name, err)
 	}
-	r.most = max(r.most, len(d.batch.Facts))
 	r.saved, r.at, r.passed = d.batch.Next, d.batch.Next, 0
 	return nil
 }

@@ -21,6 +21,7 @@ type Progress struct {
 type standing struct {
 	at      []event.Cursor // by partition
 	failing string         // its last error, empty since a later fold went well
+	hurry   chan struct{}  // ends its Pause
 }
 
 // NewProgress makes a Progress that tracks nobody.
@@ -32,8 +33,9 @@ func NewProgress() *Progress {
 func (p *Progress) Track(s Stream, f Follower) Follower {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	mine := &standing{at: make([]event.Cursor, s.Partitions())}
+	mine := &standing{at: make([]event.Cursor, s.Partitions()), hurry: make(chan struct{}, 1)}
 	p.of[f.Name] = mine
+	f.hurry = mine.hurry
 	f.Passed = func(partition int, at event.Cursor) {
 		p.change(func() { mine.at[partition], mine.failing = at, "" })
 	}
@@ -86,8 +88,8 @@ func (p *Progress) Lags(ctx context.Context, s Stream) ([]Lag, error) {
 }
 
 // CaughtUp returns when the named followers have read everything that was in
-// the stream when it was called, or when ctx ends. A name that is not tracked
-// is a bug.
+// the stream when it was called, or when ctx ends; they do not pause meanwhile.
+// A name that is not tracked is a bug.
 func (p *Progress) CaughtUp(ctx context.Context, s Stream, names ...string) error {
 	ends, err := endsOf(ctx, s)
 	if err != nil {
@@ -102,7 +104,14 @@ func (p *Progress) CaughtUp(ctx context.Context, s Stream, names ...string) erro
 				p.mu.Unlock()
 				panic("stream: bug: progress of unknown follower " + name)
 			}
-			done = done && reached(of.at, ends)
+			if reached(of.at, ends) {
+				continue
+			}
+			done = false
+			select {
+			case of.hurry <- struct{}{}:
+			default:
+			}
 		}
 		p.mu.Unlock()
 		if done {

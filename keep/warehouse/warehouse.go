@@ -49,6 +49,15 @@ type Rows struct {
 	Columns []Column
 }
 
+// Fold is what one partition of a stream brings: rows of the facts up to Next,
+// and the arrival time of the newest of them.
+type Fold struct {
+	Partition int
+	Next      event.Cursor
+	Through   time.Time
+	Rows      []Rows
+}
+
 // Query is one question of the product. Name is stable, for logs and metrics.
 // SQL names tables of retail/event unqualified, and values as $1, $2, ….
 type Query struct {
@@ -85,7 +94,7 @@ type Table struct {
 }
 
 // Mark is a place in one partition up to which every fact is sealed. Fold is
-// the store's own number of the Append that ended there.
+// the store's own number of the Fold that ended there.
 type Mark struct {
 	Partition int
 	Fold      uint64
@@ -148,10 +157,10 @@ type Warehouse interface {
 
 // Writer is the part of the port that know/history uses.
 type Writer interface {
-	// Append adds rows and saves a follower's cursor in one durable step. A
-	// cursor not ahead of the saved one changes nothing and is no error. The
-	// rows' memory is not kept.
-	Append(ctx context.Context, partition int, next event.Cursor, through time.Time, rows []Rows) error
+	// Append adds the rows of folds, at most one a partition, and saves a
+	// follower's cursors in one durable step. A fold whose cursor is not ahead of
+	// the saved one changes nothing and is no error. The rows' memory is not kept.
+	Append(ctx context.Context, folds []Fold) error
 	// Cursor is the last cursor appended, empty for none.
 	Cursor(ctx context.Context, partition int) (event.Cursor, error)
 	// Seal moves the rows of business days before a day into immutable files

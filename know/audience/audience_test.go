@@ -13,6 +13,7 @@ import (
 	"endcap/keep/profile/pebbleshelf"
 	"endcap/keep/registry"
 	"endcap/keep/stream"
+	"endcap/keep/warehouse"
 	"endcap/keep/warehouse/duck"
 	"endcap/keep/warehouse/subset"
 	"endcap/know/audience"
@@ -289,7 +290,7 @@ func TestTheWarehouseAndTheProfileAgree(t *testing.T) {
 	for i, p := range r.products {
 		facts = append(facts, event.Fact{ID: fmt.Sprint("p", i), At: today.UTC(), Arrived: today.UTC(), Day: today, Body: event.Product{Product: *p}})
 	}
-	if err := w.Append(t.Context(), 0, "1", today.UTC(), history.Rows(facts)); err != nil {
+	if err := w.Append(t.Context(), []warehouse.Fold{{Next: "1", Through: today.UTC(), Rows: history.Rows(facts)}}); err != nil {
 		t.Fatal(err)
 	}
 	sections := make(map[uint64][]byte)
@@ -358,7 +359,7 @@ func TestWhoSpentMoreThanALineCanHold(t *testing.T) {
 	line := basket.Line{Product: "oats", Quantity: basket.Piece, Sales: 900 * retail.MicrosMax}
 	r.Body = event.Receipt{Receipt: basket.Receipt{ID: "r", Store: "s1", Channel: catalog.InStore, At: r.At, Currency: "USD", Lines: []basket.Line{line, line, line, line}}}
 	allowed := event.Fact{ID: "c", At: r.At, Arrived: r.At, Day: r.Day, Shopper: r.Shopper, Body: event.Consent{Allowed: consent.All}}
-	if err := w.Append(t.Context(), 0, "1", today.UTC(), history.Rows([]event.Fact{allowed, r})); err != nil {
+	if err := w.Append(t.Context(), []warehouse.Fold{{Next: "1", Through: today.UTC(), Rows: history.Rows([]event.Fact{allowed, r})}}); err != nil {
 		t.Fatal(err)
 	}
 	n := sentence.Node{Rule: sentence.Rule{Set: catalog.Set{Products: []catalog.ProductID{"oats"}}, Times: 1, Spend: retail.MicrosMax, Days: 30}}

@@ -23,52 +23,51 @@ const FollowerName = "history"
 
 // Limits of the fold.
 const (
-	batchMax = 8_192 // facts in one Append while catching up
-	smallMax = 256   // a batch below this came live; the next may wait a little
-	// PauseMax bounds the pause of a Follower.
-	PauseMax = 200 * time.Millisecond
+	batchMax = 4_096 // facts of one partition in one Append
+	// bulk is how many facts make a round worth its commit: about as many lines
+	// as a row group of a columnar store holds, which it writes once.
+	bulk = 16_384
+	// PauseMax bounds the pause of a Follower, below the second within which
+	// history is to be current.
+	PauseMax = 500 * time.Millisecond
 )
 
-// Follower folds facts into a warehouse. After a small batch it waits for pause
-// (at most PauseMax), so that a live stream gives a few commits a second rather
-// than thousands; with p partitions, p × pause should stay well below a second.
+// Follower folds facts into a warehouse, all partitions in one Append. After a
+// round that is not bulk it lets facts gather for pause (at most PauseMax), so
+// that a live stream gives few commits rather than thousands.
 func Follower(w warehouse.Writer, pause time.Duration) stream.Follower {
-	pause = min(pause, PauseMax)
-	var sheets book // Together: one fold at a time
+	var books []*book // one a partition: one round at a time
 	return stream.Follower{
-		Name: FollowerName, Kinds: Kinds(), Together: true, BatchMax: batchMax,
+		Name: FollowerName, Kinds: Kinds(), BatchMax: batchMax, Pause: min(pause, PauseMax), Enough: bulk,
 		Cursor: w.Cursor,
-		Fold: func(ctx context.Context, b stream.Batch) error {
-			if err := fold(ctx, w, &sheets, b); err != nil {
-				return err
+		Round: func(ctx context.Context, bs []stream.Batch) error {
+			for len(books) < len(bs) {
+				books = append(books, new(book))
 			}
-			if len(b.Facts) > 0 && len(b.Facts) < smallMax && pause > 0 {
-				select {
-				case <-time.After(pause):
-				case <-ctx.Done():
-				}
-			}
-			return nil
+			return fold(ctx, w, books, bs)
 		},
 	}
 }
 
-// fold appends a batch. Whom it forgets is forgotten first: should the append
+// fold appends batches. Whom they forget is forgotten first: should the append
 // fail, forgetting again does no harm, while the other way round it could be
 // lost.
-func fold(ctx context.Context, w warehouse.Writer, sheets *book, b stream.Batch) error {
-	if gone := Forgotten(b.Facts); len(gone) > 0 {
-		if err := w.Forget(ctx, gone); err != nil {
-			return err
+func fold(ctx context.Context, w warehouse.Writer, books []*book, bs []stream.Batch) error {
+	folds := make([]warehouse.Fold, len(bs))
+	for i, b := range bs {
+		if gone := Forgotten(b.Facts); len(gone) > 0 {
+			if err := w.Forget(ctx, gone); err != nil {
+				return err
+			}
+		}
+		folds[i] = warehouse.Fold{Partition: b.Partition, Next: b.Next, Rows: books[i].fill(b.Facts)}
+		for j := range b.Facts {
+			if at := b.Facts[j].Arrived; at.After(folds[i].Through) {
+				folds[i].Through = at
+			}
 		}
 	}
-	var through time.Time
-	for i := range b.Facts {
-		if b.Facts[i].Arrived.After(through) {
-			through = b.Facts[i].Arrived
-		}
-	}
-	return w.Append(ctx, b.Partition, b.Next, through, sheets.fill(b.Facts))
+	return w.Append(ctx, folds)
 }
 
 // Asker is what answers the product's own questions.

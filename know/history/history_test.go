@@ -95,7 +95,7 @@ func oneOfEach(t *testing.T) []event.Fact {
 func TestEachKindOfFactReachesItsTable(t *testing.T) {
 	t.Parallel()
 	w := open(t, t.TempDir())
-	if err := w.Append(t.Context(), 0, "1", monday.UTC(), history.Rows(oneOfEach(t))); err != nil {
+	if err := w.Append(t.Context(), []warehouse.Fold{{Next: "1", Through: monday.UTC(), Rows: history.Rows(oneOfEach(t))}}); err != nil {
 		t.Fatal(err)
 	}
 	for sql, want := range map[string]string{
@@ -143,13 +143,13 @@ func TestBatchesOfAFollowerDoNotMix(t *testing.T) {
 		batches = append(batches, stream.Batch{Facts: facts[i : i+1], Next: event.Cursor(fmt.Sprintf("%03d", i+1))})
 	}
 	one, many := open(t, t.TempDir()), open(t, t.TempDir())
-	fold := history.Follower(many, 0).Fold
+	follower := history.Follower(many, 0)
 	for _, b := range batches {
-		if err := fold(t.Context(), b); err != nil {
+		if err := follower.Round(t.Context(), []stream.Batch{b}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := one.Append(t.Context(), 0, "1", monday.UTC(), history.Rows(facts)); err != nil {
+	if err := one.Append(t.Context(), []warehouse.Fold{{Next: "1", Through: monday.UTC(), Rows: history.Rows(facts)}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, table := range event.Tables() {
@@ -172,7 +172,7 @@ func TestBatchesOfAFollowerDoNotMix(t *testing.T) {
 func TestADecisionsRecordIsToldWhileItIsKept(t *testing.T) {
 	t.Parallel()
 	w := open(t, t.TempDir())
-	if err := w.Append(t.Context(), 0, "1", monday.UTC(), history.Rows(oneOfEach(t))); err != nil {
+	if err := w.Append(t.Context(), []warehouse.Fold{{Next: "1", Through: monday.UTC(), Rows: history.Rows(oneOfEach(t))}}); err != nil {
 		t.Fatal(err)
 	}
 	for days, want := range map[int]bool{1: true, history.RecordDays: true, history.RecordDays + 1: false} {
@@ -207,7 +207,7 @@ func TestAForgottenShopperHasNoRowsOfTheSameBatch(t *testing.T) {
 		fact("c1", ana, monday, event.Consent{Allowed: consent.All}), fact("r1", ana, monday, receipt("r1", "oats")),
 		fact("r2", bea, monday, receipt("r2", "oats")), fact("f1", ana, monday, event.Forgotten{}),
 	}}
-	if err := f.Fold(t.Context(), batch); err != nil {
+	if err := f.Round(t.Context(), []stream.Batch{batch}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := w.Query(t.Context(), warehouse.Query{Purpose: warehouse.Accounting, SQL: "select count(*), count(shopper), (select count(*) from consents) from receipts"})
@@ -262,7 +262,7 @@ func TestATrimmedStreamIsWholeAgainWithHistory(t *testing.T) {
 	s.facts[7].Version = 2
 	f := history.Follower(w, 0)
 	for from := 0; from < 60; from += 5 {
-		if err := f.Fold(t.Context(), stream.Batch{Facts: s.facts[from : from+5], Next: at(from + 5)}); err != nil {
+		if err := f.Round(t.Context(), []stream.Batch{{Facts: s.facts[from : from+5], Next: at(from + 5)}}); err != nil {
 			t.Fatal(err)
 		}
 		// Every business day is sealed when the next begins.
@@ -311,7 +311,7 @@ func TestATrimmedStreamIsWholeAgainWithHistory(t *testing.T) {
 	if _, err := whole.Read(t.Context(), 0, at(1), 10); !errors.Is(err, history.ErrLate) {
 		t.Fatalf("a follower that slept through trimming: %v", err)
 	}
-	if err := w.Append(t.Context(), 0, at(60), time.Time{}, history.Rows(s.facts[45:])); err != nil {
+	if err := w.Append(t.Context(), []warehouse.Fold{{Next: at(60), Rows: history.Rows(s.facts[45:])}}); err != nil {
 		t.Fatal(err)
 	}
 	sums, err := history.ControlSums(t.Context(), w)

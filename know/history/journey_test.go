@@ -110,7 +110,7 @@ func TestControlSumsOfTheCompleteJourney(t *testing.T) {
 		rows := history.Rows(facts[from:min(len(facts), from+32_768)])
 		build += time.Since(start)
 		start = time.Now()
-		if err := w.Append(t.Context(), 0, event.Cursor(fmt.Sprintf("%08d", n)), facts[from].Arrived, rows); err != nil {
+		if err := w.Append(t.Context(), []warehouse.Fold{{Next: event.Cursor(fmt.Sprintf("%08d", n)), Through: facts[from].Arrived, Rows: rows}}); err != nil {
 			t.Fatal(err)
 		}
 		add += time.Since(start)

@@ -14,6 +14,7 @@ import (
 	"endcap/keep/files/dirfiles"
 	"endcap/keep/profile/pebbleshelf"
 	"endcap/keep/stream"
+	"endcap/keep/warehouse"
 	"endcap/keep/warehouse/duck"
 	"endcap/keep/warehouse/subset"
 	"endcap/know/history"
@@ -105,7 +106,7 @@ func trained(t *testing.T, s *shelf) *recommend.Recommender {
 			t.Error(err)
 		}
 	})
-	if err := w.Append(t.Context(), 0, "1", today.UTC(), history.Rows(others())); err != nil {
+	if err := w.Append(t.Context(), []warehouse.Fold{{Next: "1", Through: today.UTC(), Rows: history.Rows(others())}}); err != nil {
 		t.Fatal(err)
 	}
 	dir := artefacts(t)

@@ -13,6 +13,7 @@ import (
 
 	"endcap/keep/registry"
 	"endcap/keep/sql/sqlite"
+	"endcap/keep/warehouse"
 	"endcap/keep/warehouse/duck"
 	"endcap/keep/warehouse/subset"
 	"endcap/know/history"
@@ -68,7 +69,7 @@ func TestAReportIsGivenOnlyOnceItIsAudited(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	if err := w.Append(t.Context(), 0, "1", flight.To.UTC(), history.Rows(lived())); err != nil {
+	if err := w.Append(t.Context(), []warehouse.Fold{{Next: "1", Through: flight.To.UTC(), Rows: history.Rows(lived())}}); err != nil {
 		t.Fatal(err)
 	}
 	book, err := sqlite.OpenBook(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "book")})
@@ -160,7 +161,7 @@ func TestWhatDoesAReportAtNoonTellOfToday(t *testing.T) {
 		}
 		defer w.Close()
 		known := slices.DeleteFunc(slices.Clone(facts), func(f event.Fact) bool { return f.At.After(until) })
-		if err := w.Append(t.Context(), 0, "1", until, history.Rows(known)); err != nil {
+		if err := w.Append(t.Context(), []warehouse.Fold{{Next: "1", Through: until, Rows: history.Rows(known)}}); err != nil {
 			t.Fatal(err)
 		}
 		q, _ := yogurt()

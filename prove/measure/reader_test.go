@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"endcap/keep/warehouse"
 	"endcap/keep/warehouse/duck"
 	"endcap/keep/warehouse/subset"
 	"endcap/know/history"
@@ -92,7 +93,7 @@ func (p *past) open(t *testing.T) *measure.Reader {
 			t.Error(err)
 		}
 	})
-	if err := w.Append(t.Context(), 0, "1", at(60, 0), history.Rows(p.facts)); err != nil {
+	if err := w.Append(t.Context(), []warehouse.Fold{{Next: "1", Through: at(60, 0), Rows: history.Rows(p.facts)}}); err != nil {
 		t.Fatal(err)
 	}
 	return measure.NewReader(w)

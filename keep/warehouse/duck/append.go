@@ -4,74 +4,110 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"endcap/keep/warehouse"
 	"endcap/retail"
 	"endcap/retail/event"
 )
 
-// Append adds rows and saves a follower's cursor in one transaction, on disk
-// when it returns. A corrected receipt, and a newer row of a table of which
-// only the latest counts, take the place of the older ones in the same step, so
-// that questions never have to look for the newest.
-func (w *Warehouse) Append(ctx context.Context, partition int, next event.Cursor, through time.Time, rows []warehouse.Rows) error {
+// Append adds the rows of folds and saves a follower's cursors in one
+// transaction, on disk when it returns. A corrected receipt, and a newer row of
+// a table of which only the latest counts, take the place of the older ones in
+// the same step, so that questions never have to look for the newest.
+func (w *Warehouse) Append(ctx context.Context, folds []warehouse.Fold) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.opened(); err != nil {
 		return err
 	}
-	if partition < 0 || partition >= warehouse.PartitionsMax {
-		return fmt.Errorf("append to the warehouse: partition %d of at most %d", partition, warehouse.PartitionsMax)
+	steps, err := w.steps(folds)
+	if err != nil || len(steps) == 0 {
+		return err
 	}
-	w.state.RLock()
-	at := w.folds[partition]
-	w.state.RUnlock()
-	if next <= at.next {
-		return nil
-	}
-	for i := range rows {
-		if err := w.fits(&rows[i]); err != nil {
-			return err
-		}
-	}
-	again := at.next < w.manifest.cursor(partition) // facts may come a second time
-	if again {
-		var err error
-		if rows, err = w.unsealed(ctx, rows, next <= w.manifest.cursor(partition)); err != nil {
-			return err
-		}
-	}
-	if through.Before(at.through) {
-		through = at.through
-	}
-	seq := (w.seq+1)<<partitionBits | uint64(partition)
-	repaired := w.repaired
-	err := w.writer.within(ctx, func() error {
-		for i := range rows {
-			if rows[i].Len == 0 {
-				continue
-			}
-			if err := w.append(&rows[i], int64(seq)); err != nil {
+	before := w.repaired
+	err = w.writer.within(ctx, func() error {
+		for i := range steps {
+			if err := w.fold(ctx, &steps[i]); err != nil {
 				return err
 			}
 		}
-		corrects, err := w.settle(ctx, rows, int64(seq))
-		if err != nil {
-			return err
-		}
-		repaired = repaired || corrects
-		return w.saveCursor(ctx, fold{next, through}, seq, again && next < w.manifest.cursor(partition))
+		return w.saveCursors(ctx, steps)
 	})
 	if err != nil {
+		w.repaired = before
 		return fmt.Errorf("append to the warehouse: %w", errors.Join(err, w.recall(context.WithoutCancel(ctx))))
 	}
-	w.seq, w.repaired = w.seq+1, repaired
+	w.seq += uint64(len(steps))
 	w.state.Lock()
-	w.folds[partition] = fold{next, through}
-	w.state.Unlock()
+	defer w.state.Unlock()
+	for i := range steps {
+		w.folds[steps[i].Partition] = fold{steps[i].Next, steps[i].Through}
+	}
 	return nil
+}
+
+// step is one Fold that is ahead of what is saved.
+type step struct {
+	warehouse.Fold
+	seq   uint64
+	again bool // its facts may come a second time, after a Reset
+	short bool // it ends before where sealing stood
+}
+
+// steps checks folds before anything is written, and numbers those that are new.
+func (w *Warehouse) steps(folds []warehouse.Fold) ([]step, error) {
+	w.state.RLock()
+	defer w.state.RUnlock()
+	out := make([]step, 0, len(folds))
+	for _, f := range folds {
+		if f.Partition < 0 || f.Partition >= warehouse.PartitionsMax {
+			return nil, fmt.Errorf("append to the warehouse: partition %d of at most %d", f.Partition, warehouse.PartitionsMax)
+		}
+		if slices.ContainsFunc(out, func(s step) bool { return s.Partition == f.Partition }) {
+			return nil, fmt.Errorf("append to the warehouse: two folds of partition %d", f.Partition)
+		}
+		at := w.folds[f.Partition]
+		if f.Next <= at.next {
+			continue
+		}
+		for i := range f.Rows {
+			if err := w.fits(&f.Rows[i]); err != nil {
+				return nil, err
+			}
+		}
+		if f.Through.Before(at.through) {
+			f.Through = at.through
+		}
+		sealed := w.manifest.cursor(f.Partition)
+		s := step{Fold: f, again: at.next < sealed, short: f.Next < sealed}
+		s.seq = (w.seq+uint64(len(out))+1)<<partitionBits | uint64(f.Partition)
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// fold writes the rows of one step inside the transaction.
+func (w *Warehouse) fold(ctx context.Context, s *step) (err error) {
+	rows := s.Rows
+	if s.again {
+		if rows, err = w.unsealed(ctx, rows, s.Next <= w.manifest.cursor(s.Partition)); err != nil {
+			return err
+		}
+	}
+	for i := range rows {
+		if rows[i].Len == 0 {
+			continue
+		}
+		if err := w.append(&rows[i], int64(s.seq)); err != nil {
+			return err
+		}
+	}
+	corrects, err := w.settle(ctx, rows, int64(s.seq))
+	w.repaired = w.repaired || corrects
+	return err
 }
 
 // fits checks a batch's shape before anything is written.
@@ -108,22 +144,34 @@ func (w *Warehouse) append(rows *warehouse.Rows, seq int64) error {
 	return a.write(w.writer, rows, seq)
 }
 
-// saveCursor keeps how far a partition was folded. While facts come again
-// after a Reset the place is no mark to trim by: older rows lie beyond it.
-func (w *Warehouse) saveCursor(ctx context.Context, f fold, seq uint64, again bool) error {
-	partition, number := int64(seq&(1<<partitionBits-1)), int64(seq)
-	if _, err := w.writer.ask(ctx, `delete from base.cursors where part = $1`, partition); err != nil {
+// saveCursors keeps how far partitions were folded. While facts come again after
+// a Reset the place is no mark to trim by: older rows lie beyond it.
+func (w *Warehouse) saveCursors(ctx context.Context, steps []step) error {
+	var parts, cursors, marks []string
+	var values, marked []any
+	for i := range steps {
+		s := &steps[i]
+		parts = append(parts, strconv.Itoa(s.Partition))
+		values = append(values, int64(s.Partition), int64(s.seq), []byte(s.Next), microsOf(s.Through))
+		n := len(values)
+		cursors = append(cursors, fmt.Sprintf("($%d, $%d, $%d, make_timestamp($%d))", n-3, n-2, n-1, n))
+		if s.again && s.short {
+			continue
+		}
+		marked = append(marked, int64(s.Partition), int64(s.seq), []byte(s.Next))
+		n = len(marked)
+		marks = append(marks, fmt.Sprintf("($%d, $%d, $%d)", n-2, n-1, n))
+	}
+	if _, err := w.writer.ask(ctx, "delete from base.cursors where part in ("+strings.Join(parts, ", ")+")"); err != nil {
 		return err
 	}
-	micros := microsOf(f.through)
-	if _, err := w.writer.ask(ctx, `insert into base.cursors values ($1, $2, $3, make_timestamp($4))`,
-		partition, number, []byte(f.next), micros); err != nil {
+	if _, err := w.writer.ask(ctx, "insert into base.cursors values "+strings.Join(cursors, ", "), values...); err != nil {
 		return err
 	}
-	if again {
+	if len(marks) == 0 {
 		return nil
 	}
-	_, err := w.writer.ask(ctx, `insert into base.folds values ($1, $2, $3)`, partition, number, []byte(f.next))
+	_, err := w.writer.ask(ctx, "insert into base.folds values "+strings.Join(marks, ", "), marked...)
 	return err
 }
 

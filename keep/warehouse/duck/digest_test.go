@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"endcap/keep/warehouse"
 	"endcap/know/history"
 	"endcap/retail/event"
 )
@@ -17,7 +18,7 @@ func TestADigestFollowsTheFacts(t *testing.T) {
 		t.Helper()
 		w := open(t, t.TempDir())
 		for n, facts := range batches {
-			if err := w.Append(t.Context(), 0, event.Cursor('1'+rune(n)), time.Unix(1, 0), history.Rows(facts)); err != nil {
+			if err := w.Append(t.Context(), []warehouse.Fold{{Next: event.Cursor('1' + rune(n)), Through: time.Unix(1, 0), Rows: history.Rows(facts)}}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -40,7 +40,7 @@ type Options struct {
 
 // Defaults fit a small server.
 func Defaults() Options {
-	return Options{MemoryMB: 1_024, SpillMB: 16_384, Questions: 8}
+	return Options{MemoryMB: 192, SpillMB: 16_384, Questions: 8}
 }
 
 // Warehouse implements warehouse.Warehouse. Make one with Open.

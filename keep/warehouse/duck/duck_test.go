@@ -72,7 +72,7 @@ func TestAnAnalystCannotReachBeyondHerViews(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	w := open(t, dir)
-	if err := w.Append(t.Context(), 0, "1", time.Unix(1, 0), history.Rows([]event.Fact{receipt("r1", day)})); err != nil {
+	if err := w.Append(t.Context(), []warehouse.Fold{{Next: "1", Through: time.Unix(1, 0), Rows: history.Rows([]event.Fact{receipt("r1", day)})}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Seal(t.Context(), day+1); err != nil {
@@ -151,7 +151,7 @@ func TestAnAnalystCannotReachBeyondHerViews(t *testing.T) {
 func TestAnAnalystIsAnswered(t *testing.T) {
 	t.Parallel()
 	w := open(t, t.TempDir())
-	if err := w.Append(t.Context(), 0, "1", time.Unix(1, 0), history.Rows([]event.Fact{receipt("r1", day), receipt("r2", day)})); err != nil {
+	if err := w.Append(t.Context(), []warehouse.Fold{{Next: "1", Through: time.Unix(1, 0), Rows: history.Rows([]event.Fact{receipt("r1", day), receipt("r2", day)})}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range [][2]string{
@@ -237,7 +237,7 @@ func TestDamageIsFound(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	w := open(t, dir)
-	if err := w.Append(t.Context(), 0, "1", time.Unix(1, 0), history.Rows([]event.Fact{receipt("r1", day)})); err != nil {
+	if err := w.Append(t.Context(), []warehouse.Fold{{Next: "1", Through: time.Unix(1, 0), Rows: history.Rows([]event.Fact{receipt("r1", day)})}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Seal(t.Context(), day+1); err != nil {

@@ -51,7 +51,7 @@ func folding(t *testing.T, dir string) {
 		from = int(binary.BigEndian.Uint64([]byte(at)))
 	}
 	for n := from; ; n++ {
-		if err := w.Append(t.Context(), 0, batchCursor(n+1), time.Unix(int64(n), 0), history.Rows(receiptsOf(n))); err != nil {
+		if err := w.Append(t.Context(), []warehouse.Fold{{Next: batchCursor(n + 1), Through: time.Unix(int64(n), 0), Rows: history.Rows(receiptsOf(n))}}); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Printf("acknowledged %d\n", n+1)
@@ -97,7 +97,7 @@ func TestAKillLosesNothingAndDoublesNothing(t *testing.T) {
 			t.Fatalf("kill %d: %d batches were acknowledged, %d are there", kill, acknowledged, folded)
 		}
 		for n := folded; n < acknowledged; n++ { // the stream brings the rest again
-			if err := w.Append(t.Context(), 0, batchCursor(n+1), time.Unix(int64(n), 0), history.Rows(receiptsOf(n))); err != nil {
+			if err := w.Append(t.Context(), []warehouse.Fold{{Next: batchCursor(n + 1), Through: time.Unix(int64(n), 0), Rows: history.Rows(receiptsOf(n))}}); err != nil {
 				t.Fatal(err)
 			}
 		}

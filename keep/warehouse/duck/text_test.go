@@ -33,7 +33,7 @@ func TestTextsComeBack(t *testing.T) {
 			}})
 		}
 	}
-	if err := w.Append(t.Context(), 0, "1", time.Unix(1, 0), history.Rows(facts)); err != nil {
+	if err := w.Append(t.Context(), []warehouse.Fold{{Next: "1", Through: time.Unix(1, 0), Rows: history.Rows(facts)}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Seal(t.Context(), day+1); err != nil {
@@ -69,7 +69,7 @@ func TestNumbersComeBack(t *testing.T) {
 			Price: catalog.Price{Product: catalog.ProductID(fmt.Sprint(i)), Amount: retail.Money{Amount: a, Currency: "EUR"}},
 		}})
 	}
-	if err := w.Append(t.Context(), 0, "1", time.Unix(1, 0), history.Rows(facts)); err != nil {
+	if err := w.Append(t.Context(), []warehouse.Fold{{Next: "1", Through: time.Unix(1, 0), Rows: history.Rows(facts)}}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := w.Query(t.Context(), warehouse.Query{

@@ -114,7 +114,7 @@ func cursor(n int) event.Cursor {
 func (h *shop) add(partition int, facts ...event.Fact) {
 	h.t.Helper()
 	h.next[partition] += len(facts)
-	h.must(h.store.Append(h.t.Context(), partition, cursor(h.next[partition]), noon, h.suite.Rows(facts)))
+	h.must(h.store.Append(h.t.Context(), []warehouse.Fold{{Partition: partition, Next: cursor(h.next[partition]), Through: noon, Rows: h.suite.Rows(facts)}}))
 }
 
 // ask gives an answer as lines of words.
@@ -248,9 +248,9 @@ func twice(t *testing.T, h *shop) {
 	t.Helper()
 	rows := h.suite.Rows([]event.Fact{bought("r1", 0, ana, monday, 5*retail.Unit)})
 	for range 2 {
-		h.must(h.store.Append(t.Context(), 3, cursor(9), noon, rows))
+		h.must(h.store.Append(t.Context(), []warehouse.Fold{{Partition: 3, Next: cursor(9), Through: noon, Rows: rows}}))
 	}
-	h.must(h.store.Append(t.Context(), 3, cursor(8), noon, rows))
+	h.must(h.store.Append(t.Context(), []warehouse.Fold{{Partition: 3, Next: cursor(8), Through: noon, Rows: rows}}))
 	h.want(warehouse.Accounting, totals, "2 5.00")
 	h.reopen(false)
 	at, err := h.store.Cursor(t.Context(), 3)
@@ -441,7 +441,7 @@ func (h *shop) fold(r *rand.Rand, stream [][]event.Fact, p int) bool {
 		return false
 	}
 	to := min(len(stream[p]), from+1+r.IntN(9))
-	h.must(h.store.Append(h.t.Context(), p, cursor(to), noon, h.suite.Rows(stream[p][from:to])))
+	h.must(h.store.Append(h.t.Context(), []warehouse.Fold{{Partition: p, Next: cursor(to), Through: noon, Rows: h.suite.Rows(stream[p][from:to])}}))
 	return true
 }
 
