@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -186,9 +187,7 @@ func TestAPartDependsOnItselfAlone(t *testing.T) {
 		for _, one := range parts {
 			got := tell(t, *one)
 			sum.Clusters = append(sum.Clusters, got.Clusters...)
-			for k, v := range got.Refused {
-				sum.Refused[k] = v
-			}
+			maps.Copy(sum.Refused, got.Refused)
 		}
 		slices.Sort(sum.Clusters)
 		slices.Sort(all.Clusters)
