@@ -18,6 +18,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -99,7 +101,7 @@ func simulate(out io.Writer, records int, seed uint64) error {
 		return err
 	}
 	linkagetest.People(seed, records, func(values []string, person int) bool {
-		err = b.add(values, "", fmt.Sprint(person))
+		err = b.add(values, "", strconv.Itoa(person))
 		return err == nil
 	})
 	if err != nil {
@@ -122,7 +124,7 @@ func simulate(out io.Writer, records int, seed uint64) error {
 	figure.Print(out, "linkage.simulated.recall_at_0.99", float64(right)/float64(max(truth, 1)), "share")
 	figure.Print(out, "linkage.simulated.seconds", wall.Seconds(), "s")
 	figure.Print(out, "linkage.simulated.cpu_seconds", time.Duration(after.Utime.Nano()+after.Stime.Nano()-before.Utime.Nano()-before.Stime.Nano()).Seconds(), "s")
-	figure.Print(out, "linkage.simulated.memory", int64(after.Maxrss)/1024, "MB")
+	figure.Print(out, "linkage.simulated.memory", after.Maxrss/1024, "MB")
 	return nil
 }
 
@@ -151,7 +153,7 @@ func sets() []set {
 		{Name: "state", Kind: linkage.Category, Shared: true},
 		{Name: "date_of_birth", Kind: linkage.Date},
 	}
-	numbered := append(febrl[:len(febrl):len(febrl)], linkage.Field{Name: "soc_sec_id", Kind: linkage.Code})
+	numbered := slices.Concat(febrl, []linkage.Field{{Name: "soc_sec_id", Kind: linkage.Code}})
 	return []set{
 		{name: "febrl3", file: "febrl/dataset3.csv.gz", id: "rec_id", truth: "entity", goal: ">=0.99", fields: numbered},
 		{name: "febrl3_unnumbered", file: "febrl/dataset3.csv.gz", id: "rec_id", truth: "entity", fields: febrl},
