@@ -122,9 +122,9 @@ func simulate(out io.Writer, records int, seed uint64) error {
 	right, said, truth = b.judge(res, 0.99)
 	figure.Goal(out, "linkage.simulated.precision_at_0.99", float64(right)/float64(max(said, 1)), "share", ">=0.99")
 	figure.Print(out, "linkage.simulated.recall_at_0.99", float64(right)/float64(max(truth, 1)), "share")
-	figure.Print(out, "linkage.simulated.seconds", wall.Seconds(), "s")
+	figure.Goal(out, "linkage.simulated.seconds", wall.Seconds(), "s", "<=60")
 	figure.Print(out, "linkage.simulated.cpu_seconds", time.Duration(after.Utime.Nano()+after.Stime.Nano()-before.Utime.Nano()-before.Stime.Nano()).Seconds(), "s")
-	figure.Print(out, "linkage.simulated.memory", after.Maxrss/1024, "MB")
+	figure.Goal(out, "linkage.simulated.memory", after.Maxrss/1024, "MB", "<=4096")
 	return nil
 }
 
