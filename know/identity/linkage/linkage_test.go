@@ -155,7 +155,7 @@ func TestPeopleAreFoundAndFamiliesLeftApart(t *testing.T) {
 	const seed, n = 7, 20_000
 	table, who := simulated(t, seed, n)
 	cfg := linkage.Defaults()
-	cfg.ProbabilityMin = 0.5
+	cfg.ProbabilityMin, cfg.ChancePairs = 0.5, 300_000
 	res, err := linkage.Link(table, cfg)
 	if err != nil {
 		t.Fatal(err)
