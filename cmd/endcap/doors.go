@@ -31,7 +31,7 @@ func newServer(h *owner) *api.Server {
 	})
 	audit := cleanroom.NewJournal(h.book)
 	reader := measure.NewReader(h.history)
-	shop.Mount(s, shop.Ports{Desk: h.desk, People: h.people, Decider: h.decider, Tokens: h.keys, Names: h.assortment, Zone: h.zone})
+	shop.Mount(s, shop.Ports{Desk: h.desk, People: h.people, Decider: h.decider, Booked: h.campaigns, Tokens: h.keys, Names: h.assortment, Zone: h.zone})
 	till.Mount(s, h.desk, func(ctx context.Context) error { return h.progress.CaughtUp(ctx, h.whole, profileFollowers...) })
 	feed.Mount(s, h.desk)
 	trade.Mount(s, trade.Ports{Book: h.campaigns, Currency: h.set.Currency, Audiences: trade.Audiences{

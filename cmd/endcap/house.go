@@ -17,12 +17,14 @@ import (
 	"endcap/keep/files/dirfiles"
 	"endcap/keep/profile/pebbleshelf"
 	"endcap/keep/sql/sqlite"
+	"endcap/keep/stream"
 	"endcap/keep/stream/pebblelog"
 	"endcap/keep/vault"
 	"endcap/keep/warehouse/duck"
 	"endcap/know/history"
 	"endcap/know/identity"
 	"endcap/retail"
+	"endcap/retail/event"
 	"endcap/retail/media"
 )
 
@@ -212,14 +214,56 @@ func writeClock(dir string, at time.Time) error {
 }
 
 // leapClock moves a replay clock that was killed before it was written on to
-// the newest fact of history: facts do not arrive in the future.
+// the newest fact: facts do not arrive in the future.
 func leapClock(ctx context.Context, s *stores) error {
 	if s.replay == nil {
 		return nil
 	}
-	through, err := s.history.Through(ctx)
-	if err != nil || !through.After(s.replay.Now()) {
+	newest, err := s.history.Through(ctx)
+	if err != nil {
 		return err
 	}
-	return s.replay.Advance(through)
+	for p := range s.stream.Partitions() {
+		last, err := newestArrival(ctx, s, p)
+		if err != nil {
+			return err
+		}
+		if last.After(newest) {
+			newest = last
+		}
+	}
+	if !newest.After(s.replay.Now()) {
+		return nil
+	}
+	return s.replay.Advance(newest)
+}
+
+// newestArrival is when the newest fact of a partition arrived among those that
+// history has not read yet.
+func newestArrival(ctx context.Context, s *stores, partition int) (newest time.Time, err error) {
+	at, err := s.history.Cursor(ctx, partition)
+	if err != nil {
+		return newest, err
+	}
+	if first, err := s.stream.First(ctx, partition); err != nil {
+		return newest, err
+	} else if at < first {
+		at = first
+	}
+	for {
+		entries, err := s.stream.Read(ctx, partition, at, stream.ReadMax)
+		if err != nil || len(entries) == 0 {
+			return newest, err
+		}
+		for i := range entries {
+			f, err := event.Unpack(entries[i].Bytes)
+			if err != nil {
+				return newest, err
+			}
+			if f.Arrived.After(newest) {
+				newest = f.Arrived
+			}
+		}
+		at = entries[len(entries)-1].At
+	}
 }

@@ -300,3 +300,56 @@ func TestAReplayGoesOnWhereItStood(t *testing.T) {
 		t.Errorf("moving it back: status %d, %v: %s", status, err, text)
 	}
 }
+
+// The power goes the moment a receipt was accepted, before history has read it
+// and long after the morning at which the clock was written. Does the clock go
+// on from that receipt?
+func TestAKilledReplayGoesOnFromItsNewestFact(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "house")
+	must(t, "init", "--dir", dir, "--demo", "--zone", "UTC", "--clock-start", "2017-12-04T00:00:00Z", "--shoppers-min", "10")
+	at := time.Date(2017, 12, 4, 1, 0, 0, 0, time.UTC)
+	for n := range 4 {
+		s := serve(t, dir, "--clock", "replay")
+		if got := statusOf(t, s).Now; n > 0 && got.Before(at) {
+			t.Fatalf("after kill %d the clock is %v, it had told %v", n, got, at)
+		}
+		for range 3 {
+			at = at.Add(time.Hour)
+			s.ask(t, "PUT /v1/clock", map[string]string{"now": at.Format(time.RFC3339)}, nil)
+			r := map[string]any{
+				"id": "r" + at.Format(time.RFC3339), "store": "s1", "at": at.Format(time.RFC3339),
+				"lines": []any{map[string]any{"product": "oats", "quantity": 1, "sales": "2.50"}},
+			}
+			s.ask(t, "POST /v1/receipts", map[string]any{"receipts": []any{r}}, nil)
+		}
+		s.kill()
+	}
+}
+
+// Whoever stores a product and then books it, or books a placement and then asks
+// for it, need not wait.
+func TestWhatWasStoredMayBeNamedAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "house")
+	must(t, "init", "--dir", dir, "--zone", "UTC", "--currency", "EUR")
+	s := serve(t, dir)
+	s.makeKey(t)
+	s.ask(t, "PUT /v1/advertisers/oatly", map[string]any{"name": "Oatly", "currency": "EUR"}, nil, "If-None-Match", "*")
+	s.ask(t, "PUT /v1/campaigns/oats", map[string]any{"advertiser": "oatly", "name": "Oats", "flight": flight(now())}, nil, "If-None-Match", "*")
+	s.ask(t, "PUT /v1/placements/home", map[string]any{"name": "Home", "slots_max": 4, "floor": eur(5)}, nil, "If-None-Match", "*")
+	for n := range 20 {
+		product, item := fmt.Sprintf("p%d", n), lineItem("wide", 5_000)
+		item["products"] = []string{product}
+		s.ask(t, "PUT /v1/products", map[string]any{"products": []any{map[string]any{"id": product}}}, nil)
+		s.ask(t, fmt.Sprintf("PUT /v1/line-items/li%d", n), item, nil, "If-None-Match", "*")
+		s.ask(t, fmt.Sprintf("PUT /v1/placements/place%d", n), map[string]any{"name": "Home", "slots_max": 4, "floor": eur(5)}, nil, "If-None-Match", "*")
+		s.ask(t, "POST /v1/decisions", map[string]any{"placements": []any{map[string]any{"placement": fmt.Sprintf("place%d", n), "slots": 1}}}, nil)
+	}
+	item := lineItem("wide", 5_000)
+	item["products"] = []string{"never"}
+	status, text, err := s.call(t.Context(), http.MethodPut, "/v1/line-items/never", item, "If-None-Match", "*")
+	if err != nil || status != http.StatusUnprocessableEntity || !strings.Contains(string(text), "products[0]") {
+		t.Errorf("a product that nobody stored: %d %s (%v)", status, text, err)
+	}
+}

@@ -47,7 +47,8 @@ func begunDay(h *owner) retail.Day {
 }
 
 // morning does, once per business day, what must be done before its first
-// visit: it says in the stream that the day begins, and opens and closes flights.
+// visit: it says in the stream that the day begins, and any before it that nobody
+// was there to begin, and opens and closes flights.
 func morning(ctx context.Context, h *owner) error {
 	h.day.Lock()
 	defer h.day.Unlock()
@@ -55,14 +56,8 @@ func morning(ctx context.Context, h *owner) error {
 	if today == h.begun {
 		return nil
 	}
-	from := today
-	if h.begun != 0 {
-		from = h.begun + 1
-	}
-	for day := from; day <= today; day++ {
-		if _, err := h.turner.Turn(ctx, day); err != nil {
-			return err
-		}
+	if _, err := h.turner.TurnTo(ctx, today); err != nil {
+		return err
 	}
 	if err := h.campaigns.Tick(ctx); err != nil {
 		return err

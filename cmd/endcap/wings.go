@@ -123,7 +123,7 @@ func openKnow(ctx context.Context, s *stores, w *wings) (err error) {
 	w.recorder = ingest.NewRecorder(s.stream, recorderConfig(s))
 	w.relay = ingest.NewRelay(ingest.RelayPorts{Outbox: s.book, Log: s.stream, Quarantine: s.vault, Clock: s.now, Failed: failed(s.log, "relay")})
 	w.turner = ingest.NewTurner(ingest.TurnerPorts{
-		Leases: s.book, Log: s.stream, Clock: s.now, Zone: s.zone, Holder: "house", Failed: failed(s.log, "day"),
+		Leases: s.book, Log: s.stream, Clock: s.now, Zone: s.zone, Holder: "house",
 	})
 	w.audiences = audience.NewBook(s.book, w.assortment)
 	if err := w.audiences.Refresh(ctx); err != nil {
@@ -142,7 +142,8 @@ func openSell(ctx context.Context, s *stores, w *wings) (err error) {
 		return fmt.Errorf("open billing: %w", err)
 	}
 	w.campaigns, err = campaign.Open(ctx, campaign.Config{
-		Registry: s.book, Ledger: s.book, Now: s.now, Zone: s.zone, Known: w.assortment.Known, Billed: w.biller.Through,
+		Registry: s.book, Ledger: s.book, Now: s.now, Zone: s.zone, Known: w.assortment.Known,
+		Settle: func(ctx context.Context) error { return w.progress.CaughtUp(ctx, s.whole, assortment.FollowerName) }, Billed: w.biller.Through,
 	})
 	if err != nil {
 		return fmt.Errorf("open campaigns: %w", err)

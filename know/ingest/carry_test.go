@@ -278,7 +278,7 @@ func TestADayTurnsOnceInEveryPartition(t *testing.T) {
 	}
 	turner := func(holder string) *ingest.Turner {
 		return ingest.NewTurner(ingest.TurnerPorts{
-			Leases: b, Log: h.log, Clock: h.clock, Zone: zone, Holder: holder, Failed: func(err error) { t.Error(err) },
+			Leases: b, Log: h.log, Clock: h.clock, Zone: zone, Holder: holder,
 		})
 	}
 	one, two := turner("one"), turner("two")
@@ -311,18 +311,40 @@ func TestADayTurnsOnceInEveryPartition(t *testing.T) {
 	}
 }
 
-func TestDaysTurnAsTheClockReachesThem(t *testing.T) {
+// The house was closed for days, then for longer than is made up. Does every day
+// turn once, and no day before the first?
+func TestDaysOfADowntimeAreMadeUp(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	b := book(t)
-	tn := ingest.NewTurner(ingest.TurnerPorts{Leases: b, Log: h.log, Clock: h.clock, Zone: time.UTC, Holder: "one", Failed: func(err error) { t.Error(err) }})
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { _ = tn.Run(ctx) })
-	n := h.log.Partitions()
-	waitFor(t, func() bool { return len(h.facts(t, event.KindDayTurned)) == n })
-	h.pass(49 * time.Hour)
-	waitFor(t, func() bool { return len(h.facts(t, event.KindDayTurned)) == 3*n })
-	cancel()
-	running.Wait()
+	h, b := open(t), book(t)
+	turner := func() *ingest.Turner { // a start knows nothing but the stream
+		return ingest.NewTurner(ingest.TurnerPorts{Leases: b, Log: h.log, Clock: h.clock, Zone: time.UTC, Holder: "one"})
+	}
+	first, n := retail.Date(2017, 12, 4), h.log.Partitions()
+	for _, step := range []struct {
+		days int // that pass
+		want int // turned in all
+	}{{0, 1}, {0, 1}, {1, 2}, {5, 7}, {0, 7}, {ingest.TurnsMax, 8}} { // the last turn is out of sight: begin anew
+		h.pass(time.Duration(step.days) * 24 * time.Hour)
+		today := retail.DayOf(h.clock(), time.UTC)
+		if ok, err := turner().TurnTo(t.Context(), today); !ok || err != nil {
+			t.Fatalf("after %d days: %v, %v", step.days, ok, err)
+		}
+		facts := h.facts(t, event.KindDayTurned)
+		days := map[retail.Day]bool{}
+		for _, f := range facts {
+			days[f.Day] = true
+			if f.Day < first || f.Day > today {
+				t.Errorf("%v was turned", f.Day)
+			}
+		}
+		if !days[today] {
+			t.Errorf("after %d days %v is not turned", step.days, today)
+		}
+		if len(facts) != len(days)*n {
+			t.Errorf("%d turns of %d days in %d partitions", len(facts), len(days), n)
+		}
+		if len(days) != step.want {
+			t.Errorf("after %d days %d have turned, want %d", step.days, len(days), step.want)
+		}
+	}
 }

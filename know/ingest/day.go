@@ -20,6 +20,7 @@ type Leases interface {
 // DayLog is what a Turner needs of keep/stream.
 type DayLog interface {
 	Appender
+	Newest(ctx context.Context, keys [][16]byte) ([]stream.Appended, error)
 	Partitions() int
 }
 
@@ -29,8 +30,7 @@ type TurnerPorts struct {
 	Log    DayLog
 	Clock  retail.Clock
 	Zone   *time.Location
-	Holder string      // names this process among those that may hold the lease
-	Failed func(error) // hears of a turn that failed and is tried again; may be nil
+	Holder string // names this process among those that may hold the lease
 }
 
 // TurnLease names the job of turning the day, and how long a holder keeps it.
@@ -39,12 +39,9 @@ const (
 	TurnLeaseTTL = time.Minute
 )
 
-// TurnEvery is how often Run looks at the clock; TurnsMax is how many days it
-// turns at once when the clock has leapt.
-const (
-	TurnEvery = time.Second
-	TurnsMax  = 4_000
-)
+// TurnsMax is how many days are turned at once when the clock has leapt, or the
+// house was closed.
+const TurnsMax = 4_000
 
 // Turner says once, to every partition of the stream, that a business day
 // begins. Make one with NewTurner.
@@ -69,7 +66,7 @@ func (t *Turner) Turn(ctx context.Context, day retail.Day) (bool, error) {
 	facts := make([]event.Packed, n)
 	for p := range n {
 		facts[p], err = event.Pack(nil, &event.Fact{
-			ID: day.String() + "/" + strconv.Itoa(p), At: day.Start(t.Zone), Arrived: now, Day: day, Source: "clock", Body: event.DayTurned{Day: day},
+			ID: turnID(day, p), At: day.Start(t.Zone), Arrived: now, Day: day, Source: "clock", Body: event.DayTurned{Day: day},
 		})
 		if err != nil {
 			return false, fmt.Errorf("pack the turn of %v: %w", day, err)
@@ -88,35 +85,42 @@ func (t *Turner) Turn(ctx context.Context, day retail.Day) (bool, error) {
 	return true, nil
 }
 
-// Run turns the present day, then each day as the clock reaches it, until ctx
-// ends; it returns nil then. While another holds the lease it looks on and then
-// turns the same day, in case the other was killed before.
-func (t *Turner) Run(ctx context.Context) error {
-	ticks := time.NewTicker(TurnEvery)
-	defer ticks.Stop()
-	next := retail.DayOf(t.Clock(), t.Zone)
-	for {
-		next = t.upTo(ctx, next, retail.DayOf(t.Clock(), t.Zone))
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticks.C:
+// TurnTo turns every day since the last that was turned, up to and including
+// today: the days of a downtime are made up. Where none was turned within
+// TurnsMax days it begins with today. It says whether today has been turned,
+// which only the holder of the lease does.
+func (t *Turner) TurnTo(ctx context.Context, today retail.Day) (bool, error) {
+	from, err := t.due(ctx, today)
+	if err != nil {
+		return false, err
+	}
+	for day := from; day <= today; day++ {
+		if ok, err := t.Turn(ctx, day); !ok || err != nil {
+			return false, err
 		}
 	}
+	return true, nil
 }
 
-// upTo turns the days from next to today and returns the next one due.
-func (t *Turner) upTo(ctx context.Context, next, today retail.Day) retail.Day {
-	next = max(next, today-TurnsMax)
-	for next <= today && ctx.Err() == nil {
-		turned, err := t.Turn(ctx, next)
-		if err != nil && t.Failed != nil && ctx.Err() == nil {
-			t.Failed(err)
-		}
-		if !turned {
-			return next
-		}
-		next++
+// due is the day after the last that was turned, as the stream remembers.
+func (t *Turner) due(ctx context.Context, today retail.Day) (retail.Day, error) {
+	keys := make([][16]byte, TurnsMax)
+	for i := range keys {
+		keys[i] = event.KeyOf(event.KindDayTurned, turnID(today-retail.Day(i), 0))
 	}
-	return next
+	turned, err := t.Log.Newest(ctx, keys)
+	if err != nil {
+		return 0, fmt.Errorf("look for the last day that was turned: %w", err)
+	}
+	for i := range turned {
+		if turned[i].Outcome != stream.New {
+			return min(today, today-retail.Day(i)+1), nil
+		}
+	}
+	return today, nil
+}
+
+// turnID names the turn of a day in one partition.
+func turnID(day retail.Day, partition int) string {
+	return day.String() + "/" + strconv.Itoa(partition)
 }

@@ -35,6 +35,9 @@ type Config struct {
 	Zone     *time.Location // of business days
 	// Known reports whether the catalogue has a product.
 	Known func(catalog.ProductID) bool
+	// Settle returns when Known knows all that was stored before the call. It is
+	// asked before a product is called unknown; nil where nothing can be behind.
+	Settle func(ctx context.Context) error
 	// Billed is an instant such that every click that arrived before it has been
 	// billed. A flight day's rest is posted back only after it.
 	Billed func(ctx context.Context) (time.Time, error)
@@ -106,6 +109,23 @@ func Open(ctx context.Context, cfg Config) (*Book, error) {
 // Snapshot is what is booked, at most a tick old.
 func (b *Book) Snapshot() *Snapshot { return b.now.Load() }
 
+// Booked reports whether the snapshot has a placement.
+func (b *Book) Booked(id media.PlacementID) bool { return b.Snapshot().Place(id) != nil }
+
+// Refresh takes what has been booked into the snapshot at once, for one who
+// names what it lacks. Run does so in any case, a tick later.
+func (b *Book) Refresh(ctx context.Context) error {
+	if err := b.follow(ctx); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.changed && b.purses != nil {
+		b.publish()
+	}
+	return nil
+}
+
 // TickEvery is how often Run calls Tick.
 const TickEvery = 200 * time.Millisecond
 
@@ -165,9 +185,13 @@ func (b *Book) refresh(now time.Time) {
 		}
 		b.swept = time.Time{}
 	}
-	if !b.changed {
-		return
+	if b.changed {
+		b.publish()
 	}
+}
+
+// publish compiles a snapshot; b.mu is held.
+func (b *Book) publish() {
 	b.changed = false
 	b.now.Store(compile(&b.docs, b.since, b.day, b.purse))
 }

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"endcap/keep/ledger"
 	"endcap/keep/registry"
 	"endcap/retail"
+	"endcap/retail/catalog"
 	"endcap/retail/media"
 )
 
@@ -103,10 +105,13 @@ func (b *Book) PutLineItem(ctx context.Context, l media.LineItem, e Edit) (uint6
 	if err := b.checkLine(&l, e); err != nil {
 		return 0, err
 	}
-	for i, p := range l.Products {
-		if !b.cfg.Known(p) {
+	if i := slices.IndexFunc(l.Products, b.unknown); i >= 0 {
+		if err := b.settle(ctx); err != nil {
+			return 0, err
+		}
+		if i = slices.IndexFunc(l.Products, b.unknown); i >= 0 {
 			return 0, &retail.Error{
-				Kind: retail.Invalid, Field: fmt.Sprintf("products[%d]", i), Say: fmt.Sprintf("unknown product %.64q", string(p)),
+				Kind: retail.Invalid, Field: fmt.Sprintf("products[%d]", i), Say: fmt.Sprintf("unknown product %.64q", string(l.Products[i])),
 				Cure: "send the product with PUT /v1/products first",
 			}
 		}
@@ -121,6 +126,25 @@ func (b *Book) PutLineItem(ctx context.Context, l media.LineItem, e Edit) (uint6
 		}
 	}
 	return b.putLine(ctx, &l, e)
+}
+
+func (b *Book) unknown(p catalog.ProductID) bool { return !b.cfg.Known(p) }
+
+// settleMax is how long a booking waits for the catalogue to take in what was
+// stored before it. A catalogue that is further behind is not waited for.
+const settleMax = 2 * time.Second
+
+// settle waits for the catalogue.
+func (b *Book) settle(ctx context.Context) error {
+	if b.cfg.Settle == nil {
+		return nil
+	}
+	wait, cancel := context.WithTimeout(ctx, settleMax)
+	defer cancel()
+	if err := b.cfg.Settle(wait); err != nil && wait.Err() == nil {
+		return fmt.Errorf("wait for the catalogue: %w", err)
+	}
+	return ctx.Err()
 }
 
 func (b *Book) checkLine(l *media.LineItem, e Edit) error {

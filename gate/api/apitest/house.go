@@ -180,7 +180,7 @@ func (h *House) newServer() *api.Server {
 	})
 	policy := cleanroom.Policy{ShoppersMin: ShoppersMin}
 	audit, reader := cleanroom.NewJournal(h.Book), measure.NewReader(h.history)
-	shop.Mount(s, shop.Ports{Desk: h.Desk, People: h.people, Decider: h.decider, Tokens: h.Tokens, Names: h.shop, Zone: time.UTC})
+	shop.Mount(s, shop.Ports{Desk: h.Desk, People: h.people, Decider: h.decider, Booked: h.Campaigns, Tokens: h.Tokens, Names: h.shop, Zone: time.UTC})
 	till.Mount(s, h.Desk, func(context.Context) error { return nil })
 	feed.Mount(s, h.Desk)
 	trade.Mount(s, trade.Ports{Book: h.Campaigns, Currency: "EUR", Audiences: trade.Audiences{

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,7 @@ type Ports struct {
 	Desk    Desk
 	People  People
 	Decider Decider
+	Booked  Booked
 	Tokens  media.Keyring
 	Names   Names
 	Zone    *time.Location // of business days
@@ -45,6 +47,13 @@ type People interface {
 // Decider answers a visit; sell/decide fits it.
 type Decider interface {
 	Decide(ctx context.Context, r *decide.Request) (*decide.Answer, error)
+}
+
+// Booked says which placements there are; sell/campaign fits it.
+type Booked interface {
+	Booked(id media.PlacementID) bool
+	// Refresh takes in what was booked before the call.
+	Refresh(ctx context.Context) error
 }
 
 // Names says what a product is called; know/assortment fits it.
@@ -204,6 +213,11 @@ func (h *handler) request(ctx context.Context, in *Visit) (*decide.Request, erro
 			return nil, tooMany(fmt.Sprintf("placements[%d].slots", i), media.SlotsMax)
 		}
 		req.Placements[i] = decide.Ask{ID: media.PlacementID(p.Placement), Slots: p.Slots}
+	}
+	if slices.ContainsFunc(req.Placements, func(a decide.Ask) bool { return !h.Booked.Booked(a.ID) }) {
+		if err := h.Booked.Refresh(ctx); err != nil { // it may have been booked a moment ago
+			return nil, err
+		}
 	}
 	keys, err := in.Shopper.Keys("shopper")
 	if err != nil || len(keys) == 0 {
