@@ -338,10 +338,14 @@ func TestWhatWasStoredMayBeNamedAtOnce(t *testing.T) {
 	s.ask(t, "PUT /v1/advertisers/oatly", map[string]any{"name": "Oatly", "currency": "EUR"}, nil, "If-None-Match", "*")
 	s.ask(t, "PUT /v1/campaigns/oats", map[string]any{"advertiser": "oatly", "name": "Oats", "flight": flight(now())}, nil, "If-None-Match", "*")
 	s.ask(t, "PUT /v1/placements/home", map[string]any{"name": "Home", "slots_max": 4, "floor": eur(5)}, nil, "If-None-Match", "*")
-	for n := range 20 {
-		product, item := fmt.Sprintf("p%d", n), lineItem("wide", 5_000)
-		item["products"] = []string{product}
-		s.ask(t, "PUT /v1/products", map[string]any{"products": []any{map[string]any{"id": product}}}, nil)
+	for n := range 10 {
+		var products []any // so many that they are not folded in the time between two requests
+		for i := range 2_000 {
+			products = append(products, map[string]any{"id": fmt.Sprintf("p%d-%d", n, i), "category": "BREAKFAST"})
+		}
+		item := lineItem("wide", 5_000)
+		item["products"] = []string{fmt.Sprintf("p%d-1999", n)}
+		s.ask(t, "PUT /v1/products", map[string]any{"products": products}, nil)
 		s.ask(t, fmt.Sprintf("PUT /v1/line-items/li%d", n), item, nil, "If-None-Match", "*")
 		s.ask(t, fmt.Sprintf("PUT /v1/placements/place%d", n), map[string]any{"name": "Home", "slots_max": 4, "floor": eur(5)}, nil, "If-None-Match", "*")
 		s.ask(t, "POST /v1/decisions", map[string]any{"placements": []any{map[string]any{"placement": fmt.Sprintf("place%d", n), "slots": 1}}}, nil)
