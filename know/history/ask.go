@@ -23,7 +23,8 @@ func Ask(ctx context.Context, w Analyst, q Question) (*warehouse.Table, error) {
 	return Analyse(ctx, w, warehouse.Analysis{Purpose: warehouse.Purpose(q.Purpose), SQL: q.SQL, Limit: q.Limit, Deadline: q.Deadline})
 }
 
-// RecordDays is how long decisions' records are kept and told.
+// RecordDays is how long decisions' records are kept and told. That ids are
+// remembered as long (event.RememberDays) is another promise.
 const RecordDays = 35
 
 const recordSQL = "select record from " + event.TableDecisions + ` where decision = $1 and "at" >= $2 and record is not null limit 1`

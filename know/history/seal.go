@@ -29,7 +29,7 @@ type Trimmer interface {
 type Passed func(ctx context.Context, partition int) (event.Cursor, error)
 
 // SealThrough seals the business days before today, drops decisions' records
-// older than event.RememberDays, and lets the stream forget what was sealed
+// older than RecordDays, and lets the stream forget what was sealed
 // KeepDays ago or earlier and what every follower has passed: sealed history
 // gives no clicks back, so a follower that lags keeps its partition whole. It is
 // safe to call at any time and again after a crash: history takes over a fact's
@@ -39,7 +39,7 @@ func SealThrough(ctx context.Context, w Sealer, s Trimmer, passed Passed, today 
 	if err != nil {
 		return nil, fmt.Errorf("seal history through %v: %w", today, err)
 	}
-	if err := w.Expire(ctx, today-event.RememberDays); err != nil {
+	if err := w.Expire(ctx, today-RecordDays); err != nil {
 		return days, fmt.Errorf("expire decisions: %w", err)
 	}
 	past, err := w.Sealings(ctx)

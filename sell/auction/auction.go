@@ -57,13 +57,6 @@ func (c *Candidate) Before(d *Candidate) bool {
 	return c.Line < d.Line
 }
 
-// Place is one placement of the visit.
-type Place struct {
-	Slots      int
-	Floor      int64 // the least a click costs, in the smallest coins
-	Candidates []Candidate
-}
-
 // Verdict is what became of one candidate in one place. Refusal is empty for
 // those that won; a candidate of a control group that won is a ghost.
 type Verdict struct {
@@ -75,29 +68,6 @@ type Verdict struct {
 
 // Won reports whether v has a slot, or would have.
 func (v *Verdict) Won() bool { return v.Refusal == "" }
-
-// Run awards the slots of the places, one place after the other. For each place
-// it returns the verdicts on all its candidates, best score first. It does not
-// change its argument. The order of Candidates has no influence.
-func Run(places []Place) [][]Verdict {
-	var (
-		out  = make([][]Verdict, len(places))
-		sale Sale
-		rank Ranking
-	)
-	for i, p := range places {
-		rank.Reset()
-		for j := range p.Candidates {
-			rank.Push(p.Candidates[j].Score(), p.Candidates[j].Line, int32(j))
-		}
-		sale.Open(p.Slots, p.Floor)
-		for at, ok := rank.Pop(); ok; at, ok = rank.Pop() {
-			sale.Offer(p.Candidates[at])
-		}
-		out[i] = append([]Verdict(nil), sale.Close()...)
-	}
-	return out
-}
 
 // Sale awards the slots of one answer, place by place: Open, Offer the
 // candidates in ranking order, Close. What was won in earlier places stays won.

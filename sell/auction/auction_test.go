@@ -14,10 +14,40 @@ import (
 	"endcap/sell/auction"
 )
 
+// place is one placement of the visit.
+type place struct {
+	Slots      int
+	Floor      int64 // the least a click costs, in the smallest coins
+	Candidates []auction.Candidate
+}
+
+// run awards the slots of the places, one place after the other. For each place
+// it returns the verdicts on all its candidates, best score first. It does not
+// change its argument. The order of Candidates has no influence.
+func run(places []place) [][]auction.Verdict {
+	var (
+		out  = make([][]auction.Verdict, len(places))
+		sale auction.Sale
+		rank auction.Ranking
+	)
+	for i, p := range places {
+		rank.Reset()
+		for j := range p.Candidates {
+			rank.Push(p.Candidates[j].Score(), p.Candidates[j].Line, int32(j))
+		}
+		sale.Open(p.Slots, p.Floor)
+		for at, ok := rank.Pop(); ok; at, ok = rank.Pop() {
+			sale.Offer(p.Candidates[at])
+		}
+		out[i] = append([]auction.Verdict(nil), sale.Close()...)
+	}
+	return out
+}
+
 // drawPlaces makes places whose candidates bid at least the floor, with few
 // products and campaigns so that duplicates and ghosts are common.
-func drawPlaces(t *rapid.T) []auction.Place {
-	places := make([]auction.Place, rapid.IntRange(1, 3).Draw(t, "places"))
+func drawPlaces(t *rapid.T) []place {
+	places := make([]place, rapid.IntRange(1, 3).Draw(t, "places"))
 	for i := range places {
 		p := &places[i]
 		p.Slots = rapid.IntRange(0, 5).Draw(t, "slots")
@@ -43,7 +73,7 @@ func TestNobodyPaysMoreThanTheBidOrThanTheSlotNeeds(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		places := drawPlaces(t)[:1]
-		got := auction.Run(places)[0]
+		got := run(places)[0]
 		for _, v := range got {
 			if !v.Won() {
 				continue
@@ -55,7 +85,7 @@ func TestNobodyPaysMoreThanTheBidOrThanTheSlotNeeds(t *testing.T) {
 				p := places[0]
 				p.Candidates = slices.Clone(p.Candidates)
 				p.Candidates[v.Line].Bid = bid
-				return find(auction.Run([]auction.Place{p})[0], v.Line)
+				return find(run([]place{p})[0], v.Line)
 			}
 			if again := rebid(v.Price); !again.Won() || again.Slot != v.Slot {
 				t.Fatalf("line %d bids its price %d and loses slot %d: %+v", v.Line, v.Price, v.Slot, again)
@@ -75,7 +105,7 @@ func TestEverySlotThatCanBeFilledIs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		places := drawPlaces(t)
 		products, lines := map[int32]bool{}, map[int32]bool{}
-		for i, vs := range auction.Run(places) {
+		for i, vs := range run(places) {
 			shown, free := 0, 0
 			for _, v := range vs {
 				ghost := v.Arm == trial.Control
@@ -126,7 +156,7 @@ func TestAGhostChangesNothingForTheOthers(t *testing.T) {
 		p := drawPlaces(t)[0]
 		without := p
 		without.Candidates = slices.DeleteFunc(slices.Clone(p.Candidates), func(c auction.Candidate) bool { return c.Arm == trial.Control })
-		got, want := auction.Run([]auction.Place{p})[0], auction.Run([]auction.Place{without})[0]
+		got, want := run([]place{p})[0], run([]place{without})[0]
 		if diff := cmp.Diff(real(want), real(got)); diff != "" {
 			t.Fatalf("held-out campaigns moved others:\n%s", diff)
 		}
@@ -149,7 +179,7 @@ func TestAGhostWinsWhereItWouldHaveWon(t *testing.T) {
 				held.Candidates[i].Arm, treated.Candidates[i].Arm = trial.Control, trial.Treated
 			}
 		}
-		a, b := auction.Run([]auction.Place{held})[0], auction.Run([]auction.Place{treated})[0]
+		a, b := run([]place{held})[0], run([]place{treated})[0]
 		for i := range a {
 			if a[i].Campaign == campaign && (a[i].Won() != b[i].Won() || a[i].Slot != b[i].Slot || a[i].Price != b[i].Price) {
 				t.Fatalf("held out %+v, treated %+v", a[i], b[i])
@@ -162,13 +192,13 @@ func TestTheOrderOfCandidatesHasNoInfluence(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		places := drawPlaces(t)
-		want := auction.Run(places)
+		want := run(places)
 		seed := rapid.Uint64().Draw(t, "seed")
 		r := rand.New(rand.NewPCG(seed, 1))
 		for _, p := range places {
 			r.Shuffle(len(p.Candidates), func(i, j int) { p.Candidates[i], p.Candidates[j] = p.Candidates[j], p.Candidates[i] })
 		}
-		if diff := cmp.Diff(want, auction.Run(places)); diff != "" {
+		if diff := cmp.Diff(want, run(places)); diff != "" {
 			t.Fatalf("shuffled with seed %d:\n%s", seed, diff)
 		}
 	})
@@ -179,7 +209,7 @@ func TestTheRestMayBeLeftOut(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPlaces(t)[0]
-		want := auction.Run([]auction.Place{p})[0]
+		want := run([]place{p})[0]
 		var sale auction.Sale
 		sale.Open(p.Slots, p.Floor)
 		for i := range want {
@@ -220,7 +250,7 @@ func TestPrices(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got []int64
-			for _, v := range auction.Run([]auction.Place{{Slots: 4, Floor: test.floor, Candidates: test.cands}})[0] {
+			for _, v := range run([]place{{Slots: 4, Floor: test.floor, Candidates: test.cands}})[0] {
 				got = append(got, v.Price)
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
@@ -238,20 +268,20 @@ func FuzzRun(f *testing.F) {
 		if len(b) < 2 || len(b) > 4_096 {
 			return
 		}
-		p := auction.Place{Slots: int(b[0] % 21), Floor: int64(b[1]) + 1}
+		p := place{Slots: int(b[0] % 21), Floor: int64(b[1]) + 1}
 		for b = b[2:]; len(b) >= 8; b = b[8:] {
 			p.Candidates = append(p.Candidates, auction.Candidate{
 				Line: int32(len(p.Candidates)), Product: int32(b[0]), Campaign: int32(b[1] % 8), Arm: trial.Arm(b[2] & 1),
 				Quality: 1 + int32(binary.LittleEndian.Uint16(b[3:]))*15, Bid: p.Floor + int64(binary.LittleEndian.Uint16(b[5:]))*(1<<(b[7]%27)),
 			})
 		}
-		got := auction.Run([]auction.Place{p})
+		got := run([]place{p})
 		for _, v := range got[0] {
 			if v.Won() && (v.Price < p.Floor || v.Price > v.Bid || v.Slot >= p.Slots) {
 				t.Errorf("%+v breaks floor %d, its bid or %d slots", v, p.Floor, p.Slots)
 			}
 		}
-		if diff := cmp.Diff(got, auction.Run([]auction.Place{p})); diff != "" {
+		if diff := cmp.Diff(got, run([]place{p})); diff != "" {
 			t.Errorf("a second run differs:\n%s", diff)
 		}
 	})

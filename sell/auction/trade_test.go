@@ -81,9 +81,9 @@ func (s *script) run(t *testing.T, command string) string {
 		s.names = append(s.names, head[1])
 		return ""
 	case "ask":
-		var places []auction.Place
+		var places []place
 		for slots := range strings.SplitSeq(kv["slots"], ",") {
-			p := auction.Place{Slots: int(integer(t, slots, 1)), Floor: integer(t, kv["floor"], 1)}
+			p := place{Slots: int(integer(t, slots, 1)), Floor: integer(t, kv["floor"], 1)}
 			for _, c := range s.lines {
 				if c.Bid >= p.Floor {
 					p.Candidates = append(p.Candidates, c)
@@ -92,7 +92,7 @@ func (s *script) run(t *testing.T, command string) string {
 			places = append(places, p)
 		}
 		var out strings.Builder
-		for i, vs := range auction.Run(places) {
+		for i, vs := range run(places) {
 			if len(places) > 1 {
 				fmt.Fprintf(&out, "place %d\n", i)
 			}

@@ -81,20 +81,14 @@ func New(cfg Config) (*Biller, error) {
 }
 
 // Follower charges clicks and keeps the filters' memory.
-func (b *Biller) Follower() stream.Follower { return b.follower(true) }
-
-// Refold keeps only the filters' memory, for rebuilding profiles: what was
-// charged stays charged.
-func (b *Biller) Refold() stream.Follower { return b.follower(false) }
-
-func (b *Biller) follower(charge bool) stream.Follower {
+func (b *Biller) Follower() stream.Follower {
 	return stream.Follower{
 		Name:  FollowerName,
 		Kinds: []event.Kind{event.KindShown, event.KindClicked, event.KindForgotten},
 		Cursor: func(ctx context.Context, partition int) (event.Cursor, error) {
 			return b.cfg.Profiles.Cursor(ctx, FollowerName, partition)
 		},
-		Fold: func(ctx context.Context, batch stream.Batch) error { return b.fold(ctx, batch, charge) },
+		Fold: b.fold,
 	}
 }
 
@@ -147,7 +141,7 @@ func (b *Biller) ends(ctx context.Context, partition int, at event.Cursor) bool 
 
 // fold answers the clicks of a batch, then saves the filters' memory and the
 // cursor.
-func (b *Biller) fold(ctx context.Context, batch stream.Batch, charge bool) error {
+func (b *Biller) fold(ctx context.Context, batch stream.Batch) error {
 	saved, err := b.cfg.Profiles.Cursor(ctx, FollowerName, batch.Partition)
 	if err != nil {
 		return fmt.Errorf("cursor of billing: %w", err)
@@ -172,10 +166,8 @@ func (b *Biller) fold(ctx context.Context, batch stream.Batch, charge bool) erro
 			unit.forget()
 		}
 	}
-	if charge {
-		if err := b.settle(ctx, deeds); err != nil {
-			return err
-		}
+	if err := b.settle(ctx, deeds); err != nil {
+		return err
 	}
 	changes := make([]profile.Change, 0, len(units))
 	for id, unit := range units {

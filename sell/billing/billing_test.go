@@ -320,7 +320,7 @@ func TestRefoldGivesTheSameBytesAndChargesNothing(t *testing.T) {
 	}
 	want, revenue := dump(), k.revenue()
 	k.newShelf(t.TempDir() + "/again")
-	again := k.biller.Refold()
+	again := k.biller.Follower()
 	again.BatchMax = 7
 	must(t, stream.CatchUp(t.Context(), k.log, again))
 	if got := dump(); !slices.Equal(want, got) || len(want) == 0 {
