@@ -16,7 +16,7 @@ const FollowerName = "assortment"
 // recentMax is how many products gather before the catalogue is copied.
 const recentMax = 1_024
 
-// batchMax is large, because the lists of the range are published after each batch.
+// batchMax is large, because products met for the first time are published once a batch.
 const batchMax = 32_768
 
 // Follower fills the shelf from Product, Store, Price and Stock facts. Its
@@ -58,12 +58,11 @@ func (s *Shelf) apply(b stream.Batch) {
 		case event.Price:
 			it := s.products.Load().find(body.Product)
 			if body.Store == "" {
-				it.price.Store(&body.Amount)
+				it.price = &body.Amount
 				it.since.price = since
 				continue
 			}
 			s.prices.set(s.place(it, body.Store), body.Amount, since)
-			it.priceStores.Store(true)
 		case event.Stock:
 			it := s.products.Load().find(body.Product)
 			if body.Store == "" {
@@ -75,7 +74,6 @@ func (s *Shelf) apply(b stream.Batch) {
 			it.stockStores.Store(true)
 		}
 	}
-	s.ranges.publish()
 	s.version.Add(uint64(len(b.Facts)))
 	s.cursors[b.Partition] = b.Next
 }
@@ -147,7 +145,7 @@ func (p *products) with(fresh map[catalog.ProductID]*item, all []*item) *product
 func (s *Shelf) setProduct(row catalog.Product, since int64) {
 	it := s.products.Load().find(row.ID)
 	it.since.row = since
-	s.ranges.move(it.row.Swap(&row), &row)
+	it.row.Store(&row)
 }
 
 func (s *Shelf) setStore(row catalog.Store, since int64, derived bool) {

@@ -8,8 +8,6 @@
 package assortment
 
 import (
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,7 +26,6 @@ type Shelf struct {
 
 	products atomic.Pointer[products]
 	stores   atomic.Pointer[map[catalog.StoreID]*store]
-	ranges   ranges
 	prices   places[retail.Money]
 	stock    places[int64]
 	version  atomic.Uint64
@@ -45,13 +42,14 @@ type products struct {
 type item struct {
 	ordinal int32
 	row     atomic.Pointer[catalog.Product] // nil while the catalogue lacks it
-	// What holds at every store without an entry of its own, and whether any
-	// store has one.
-	price       atomic.Pointer[retail.Money]
+	// The count at every store without one of its own, and whether any store has
+	// one.
 	stock       atomic.Pointer[int64]
-	priceStores atomic.Bool
 	stockStores atomic.Bool
-	// Since when each holds, in microseconds since 1970; guarded by Shelf.fold.
+	// Guarded by Shelf.fold: the price at every store without one of its own, nil
+	// for none, and since when row, price and stock hold, in microseconds since
+	// 1970.
+	price *retail.Money
 	since struct{ row, price, stock int64 }
 }
 
@@ -68,7 +66,6 @@ func New() *Shelf {
 	s := &Shelf{cursors: make(map[int]event.Cursor)}
 	s.products.Store(&products{})
 	s.stores.Store(&map[catalog.StoreID]*store{})
-	s.ranges.init()
 	s.prices.init()
 	s.stock.init()
 	return s
@@ -97,22 +94,8 @@ func (s *Shelf) Known(id catalog.ProductID) bool {
 	return it != nil && it.row.Load() != nil
 }
 
-// Ordinal is a dense number of a product, from 0 upwards, for arrays. It stays
-// while the process lives and means nothing beyond it. Products that only a
-// price or a stock row names have one too.
-func (s *Shelf) Ordinal(id catalog.ProductID) (int, bool) {
-	it := s.products.Load().find(id)
-	if it == nil {
-		return 0, false
-	}
-	return int(it.ordinal), true
-}
-
-// Ordinals is how many ordinals are given: every Ordinal is below it.
-func (s *Shelf) Ordinals() int { return len(s.products.Load().all) }
-
 // Products lists the catalogue's rows at this moment, in the order of their
-// ordinals. The caller must not change them.
+// folding. The caller must not change them.
 func (s *Shelf) Products() []*catalog.Product {
 	all := s.products.Load().all
 	out := make([]*catalog.Product, 0, len(all))
@@ -140,24 +123,6 @@ func (s *Shelf) InStock(id catalog.ProductID, at catalog.StoreID) bool {
 	return n == nil || *n > 0
 }
 
-// PriceAt is what a product costs at a store: the store's own price, else the
-// general one.
-func (s *Shelf) PriceAt(id catalog.ProductID, at catalog.StoreID) (retail.Money, bool) {
-	it := s.products.Load().find(id)
-	if it == nil {
-		return retail.Money{}, false
-	}
-	if at != "" && it.priceStores.Load() {
-		if m, ok := s.prices.get(s.place(it, at)); ok {
-			return m, true
-		}
-	}
-	if m := it.price.Load(); m != nil {
-		return *m, true
-	}
-	return retail.Money{}, false
-}
-
 // place is where something about an item at a store is kept; no place has the
 // number nowhere.
 func (s *Shelf) place(it *item, at catalog.StoreID) uint64 {
@@ -169,27 +134,6 @@ func (s *Shelf) place(it *item, at catalog.StoreID) uint64 {
 }
 
 const nowhere = ^uint64(0)
-
-// Store is the row of a store that the list has or that receipts named.
-func (s *Shelf) Store(id catalog.StoreID) (catalog.Store, bool) {
-	st := (*s.stores.Load())[id]
-	if st == nil || st.row.ID == "" {
-		return catalog.Store{}, false
-	}
-	return st.row, true
-}
-
-// Stores lists them by id.
-func (s *Shelf) Stores() []catalog.Store {
-	all := *s.stores.Load()
-	out := make([]catalog.Store, 0, len(all))
-	for _, id := range slices.Sorted(maps.Keys(all)) {
-		if row := all[id].row; row.ID != "" {
-			out = append(out, row)
-		}
-	}
-	return out
-}
 
 // Listed reports whether the store list has a store, other than by receipts
 // alone, and gives its zone; nil means the house's.
@@ -203,20 +147,3 @@ func (s *Shelf) Listed(id catalog.StoreID) (*time.Location, bool) {
 
 // Version counts the facts folded; it changes whenever anything else may have.
 func (s *Shelf) Version() uint64 { return s.version.Load() }
-
-// InCategory lists the products of a category by id, InDepartment those of a
-// department, InBrand those of a brand. The caller must not change the list.
-func (s *Shelf) InCategory(c catalog.Category) []catalog.ProductID {
-	return s.ranges.categories.list(c)
-}
-
-// InDepartment is told at InCategory.
-func (s *Shelf) InDepartment(d catalog.Department) []catalog.ProductID {
-	return s.ranges.departments.list(d)
-}
-
-// InBrand is told at InCategory.
-func (s *Shelf) InBrand(b catalog.Brand) []catalog.ProductID { return s.ranges.brands.list(b) }
-
-// Categories lists every category that has a product, in order.
-func (s *Shelf) Categories() []catalog.Category { return s.ranges.categories.names() }

@@ -77,20 +77,34 @@ func TestIsItInStock(t *testing.T) {
 	}
 }
 
-func TestWhatDoesItCost(t *testing.T) {
+func TestWhichRowsStand(t *testing.T) {
 	t.Parallel()
 	s := assortment.New()
-	if _, ok := s.PriceAt("oats", "paris"); ok {
-		t.Error("a product nobody knows has a price")
+	ask := []event.Body{product("oats", ""), event.Store{Store: catalog.Store{ID: "paris"}}, price("oats", "", 0), price("oats", "paris", 0), stock("oats", "", 0), stock("oats", "paris", 0)}
+	for _, of := range ask {
+		if f, ok := s.Standing(of); ok {
+			t.Errorf("before anything was sent stands %+v", f.Body)
+		}
 	}
-	fill(t, s, product("oats", "CEREAL"))
-	if _, ok := s.PriceAt("oats", "paris"); ok {
-		t.Error("a product without a price has one")
+	rows := []event.Body{
+		product("oats", "CEREAL"), event.Store{Store: catalog.Store{ID: "paris", Name: "Paris"}},
+		price("oats", "", 250), price("oats", "paris", 199), stock("oats", "", 3), stock("oats", "paris", 4),
 	}
-	fill(t, s, price("oats", "", 250), price("oats", "paris", 199))
-	for store, want := range map[catalog.StoreID]string{"paris": "1.99 EUR", "lyon": "2.50 EUR", "": "2.50 EUR"} {
-		if got, _ := s.PriceAt("oats", store); got.String() != want {
-			t.Errorf("at %q: got %v, want %v", store, got, want)
+	b := stream.Batch{Next: "1"}
+	for i, row := range rows {
+		b.Facts = append(b.Facts, event.Fact{At: time.Date(2017, 12, 4, i, 0, 0, 0, time.UTC), Body: row})
+	}
+	if err := s.Follower().Fold(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	for i, of := range ask {
+		if f, ok := s.Standing(of); !ok || f.Body != rows[i] || !f.At.Equal(b.Facts[i].At) {
+			t.Errorf("%+v stands since %v (%v), want %+v since %v", f.Body, f.At, ok, rows[i], b.Facts[i].At)
+		}
+	}
+	for _, of := range []event.Body{price("oats", "lyon", 0), stock("milk", "", 0), event.Store{Store: catalog.Store{ID: "lyon"}}} {
+		if f, ok := s.Standing(of); ok {
+			t.Errorf("where nothing was sent stands %+v", f.Body)
 		}
 	}
 }
@@ -109,29 +123,6 @@ func TestDoesTheCatalogueKnowIt(t *testing.T) {
 	if p, ok := s.Product("oats"); !s.Known("oats") || !ok || p.Name != "the oats" {
 		t.Errorf("got %v %v", p, ok)
 	}
-	if n, ok := s.Ordinal("oats"); !ok || n != 0 || s.Ordinals() != 1 {
-		t.Errorf("ordinal %d %v of %d", n, ok, s.Ordinals())
-	}
-}
-
-func TestWhichProductsStandInACategory(t *testing.T) {
-	t.Parallel()
-	s := assortment.New()
-	fill(t, s, product("oats", "CEREAL"), product("milk", "DAIRY"), product("bran", "CEREAL"), product("salt", ""))
-	if got := s.InCategory("CEREAL"); !slices.Equal(got, []catalog.ProductID{"bran", "oats"}) {
-		t.Errorf("cereal holds %v", got)
-	}
-	fill(t, s, product("oats", "DAIRY"))
-	if got := s.InCategory("CEREAL"); !slices.Equal(got, []catalog.ProductID{"bran"}) {
-		t.Errorf("after oats moved, cereal holds %v", got)
-	}
-	fill(t, s, product("bran", "DAIRY"))
-	if got := s.Categories(); !slices.Equal(got, []catalog.Category{"DAIRY"}) {
-		t.Errorf("categories are %v", got)
-	}
-	if got := len(s.Products()); got != 4 {
-		t.Errorf("%d products, want 4", got)
-	}
 }
 
 func TestIsTheStoreOnTheList(t *testing.T) {
@@ -148,8 +139,8 @@ func TestIsTheStoreOnTheList(t *testing.T) {
 	if _, ok := s.Listed("7"); ok {
 		t.Error("a store that only receipts name is listed")
 	}
-	if row, ok := s.Store("7"); !ok || row.Channel != catalog.InStore {
-		t.Errorf("a derived store is %v %v", row, ok)
+	if f, ok := s.Standing(event.Store{Store: catalog.Store{ID: "7"}}); !ok || f.Source != event.SourceDerived || f.Body.(event.Store).Channel != catalog.InStore {
+		t.Errorf("a derived store is %+v %v", f, ok)
 	}
 	fold("2", "api", catalog.Store{ID: "7", Zone: "America/New_York"})
 	zone, ok := s.Listed("7")
@@ -157,7 +148,7 @@ func TestIsTheStoreOnTheList(t *testing.T) {
 		t.Errorf("listed %v in %v", ok, zone)
 	}
 	fill(t, s, stock("oats", "8", 1))
-	if _, ok := s.Store("8"); ok || len(s.Stores()) != 1 {
+	if _, ok := s.Standing(event.Store{Store: catalog.Store{ID: "8"}}); ok {
 		t.Error("a stock row alone makes a store")
 	}
 }
@@ -187,8 +178,8 @@ func TestReadingWhileACatalogueLoads(t *testing.T) {
 	for range 4 {
 		readers.Go(func() {
 			for ctx.Err() == nil {
-				_, priced := s.PriceAt("oats", "lyon")
-				if !s.Known("oats") || !priced || s.InStock("oats", "paris") || len(s.InCategory("CEREAL")) == 0 {
+				_, priced := s.Standing(price("oats", "", 0))
+				if !s.Known("oats") || !priced || s.InStock("oats", "paris") || len(s.Products()) == 0 {
 					t.Error("a reader missed what was on the shelf")
 					return
 				}
@@ -208,13 +199,8 @@ func TestReadingWhileACatalogueLoads(t *testing.T) {
 	}
 	stop()
 	readers.Wait()
-	seen := make(map[int]bool)
-	for i := range 8_000 {
-		n, ok := s.Ordinal(catalog.ProductID(fmt.Sprintf("p%05d", i)))
-		if !ok || seen[n] || n >= s.Ordinals() {
-			t.Fatalf("product %d has ordinal %d (%v)", i, n, ok)
-		}
-		seen[n] = true
+	if got := len(s.Products()); got != 8_001 {
+		t.Fatalf("%d products after the load, want 8001", got)
 	}
 }
 

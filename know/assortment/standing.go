@@ -43,7 +43,7 @@ func (s *Shelf) standingPrice(row event.Price) (event.Body, int64) {
 		return nil, 0
 	}
 	if row.Store == "" {
-		if m := it.price.Load(); m != nil {
+		if m := it.price; m != nil {
 			return event.Price{Price: catalog.Price{Product: row.Product, Amount: *m}}, it.since.price
 		}
 		return nil, 0

@@ -34,8 +34,8 @@ func TestAPriceGoesUpAndDownAndUpAgain(t *testing.T) {
 		h.follow(t)
 	}
 	cost := func() string {
-		m, _ := h.shelf.PriceAt("oats", "paris")
-		return m.String()
+		f, _ := h.shelf.Standing(event.Price{Price: catalog.Price{Product: "oats"}})
+		return f.Body.(event.Price).Amount.String()
 	}
 	put("new", price("oats", "", 250))
 	put("repeat", price("oats", "", 250))
@@ -170,8 +170,8 @@ func TestACatalogueReloadsQuietly(t *testing.T) {
 		}
 	}
 	h.follow(t)
-	if p, _ := h.shelf.Product("17"); p == nil || p.Brand != "oatly" || h.shelf.Ordinals() != 5_000 {
-		t.Errorf("the shelf has %v of %d", p, h.shelf.Ordinals())
+	if p, _ := h.shelf.Product("17"); p == nil || p.Brand != "oatly" || len(h.shelf.Products()) != 5_000 {
+		t.Errorf("the shelf has %v of %d", p, len(h.shelf.Products()))
 	}
 }
 
