@@ -3,7 +3,6 @@ package assortment_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"

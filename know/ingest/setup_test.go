@@ -33,22 +33,22 @@ func TestAPriceGoesUpAndDownAndUpAgain(t *testing.T) {
 		}
 		h.follow(t)
 	}
-	cost := func() string {
-		f, _ := h.shelf.Standing(event.Price{Price: catalog.Price{Product: "oats"}})
+	cost := func(at catalog.StoreID) string {
+		f, _ := h.shelf.Standing(event.Price{Price: catalog.Price{Product: "oats", Store: at}})
 		return f.Body.(event.Price).Amount.String()
 	}
 	put("new", price("oats", "", 250))
 	put("repeat", price("oats", "", 250))
 	put("new", price("oats", "", 199)) // the clock stands still
 	put("new", price("oats", "", 250))
-	if cost() != "2.50 EUR" {
-		t.Errorf("after up, down, up it costs %s", cost())
+	if cost("") != "2.50 EUR" {
+		t.Errorf("after up, down, up it costs %s", cost(""))
 	}
 	h.pass(time.Hour)
 	put("repeat repeat", price("oats", "", 250), price("oats", "", 250))
 	put("new repeat new new repeat", price("oats", "paris", 1), price("oats", "paris", 1), price("oats", "paris", 2), price("oats", "paris", 1), price("oats", "", 250))
-	if cost() != "0.01 EUR" {
-		t.Errorf("the last row of the batch does not stand: %s", cost())
+	if cost("paris") != "0.01 EUR" {
+		t.Errorf("the last row of the batch does not stand: %s", cost("paris"))
 	}
 	if got := len(h.facts(t, event.KindPrice)); got != 6 {
 		t.Errorf("%d price facts, want 6", got)
