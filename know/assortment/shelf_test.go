@@ -86,7 +86,8 @@ func TestWhichRowsStand(t *testing.T) {
 		}
 	}
 	rows := []event.Body{
-		product("oats", "CEREAL"), event.Store{Store: catalog.Store{ID: "paris", Name: "Paris"}},
+		product("oats", "CEREAL"),
+		event.Store{Store: catalog.Store{ID: "paris", Name: "Paris"}},
 		price("oats", "", 250), price("oats", "paris", 199), stock("oats", "", 3), stock("oats", "paris", 4),
 	}
 	b := stream.Batch{Next: "1"}

@@ -89,7 +89,8 @@ func bodies() []event.Body {
 		event.TermsChanged{Of: "campaign", ID: "spring", Version: 4, Doc: []byte(`{"name":"Spring"}`), Removed: true, By: "ana@dairy-co"},
 		event.DayTurned{Day: 17505},
 		event.Tallied{Tallies: []event.Tally{{LineItem: "spring-oat", Reason: "frequency_cap", Count: 12}}},
-		event.Forgotten{}, event.Moved{},
+		event.Forgotten{},
+		event.Moved{},
 	}
 }
 
