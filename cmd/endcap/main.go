@@ -54,6 +54,7 @@ type grammar struct {
 }
 
 func main() {
+	tune()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	m := Main{os.Stdin, os.Stdout, os.Stderr}
 	status := m.Run(ctx, os.Args[1:])

@@ -11,11 +11,13 @@
 package duck
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,7 +32,7 @@ import (
 // Options say how much of the machine the warehouse may use.
 type Options struct {
 	MemoryMB  int // soft limit of DuckDB's buffers; larger work spills to disk
-	Threads   int // 0 means one per core
+	Threads   int // 0 means one per core that the process may use
 	SpillMB   int // most disk a spilling question may take
 	Questions int // questions answered at the same time; more wait
 	// Check, if set, judges the SQL of every Query first; tests set it to
@@ -134,9 +136,7 @@ func (w *Warehouse) openDatabase() error {
 		{"checkpoint_threshold", "128MB"},
 		{"preserve_insertion_order", "true"},
 	}
-	if w.opts.Threads > 0 {
-		settings = append(settings, [2]string{"threads", strconv.Itoa(w.opts.Threads)})
-	}
+	settings = append(settings, [2]string{"threads", strconv.Itoa(cmp.Or(w.opts.Threads, runtime.NumCPU()))}) // DuckDB itself would count cores that are not ours
 	for _, s := range settings {
 		if ddb.SetConfig(config, s[0], s[1]) == ddb.StateError {
 			return fmt.Errorf("open warehouse: DuckDB refuses %s=%s", s[0], s[1])

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+)
+
+// slicesOfCore is how many goroutines may run at once on each core. Folding and
+// sealing run for milliseconds at a time beside visits that take a fraction of
+// one: the system shares a core between threads more finely than Go shares one
+// thread between goroutines.
+const slicesOfCore = 4
+
+// Garbage is collected when garbageMost of it has gathered, or as much as is
+// alive, whichever is more; but not before a fifth of the heap is alive.
+const (
+	garbageMost = 512 << 20
+	percentMost = 400
+)
+
+// tune shares the processors and paces the garbage collector, unless the
+// operator does by GOMAXPROCS and GOGC.
+func tune() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(slicesOfCore * runtime.NumCPU())
+	}
+	if os.Getenv("GOGC") == "" {
+		pace()
+	}
+}
+
+// pace sets the collector's percentage anew after each of its rounds.
+func pace() {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	alive := max(live[0].Value.Uint64(), 1)
+	debug.SetGCPercent(int(min(max(garbageMost*100/alive, 100), percentMost)))
+	runtime.AddCleanup(new([16]byte), func(struct{}) { pace() }, struct{}{})
+}
