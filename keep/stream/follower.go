@@ -321,6 +321,7 @@ func (r *reader) tell() {
 type decoded struct {
 	batch Batch
 	read  int
+	bytes int // of the facts that are wanted
 	err   error
 }
 
@@ -351,7 +352,7 @@ func (r *reader) read(ctx context.Context, at event.Cursor) decoded {
 	if len(entries) == 0 {
 		return decoded{}
 	}
-	b := Batch{Partition: r.partition, Next: entries[len(entries)-1].At}
+	b, bytes := Batch{Partition: r.partition, Next: entries[len(entries)-1].At}, 0
 	var unpacker event.Unpacker
 	for i := range entries {
 		if !r.wanted[entries[i].Kind] {
@@ -365,8 +366,9 @@ func (r *reader) read(ctx context.Context, at event.Cursor) decoded {
 			return decoded{err: fmt.Errorf("fold %s: %w", r.f.Name, err)}
 		}
 		b.Facts = append(b.Facts, fact)
+		bytes += len(entries[i].Bytes)
 	}
-	return decoded{batch: b, read: len(entries)}
+	return decoded{batch: b, read: len(entries), bytes: bytes}
 }
 
 // fold hands a batch to the follower, or passes it if nothing in it is wanted.

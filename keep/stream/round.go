@@ -36,6 +36,11 @@ func rounds(ctx context.Context, group []*reader) (folded int, err error) {
 	return folded, ctx.Err()
 }
 
+// roundBytes is how many bytes of facts end a round: partitions that it leaves
+// out begin the next. It holds receipts by the ten thousand, and keeps facts
+// that are large, such as a store's week of promotions, from filling memory.
+const roundBytes = 8 << 20
+
 // roundsAhead reads the facts up to the ends or a little beyond, a batch of each
 // partition at a time; a partition that has reached its end gives an empty one.
 func roundsAhead(ctx context.Context, group []*reader, ends []event.Cursor, to chan<- []decoded) {
@@ -43,13 +48,19 @@ func roundsAhead(ctx context.Context, group []*reader, ends []event.Cursor, to c
 	for i, r := range group {
 		at[i] = r.at
 	}
-	for {
-		round, read := make([]decoded, len(group)), 0
-		for i, r := range group {
+	for turn := 0; ; {
+		round, read, bytes := make([]decoded, len(group)), 0, 0
+		for range group {
+			if bytes >= roundBytes {
+				break
+			}
+			i := turn
+			turn = (turn + 1) % len(group)
 			if at[i] >= ends[i] {
 				continue
 			}
-			d := r.read(ctx, at[i])
+			d := group[i].read(ctx, at[i])
+			bytes += d.bytes
 			if d.read > 0 {
 				at[i] = d.batch.Next
 			} else if d.err == nil {

@@ -3,11 +3,13 @@ package stream_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"endcap/keep/stream"
+	"endcap/retail/event"
 )
 
 // rounds makes a shelf fold whole rounds, each in one step.
@@ -105,5 +107,41 @@ func TestWhoeverWaitsEndsThePause(t *testing.T) {
 		if got := state.count(); got != n+1 {
 			t.Fatalf("%d facts folded when it had caught up with %d", got, n+1)
 		}
+	}
+}
+
+// Is a round of large facts, such as weeks of promotions, bounded in bytes, and
+// are all of them folded all the same?
+func TestARoundOfLargeFactsIsBounded(t *testing.T) {
+	t.Parallel()
+	s := newStream(t)
+	const each, facts, most = 1 << 20, 48, 16 << 20
+	for i := range facts {
+		p, err := event.Pack(nil, &event.Fact{ID: fmt.Sprint(i), Body: event.TermsChanged{Doc: make([]byte, each)}})
+		if err == nil {
+			_, err = s.Append(t.Context(), []event.Packed{p})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	cursors, folded, largest := map[int]event.Cursor{}, 0, 0
+	err := stream.CatchUp(t.Context(), s, stream.Follower{
+		Name: "large", Cursor: func(_ context.Context, p int) (event.Cursor, error) { return cursors[p], nil },
+		Round: func(_ context.Context, bs []stream.Batch) error {
+			bytes := 0
+			for _, b := range bs {
+				cursors[b.Partition] = b.Next
+				folded, bytes = folded+len(b.Facts), bytes+each*len(b.Facts)
+			}
+			largest = max(largest, bytes)
+			return nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if folded != facts || largest > most {
+		t.Errorf("%d of %d facts folded, at most %d bytes at once, want %d", folded, facts, largest, most)
 	}
 }

@@ -18,6 +18,7 @@ func Kinds() []event.Kind {
 		event.KindReceipt, event.KindProduct, event.KindStore, event.KindPrice, event.KindStock, event.KindConsent,
 		event.KindDecided, event.KindShown, event.KindClicked, event.KindBasketed, event.KindPurchased,
 		event.KindBilled, event.KindTermsChanged, event.KindTallied, event.KindForgotten, event.KindMoved,
+		event.KindPromotions,
 	}
 }
 
@@ -79,9 +80,12 @@ func (b *book) begin(facts []event.Fact) {
 		s.clear()
 	}
 	for i := range facts {
-		if r, ok := facts[i].Body.(event.Receipt); ok {
+		switch body := facts[i].Body.(type) {
+		case event.Receipt:
 			b.sizes[event.TableReceipts]++
-			b.sizes[event.TableLines] += len(r.Lines)
+			b.sizes[event.TableLines] += len(body.Lines)
+		case event.Promotions:
+			b.sizes[event.TablePromotions] += len(body.Products)
 		}
 	}
 }
@@ -131,6 +135,8 @@ func (b *book) fact(f *event.Fact, order int) {
 		s.texts(string(body.Product), string(body.Store))
 		s.int(body.Count)
 		s.end(f, order)
+	case event.Promotions:
+		b.promotions(f, &body, order)
 	case event.Consent:
 		s := b.sheet(event.TableConsents)
 		s.common(f)
@@ -214,6 +220,26 @@ func (b *book) product(f *event.Fact, p *event.Product, order int) {
 	s.texts(string(p.ID), gtin, p.Name, string(p.Brand), string(p.Department), string(p.Category), string(p.Type), p.Size)
 	s.bool(p.OwnLabel)
 	s.end(f, order)
+}
+
+func (b *book) promotions(f *event.Fact, p *event.Promotions, order int) {
+	s := b.sheet(event.TableWeeks)
+	s.time(f.At)
+	text(s, p.Store)
+	s.day(p.Week)
+	s.int(int64(f.Version))
+	s.int(int64(len(p.Products)))
+	s.end(f, order)
+	s = b.sheet(event.TablePromotions)
+	for i := range p.Products {
+		text(s, p.Store)
+		s.day(p.Week)
+		s.int(int64(f.Version))
+		text(s, p.Products[i].Product)
+		text(s, p.Products[i].Display)
+		text(s, p.Products[i].Mailer)
+		s.end(f, order)
+	}
 }
 
 func (b *book) decided(f *event.Fact, d *event.Decided, order int) {

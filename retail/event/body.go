@@ -22,6 +22,9 @@ type (
 	Stock   struct{ catalog.Stock }
 )
 
+// Promotions is what one store promoted in one week.
+type Promotions struct{ catalog.Promotions }
+
 // Consent is what a shopper agreed to from At on; it replaces what she said
 // before. Wording names the text she was shown.
 type Consent struct {
@@ -171,6 +174,9 @@ func (Price) Kind() Kind { return KindPrice }
 
 // Kind is KindStock.
 func (Stock) Kind() Kind { return KindStock }
+
+// Kind is KindPromotions.
+func (Promotions) Kind() Kind { return KindPromotions }
 
 // Kind is KindConsent.
 func (Consent) Kind() Kind { return KindConsent }

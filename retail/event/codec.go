@@ -26,6 +26,7 @@ func (DayTurned) version() uint8    { return 1 }
 func (Tallied) version() uint8      { return 1 }
 func (Forgotten) version() uint8    { return 1 }
 func (Moved) version() uint8        { return 1 }
+func (Promotions) version() uint8   { return 1 }
 
 // decoders holds, for each kind, the readers of its versions 1, 2, ….
 var decoders = [kindCount][]func(*reader) Body{
@@ -46,6 +47,7 @@ var decoders = [kindCount][]func(*reader) Body{
 	KindTallied:      {readTallied},
 	KindForgotten:    {func(*reader) Body { return Forgotten{} }},
 	KindMoved:        {func(*reader) Body { return Moved{} }},
+	KindPromotions:   {readPromotions},
 }
 
 func (b Receipt) encode(w *writer) {

@@ -41,13 +41,14 @@ const (
 	KindTallied      Kind = 15 // how often line items were refused, and why
 	KindForgotten    Kind = 16 // a shopper is to be forgotten
 	KindMoved        Kind = 17 // a correction took a receipt from a shopper
-	kindCount        Kind = 18
+	KindPromotions   Kind = 18 // what a store promoted in a week
+	kindCount        Kind = 19
 )
 
 var kindNames = [kindCount]string{
 	1: "receipt", 2: "product", 3: "store", 4: "price", 5: "stock", 6: "consent", 7: "decided", 8: "shown",
 	9: "clicked", 10: "basketed", 11: "purchased", 12: "billed", 13: "terms_changed", 14: "day_turned",
-	15: "tallied", 16: "forgotten", 17: "moved",
+	15: "tallied", 16: "forgotten", 17: "moved", 18: "promotions",
 }
 
 // String gives the kind's name, e.g. "receipt".
@@ -77,12 +78,17 @@ const RememberDays = 35
 func (k Kind) Lasting() bool {
 	switch k {
 	case KindReceipt, KindProduct, KindStore, KindPrice, KindStock, KindConsent,
-		KindBilled, KindTermsChanged, KindDayTurned, KindForgotten, KindMoved:
+		KindBilled, KindTermsChanged, KindDayTurned, KindForgotten, KindMoved, KindPromotions:
 		return true
 	default:
 		return false
 	}
 }
+
+// dated reports whether the source said when a fact of this kind happened.
+// Promotions name their week; their At and Day only say where they are filed, so
+// that what is planned ahead need not wait for its week to be sealed.
+func (k Kind) dated() bool { return k != KindPromotions }
 
 // Fact is one thing that came in or happened.
 type Fact struct {

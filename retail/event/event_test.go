@@ -51,6 +51,14 @@ var (
 	}}
 )
 
+// promotions is a store's week.
+var promotions = event.Promotions{Promotions: catalog.Promotions{Store: "337", Week: 17504, Products: []catalog.Promotion{
+	{Product: "1000050", Display: "rear", Mailer: "front page"},
+	{Product: "1000050", Display: "front end cap"},
+	{Product: "1029743", Display: "rear", Mailer: "front page"},
+	{Product: "995242"},
+}}}
+
 // bodies gives one telling body of every kind.
 func bodies() []event.Body {
 	return []event.Body{
@@ -91,6 +99,7 @@ func bodies() []event.Body {
 		event.Tallied{Tallies: []event.Tally{{LineItem: "spring-oat", Reason: "frequency_cap", Count: 12}}},
 		event.Forgotten{},
 		event.Moved{},
+		promotions,
 	}
 }
 
@@ -215,6 +224,7 @@ func drawBody(t *rapid.T) event.Body {
 		draw[event.Receipt], draw[event.Product], draw[event.Store], draw[event.Price], draw[event.Stock], draw[event.Consent],
 		draw[event.Decided], draw[event.Shown], draw[event.Clicked], draw[event.Basketed], draw[event.Purchased], draw[event.Billed],
 		draw[event.TermsChanged], draw[event.DayTurned], draw[event.Tallied], draw[event.Forgotten], draw[event.Moved],
+		draw[event.Promotions],
 	}
 	if len(kinds) != len(event.Kinds()) {
 		t.Fatalf("%d kinds are drawn, there are %d", len(kinds), len(event.Kinds()))
@@ -312,6 +322,41 @@ func TestSumIsWhatTheSourceSaid(t *testing.T) {
 				t.Errorf("same sum: %t, want %t", !tt.same, tt.same)
 			}
 		})
+	}
+}
+
+// A store's week sent again a day later, and so filed elsewhere, is the same.
+func TestPromotionsSayTheirWeekThemselves(t *testing.T) {
+	t.Parallel()
+	was := factOf(promotions)
+	was.Shopper = shopper.ID{}
+	later, changed := was, was
+	later.At, later.Day, later.Arrived = was.At.Add(24*time.Hour), was.Day+1, was.Arrived.Add(24*time.Hour)
+	next := promotions
+	next.Week += 7
+	changed.Body = next
+	a, b, c := pack(t, &was), pack(t, &later), pack(t, &changed)
+	if a.Sum != b.Sum || a.Sum == c.Sum || a.Unit != b.Unit {
+		t.Errorf("sums %x, a day later %x, of the next week %x; units %x, %x", a.Sum, b.Sum, c.Sum, a.Unit, b.Unit)
+	}
+}
+
+// The largest week that is accepted fits into a fact, whatever its names.
+func TestTheLargestWeekOfPromotionsFits(t *testing.T) {
+	t.Parallel()
+	all := make([]catalog.Promotion, catalog.PromotionsMax)
+	for i := range all {
+		place := fmt.Sprintf("%0*d", catalog.PromotionPlaceMax, i%catalog.PromotionPlacesMax)
+		all[i] = catalog.Promotion{Product: catalog.ProductID(fmt.Sprintf("%0*d", catalog.IDMax, i)), Display: place, Mailer: place}
+	}
+	f := factOf(event.Promotions{Promotions: catalog.Promotions{Store: "337", Week: 17504, Products: all}})
+	f.ID = strings.Repeat("x", event.IDMax)
+	got, err := event.Unpack(pack(t, &f).Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(f, got, same); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -49,6 +49,9 @@ func Pack(buf []byte, f *Fact) (Packed, error) {
 	said := len(w.b)
 	w.time(f.At)
 	w.day(f.Day)
+	if !kind.dated() {
+		said = len(w.b)
+	}
 	f.Body.encode(&w)
 	b := w.b[start:]
 	if len(b) > FactMax {

@@ -107,6 +107,8 @@ const (
 	TableLineItems  = "line_items"
 	TableAudiences  = "audiences"
 	TablePlacements = "placements"
+	TableWeeks      = "promotion_weeks"
+	TablePromotions = "promotions"
 )
 
 var common = []Column{
@@ -119,7 +121,7 @@ func columns(more ...Column) []Column { return append(append([]Column(nil), comm
 
 // Tables lists every table of history with its columns.
 func Tables() []Table {
-	return slices.Concat(saleTables(), shelfTables(), mediaTables(), termsTables())
+	return slices.Concat(saleTables(), shelfTables(), promotionTables(), mediaTables(), termsTables())
 }
 
 // saleTables hold what was bought.
@@ -175,6 +177,26 @@ func shelfTables() []Table {
 		)},
 	}
 }
+
+// promotionTables hold what stores promoted.
+func promotionTables() []Table {
+	return []Table{
+		{Name: TableWeeks, Of: KindPromotions, Latest: []string{"store", "week"}, Say: "one row per store and week whose promotions were told; a week that is not here is not known", Columns: []Column{
+			{Name: "at", Type: Timestamp, Say: "when the week began, or when it was told where that was earlier, UTC"},
+			{Name: "store", Type: Text}, {Name: "week", Type: Date, Say: weekSay}, {Name: "version", Type: Int},
+			{Name: "product_count", Type: Int, Say: "rows in promotions"},
+		}},
+		{Name: TablePromotions, Of: KindPromotions, Parent: []string{"store", "week", "version"}, Say: "one row per store, week and product on a display or in a mailer, and several where it is in several places; of each store's week the newest version alone", Columns: []Column{
+			{Name: "store", Type: Text}, {Name: "week", Type: Date, Say: weekSay}, {Name: "version", Type: Int},
+			{Name: "product", Type: Text},
+			{Name: "display", Type: Text, Say: "where in the store, in the retailer's words; empty for no display"},
+			{Name: "mailer", Type: Text, Say: "where in the leaflet, in the retailer's words; empty for none"},
+		}},
+	}
+}
+
+// weekSay is what a week is.
+const weekSay = "first of its seven days"
 
 // positionSay is what the slot of a token means, and so of touches and charges.
 const positionSay = "position in the whole answer over all placements, from 0; names a token together with decision"

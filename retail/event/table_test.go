@@ -53,6 +53,7 @@ func TestTablesAreDeclaredSanely(t *testing.T) {
 		event.TableReceipts, event.TableLines, event.TableProducts, event.TableStores, event.TablePrices, event.TableStock,
 		event.TableConsents, event.TableDecisions, event.TableWins, event.TableTouches, event.TableCharges, event.TableRefusals,
 		event.TableAdverts, event.TableCampaigns, event.TableLineItems, event.TableAudiences, event.TablePlacements,
+		event.TableWeeks, event.TablePromotions,
 	} {
 		if !tables[name] {
 			t.Errorf("table %s is named and not declared", name)

@@ -188,8 +188,17 @@ func (w *Warehouse) settle(ctx context.Context, rows []warehouse.Rows, seq int64
 			corrects = corrects || corrected(t, &rows[i])
 			continue
 		}
-		if _, err := w.writer.ask(ctx, t.supersede("where "+seqColumn+" = $1"), seq); err != nil {
+		gone, err := w.writer.ask(ctx, t.supersede("where "+seqColumn+" = $1"), seq)
+		if err != nil {
 			return false, err
+		}
+		if gone.Columns[0].Ints[0] == 0 {
+			continue
+		}
+		for _, child := range w.childrenOf(t) {
+			if _, err := w.writer.ask(ctx, child.orphans(t, seqColumn+" = $1"), seq); err != nil {
+				return false, err
+			}
 		}
 	}
 	if corrects {
@@ -251,6 +260,34 @@ func (t *table) supersede(condition string) string {
 		" " + condition + ")) as ranked where place > 1)"
 }
 
+// childrenOf lists the tables whose rows are parts of t's, other than those of
+// receipts, whose lines have ways of their own.
+func (w *Warehouse) childrenOf(t *table) []*table {
+	var out []*table
+	for _, child := range w.order {
+		if child.Of == t.Of && len(child.Parent) > 0 && t.Of != event.KindReceipt {
+			out = append(out, child)
+		}
+	}
+	return out
+}
+
+// orphans deletes the rows of a child table whose parent row is no more, among
+// those that fulfil a condition or share a key with a parent row that does.
+func (t *table) orphans(parent *table, condition string) string {
+	same := make([]string, len(t.Parent))
+	for i, c := range t.Parent {
+		same[i] = "p." + quoteName(c) + " = c." + quoteName(c)
+	}
+	keys := make([]string, len(parent.Latest))
+	for i, k := range parent.Latest {
+		keys[i] = quoteName(k)
+	}
+	key := strings.Join(keys, ", ")
+	return "delete from " + t.base() + " as c where (" + condition + " or (" + key + ") in (select " + key + " from " + parent.base() + " where " + condition + "))" +
+		" and not exists (select 1 from " + parent.base() + " as p where " + strings.Join(same, " and ") + ")"
+}
+
 // unsealed drops rows that sealed files hold already. Only days before the
 // sealing can be there: all of a batch that ends before the sealing's cursor,
 // and those of a straddling batch whose fact is found.
@@ -284,17 +321,22 @@ func (w *Warehouse) unsealed(ctx context.Context, rows []warehouse.Rows, whole b
 // naming gives each row the name of its fact, the same for parent and child.
 func (w *Warehouse) naming(t *table, rows *warehouse.Rows) func(int) string {
 	by := w.nameColumns(t.Of)
-	columns := make([]int, len(by))
+	columns := make([]warehouse.Column, len(by))
 	for i, c := range by {
-		columns[i] = t.index(c)
+		columns[i] = rows.Columns[t.index(c)]
 	}
+	return nameOf(columns)
+}
+
+// nameOf joins the values of each row of some columns.
+func nameOf(columns []warehouse.Column) func(int) string {
 	return func(j int) string {
 		var b strings.Builder
-		for _, c := range columns {
-			if texts := rows.Columns[c].Texts; texts != nil {
+		for i := range columns {
+			if texts := columns[i].Texts; texts != nil {
 				b.WriteString(texts[j])
 			} else {
-				fmt.Fprintf(&b, "%d", rows.Columns[c].Ints[j])
+				fmt.Fprintf(&b, "%d", columns[i].Ints[j])
 			}
 			b.WriteByte(0)
 		}
@@ -322,18 +364,19 @@ func (w *Warehouse) sealedFacts(ctx context.Context, kind event.Kind, oldest ret
 			continue
 		}
 		by := w.nameColumns(kind)
-		got, err := w.writer.ask(ctx, "select "+quoteName(by[0])+", "+quoteName(by[len(by)-1])+" from "+t.base()+
+		names := make([]string, len(by))
+		for i, c := range by {
+			names[i] = quoteName(c)
+		}
+		got, err := w.writer.ask(ctx, "select "+strings.Join(names, ", ")+" from "+t.base()+
 			" where "+quoteName(t.stored[t.filed].Name)+" >= $1 and "+quoteName(t.stored[t.filed].Name)+" < $2 and "+seqColumn+" <= $3",
 			oldest, w.manifest.Before, int64(w.manifest.Seq))
 		if err != nil {
 			return nil, err
 		}
+		name := nameOf(got.Columns)
 		for i := range got.Len {
-			name := got.Columns[0].Texts[i] + "\x00"
-			if len(by) > 1 {
-				name += fmt.Sprintf("%d\x00", got.Columns[1].Ints[i])
-			}
-			out[name] = true
+			out[name(i)] = true
 		}
 	}
 	return out, nil

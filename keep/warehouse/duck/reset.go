@@ -34,6 +34,15 @@ func (w *Warehouse) refill(ctx context.Context) error {
 				return fmt.Errorf("%s: %w", t.Name, err)
 			}
 		}
+		for _, t := range w.order {
+			for _, child := range w.childrenOf(t) {
+				if len(t.Latest) > 0 {
+					if err := w.writer.exec(ctx, child.orphans(t, "true")); err != nil {
+						return fmt.Errorf("%s: %w", child.Name, err)
+					}
+				}
+			}
+		}
 		for _, sql := range []string{
 			`insert into base.corrected select receipt, max(version), 0 from base.receipts group by receipt having max(version) > 0`,
 			replaceReceipts(w.tables[event.TableReceipts], ""),
