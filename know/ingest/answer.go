@@ -99,6 +99,10 @@ type Summary struct {
 	ProductsUnknown  map[catalog.ProductID]int64 // lines by product, at most DistinctMax products
 	StoresUnknown    map[catalog.StoreID]int64   // receipts by store
 	QuarantinedByWhy map[Reason]int64
+
+	// Promotions counts products with their places, of stores' weeks that are not
+	// in quarantine, repeats included.
+	Promotions int64
 }
 
 // Add adds what other counted.
@@ -112,6 +116,7 @@ func (s *Summary) Add(other *Summary) {
 	s.Lines += other.Lines
 	s.Anonymous += other.Anonymous
 	s.Rounded += other.Rounded
+	s.Promotions += other.Promotions
 	addAll(&s.LineMarks, other.LineMarks, 0)
 	addAll(&s.ReceiptMarks, other.ReceiptMarks, 0)
 	addAll(&s.Sales, other.Sales, 0)

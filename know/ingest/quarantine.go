@@ -192,7 +192,18 @@ func (d *Desk) stored(ctx context.Context, met stream.Appended) ([]byte, error) 
 	if err != nil || !ok {
 		return nil, err
 	}
-	b, err := json.Marshal(struct {
+	b, err := storedJSON(&f, f.Body)
+	if err == nil && len(b) > vault.StoredMax {
+		b, err = storedJSON(&f, nil) // a store's week in letters that JSON writes as six
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write a stored fact: %w", err)
+	}
+	return b, nil
+}
+
+func storedJSON(f *event.Fact, body event.Body) ([]byte, error) {
+	return json.Marshal(struct {
 		Kind    string     `json:"kind"`
 		ID      string     `json:"id"`
 		Version uint32     `json:"version"`
@@ -201,9 +212,5 @@ func (d *Desk) stored(ctx context.Context, met stream.Appended) ([]byte, error) 
 		Day     retail.Day `json:"day"`
 		Source  string     `json:"source"`
 		Body    event.Body `json:"body"`
-	}{f.Kind().String(), f.ID, f.Version, f.At, f.Arrived, f.Day, f.Source, f.Body})
-	if err != nil {
-		return nil, fmt.Errorf("write a stored fact: %w", err)
-	}
-	return b, nil
+	}{f.Kind().String(), f.ID, f.Version, f.At, f.Arrived, f.Day, f.Source, body})
 }
