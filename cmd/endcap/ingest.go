@@ -24,7 +24,7 @@ import (
 type ingestCmd struct {
 	dirFlags
 	File    string `arg:"" help:"CSV, NDJSON or Parquet, also .gz and .zst." type:"existingfile"`
-	Kind    string `help:"What the file holds." enum:"receipts,products,stores,prices,stock,shoppers,consents" required:""`
+	Kind    string `help:"What the file holds." enum:"receipts,products,stores,prices,stock,promotions,shoppers,consents" required:""`
 	Mapping string `help:"Names the file's own columns, zone and currency (docs/data-mapping.md)." required:"" type:"existingfile"`
 	From    string `help:"Receipts from this business day on, e.g. 2026-01-01."`
 	Until   string `help:"Receipts before this business day."`
@@ -146,6 +146,9 @@ func writeSummary(w io.Writer, s *admin.Summary) error {
 	_, err := fmt.Fprintf(w, "%d rows: %d new, %d repeated, %d corrected, %d in quarantine\n", s.Rows, s.New, s.Repeat, s.Corrected, s.Quarantined)
 	if s.Receipts > 0 {
 		_, err = fmt.Fprintf(w, "%d receipts, %d lines, sales%s\n", s.Receipts, s.Lines, amounts(s.Sales))
+	}
+	if s.Promotions > 0 {
+		_, err = fmt.Fprintf(w, "%d products promoted in stores' weeks\n", s.Promotions)
 	}
 	for _, part := range []struct {
 		say string

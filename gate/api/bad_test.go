@@ -46,7 +46,8 @@ func TestOneBadRowSpoilsNoOther(t *testing.T) {
 		"POST /v1/receipts": `{"id":"good %d","store":"1","at":"2026-03-02T09:00:00Z","lines":[{"product":"oats","quantity":1,"sales":"2.50"}]}`,
 		"PUT /v1/products":  `{"id":"good%d"}`, "PUT /v1/stores": `{"id":"good%d"}`, "PUT /v1/prices": `{"product":"good%d","price":{"amount":"1.00","currency":"EUR"}}`,
 		"PUT /v1/stock": `{"product":"good%d","count":1}`, "PUT /v1/shoppers": `{"keys":{"card":"4711-%d"}}`,
-		"PUT /v1/consents": `{"id":"good %d","shopper":{"card":"4711"},"allowed":[],"at":"2026-03-02T09:00:00Z"}`,
+		"PUT /v1/promotions": `{"store":"good%d","week":"2026-03-02","products":[{"product":"oats","display":"front end cap"}]}`,
+		"PUT /v1/consents":   `{"id":"good %d","shopper":{"card":"4711"},"allowed":[],"at":"2026-03-02T09:00:00Z"}`,
 	}
 	tests := []struct{ request, name, bad, reason, field string }{
 		{"POST /v1/receipts", "an unknown field", receipt(`,"customer":"x"`), "bad_value", "customer"},
@@ -78,6 +79,13 @@ func TestOneBadRowSpoilsNoOther(t *testing.T) {
 		{"PUT /v1/prices", "in no money", `{"product":"bad","price":{"amount":"1.00","currency":"XXY"}}`, "bad_value", "price.currency"},
 		{"PUT /v1/stock", "more than there is", `{"product":"bad","count":9000000000000}`, "absurd", "count"},
 		{"PUT /v1/stock", "fewer than nothing", `{"product":"bad","count":1e30}`, "bad_value", "count"},
+		{"PUT /v1/promotions", "no store", `{"week":"2026-03-02","products":[]}`, "no_id", "store"},
+		{"PUT /v1/promotions", "no list", `{"store":"bad","week":"2026-03-02"}`, "bad_value", "products"},
+		{"PUT /v1/promotions", "a week number", `{"store":"bad","week":"2026-W10","products":[]}`, "bad_value", "week"},
+		{"PUT /v1/promotions", "in ten years", `{"store":"bad","week":"2036-03-02","products":[]}`, "in_future", "week"},
+		{"PUT /v1/promotions", "a version below the first", `{"store":"bad","week":"2026-03-02","version":-1,"products":[]}`, "bad_value", "version"},
+		{"PUT /v1/promotions", "a product without an id", `{"store":"bad","week":"2026-03-02","products":[{"product":"oats"},{"mailer":"front page"}]}`, "no_id", "products[1].product"},
+		{"PUT /v1/promotions", "a place without end", `{"store":"bad","week":"2026-03-02","products":[{"product":"oats","display":"` + strings.Repeat("x", 65) + `"}]}`, "bad_value", "products[0].display"},
 		{"PUT /v1/shoppers", "no key", `{"keys":{}}`, "no_shopper", "keys"},
 		{"PUT /v1/consents", "an unknown purpose", `{"id":"bad","shopper":{"card":"1"},"allowed":["measurement","everything"],"at":"2026-03-02T09:00:00Z"}`, "bad_value", "allowed[1]"},
 		{"PUT /v1/consents", "of nobody", `{"id":"bad","shopper":{},"allowed":[],"at":"2026-03-02T09:00:00Z"}`, "no_shopper", "shopper"},

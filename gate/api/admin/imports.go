@@ -18,7 +18,7 @@ import (
 // Import asks the server to load a file that lies on its own disk.
 type Import struct {
 	File    string          `json:"file" doc:"absolute path on the server"`
-	Kind    string          `json:"kind" enum:"receipts,products,stores,prices,stock,shoppers,consents"`
+	Kind    string          `json:"kind" enum:"receipts,products,stores,prices,stock,promotions,shoppers,consents"`
 	Mapping json.RawMessage `json:"mapping" doc:"the mapping of the retailer's columns, see docs/data-mapping.md"`
 	From    string          `json:"from,omitempty" format:"date" doc:"receipts from this business day on"`
 	Until   string          `json:"until,omitempty" format:"date" doc:"receipts before this business day"`
@@ -53,6 +53,7 @@ type Summary struct {
 	Receipts        int64             `json:"receipts,omitempty"`
 	Lines           int64             `json:"lines,omitempty"`
 	Anonymous       int64             `json:"anonymous,omitempty"`
+	Promotions      int64             `json:"promotions,omitempty" doc:"products with their places, of stores' weeks"`
 	Rounded         int64             `json:"rounded,omitempty" doc:"amounts rounded to whole cents"`
 	Sales           map[string]string `json:"sales,omitempty" doc:"by currency"`
 	LineMarks       map[string]int64  `json:"line_marks,omitempty" doc:"odd lines that were kept"`
@@ -68,6 +69,7 @@ type Summary struct {
 func (s *Summary) Count(d *ingest.Summary) {
 	s.New, s.Repeat, s.Corrected, s.Quarantined = d.New, d.Repeat, d.Corrected, d.Quarantined
 	s.Receipts, s.Lines, s.Anonymous, s.Rounded = d.Receipts, d.Lines, d.Anonymous, d.Rounded
+	s.Promotions = d.Promotions
 	s.UnknownProducts, s.UnknownStores = len(d.ProductsUnknown), len(d.StoresUnknown)
 	s.QuarantinedBy, s.Sales = make(map[string]int64), make(map[string]string)
 	for why, n := range d.QuarantinedByWhy {

@@ -1,5 +1,5 @@
 // Package feed is the door for back offices: what is sold, where, at which
-// price and in which number, who the shoppers are and what they allow. Every
+// price and in which number, what stores promote, who the shoppers are and what they allow. Every
 // route takes a batch, answers each row, and can be called again with the same
 // rows without effect.
 //
@@ -23,12 +23,18 @@ import (
 	"endcap/retail/event"
 )
 
-// Desk is what the door hands rows to; know/ingest fits it.
-type Desk interface {
+// Trade is what the door hands rows of what is sold to.
+type Trade interface {
 	Products(ctx context.Context, rows []ingest.Row[catalog.Product], from ingest.From) (ingest.Result, error)
 	Stores(ctx context.Context, rows []ingest.Row[catalog.Store], from ingest.From) (ingest.Result, error)
 	Prices(ctx context.Context, rows []ingest.Row[catalog.Price], from ingest.From) (ingest.Result, error)
 	Stock(ctx context.Context, rows []ingest.Row[catalog.Stock], from ingest.From) (ingest.Result, error)
+	Promotions(ctx context.Context, weeks []ingest.Promotions, from ingest.From) (ingest.Result, error)
+}
+
+// Desk is what the door hands everything to; know/ingest fits it.
+type Desk interface {
+	Trade
 	Shoppers(ctx context.Context, rows []ingest.Shopper, from ingest.From) (ingest.Result, error)
 	Consents(ctx context.Context, rows []ingest.Consent, from ingest.From) (ingest.Result, error)
 }
@@ -71,6 +77,19 @@ type (
 		Count   int64  `json:"count"`
 		At      string `json:"at,omitempty" format:"date-time"`
 	}
+	// StoreWeek is what one store promoted in one week, all of it.
+	StoreWeek struct {
+		Store    string      `json:"store" maxLength:"64"`
+		Week     string      `json:"week" format:"date" doc:"the first of its seven days; up to 366 days ahead"`
+		Version  uint32      `json:"version,omitempty" doc:"higher for a correction, which replaces the whole week"`
+		Products []Promotion `json:"products" maxItems:"50000" doc:"in any order; empty where nothing was promoted"`
+	}
+	// Promotion is one product of a StoreWeek.
+	Promotion struct {
+		Product string `json:"product" maxLength:"64"`
+		Display string `json:"display,omitempty" maxLength:"64" doc:"where in the store, in your own words or codes; at most 1,000 different places a week"`
+		Mailer  string `json:"mailer,omitempty" maxLength:"64" doc:"where in the leaflet"`
+	}
 	// Shopper ties keys of one person together.
 	Shopper struct {
 		Keys api.Shopper `json:"keys" doc:"all keys known of one person"`
@@ -100,6 +119,9 @@ type (
 	StockCounts struct {
 		Stock []api.Each[Stock] `json:"stock" minItems:"1" maxItems:"5000"`
 	}
+	Promotions struct {
+		Promotions []api.Each[StoreWeek] `json:"promotions" minItems:"1" maxItems:"5000"`
+	}
 	Shoppers struct {
 		Shoppers []api.Each[Shopper] `json:"shoppers" minItems:"1" maxItems:"5000"`
 	}
@@ -127,6 +149,7 @@ func Mount(s *api.Server, desk Desk) {
 	mount(s, words{"stores", "Put stores."}, func(in *Stores) []api.Each[Store] { return in.Stores }, readStore, desk.Stores)
 	mount(s, words{"prices", "Put prices."}, func(in *Prices) []api.Each[Price] { return in.Prices }, readPrice, desk.Prices)
 	mount(s, words{"stock", "Put counts of stock."}, func(in *StockCounts) []api.Each[Stock] { return in.Stock }, readStock, desk.Stock)
+	mount(s, words{"promotions", "Put what stores promote in a week."}, func(in *Promotions) []api.Each[StoreWeek] { return in.Promotions }, readWeek, desk.Promotions)
 	mount(s, words{"shoppers", "Put shoppers with their keys."}, func(in *Shoppers) []api.Each[Shopper] { return in.Shoppers }, readShopper, desk.Shoppers)
 	mount(s, words{"consents", "Put what shoppers allow."}, func(in *Consents) []api.Each[Consent] { return in.Consents }, readConsent, desk.Consents)
 }
@@ -228,6 +251,27 @@ func readStock(w *Stock, err error, raw []byte) ingest.Row[catalog.Stock] {
 	return row
 }
 
+func readWeek(w *StoreWeek, err error, raw []byte) ingest.Promotions {
+	row := ingest.Promotions{Version: w.Version, Raw: raw}
+	row.Store = catalog.StoreID(w.Store)
+	if err == nil {
+		if row.Week, err = retail.ParseDay(w.Week); err != nil {
+			err = &retail.Error{Kind: retail.Invalid, Field: "week", Say: err.Error(), Cure: "send the first day of the week, as in 2017-12-04"}
+		}
+	}
+	if err == nil && w.Products == nil {
+		err = &retail.Error{Kind: retail.Invalid, Field: "products", Say: "the list is missing", Cure: "send an empty list where nothing was promoted"}
+	}
+	if err == nil {
+		row.Products = make([]catalog.Promotion, len(w.Products))
+		for i, p := range w.Products {
+			row.Products[i] = catalog.Promotion{Product: catalog.ProductID(p.Product), Display: p.Display, Mailer: p.Mailer}
+		}
+	}
+	row.Fault = api.FaultOf(err)
+	return row
+}
+
 func readShopper(w *Shopper, err error, raw []byte) ingest.Shopper {
 	row := ingest.Shopper{Raw: raw}
 	if err == nil {
@@ -276,6 +320,8 @@ func Replay(ctx context.Context, desk Desk, kind event.Kind, raw []byte, from in
 		return again(ctx, raw, from, readPrice, desk.Prices)
 	case event.KindStock:
 		return again(ctx, raw, from, readStock, desk.Stock)
+	case event.KindPromotions:
+		return again(ctx, raw, from, readWeek, desk.Promotions)
 	case event.KindConsent:
 		return again(ctx, raw, from, readConsent, desk.Consents)
 	default:
