@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"endcap/keep/files/dirfiles"
+	"endcap/keep/profile"
 	"endcap/keep/profile/pebbleshelf"
 	"endcap/keep/sql/sqlite"
 	"endcap/keep/stream"
@@ -73,6 +74,9 @@ func openHouse(ctx context.Context, dir string) (_ *house, err error) {
 	if h.people, err = identity.New(vault, identity.Random(rand.Reader), identity.Defaults(time.Now)); err != nil {
 		return nil, err
 	}
+	if err := h.people.Load(ctx); err != nil {
+		return nil, err
+	}
 	if h.shelf, err = pebbleshelf.Open(ctx, filepath.Join(dir, "profiles"), pebbleshelf.Options{}); err != nil {
 		return nil, err
 	}
@@ -117,10 +121,13 @@ func (h *house) openWings(ctx context.Context, dir string) error {
 
 // decider answers in this process; its records go to r.
 func (h *house) decider(r decide.Recorder) (*decide.Decider, error) {
+	profiles := identity.NewProfiles(h.shelf, h.people, map[profile.Section]identity.Merge{
+		identity.Section: identity.MergeConsents, audience.Section: audience.Merge, recommend.Section: recommend.Merge,
+	})
 	return decide.New(decide.Config{
-		Book: h.campaigns, Profiles: h.shelf, Recommender: h.recommend, Assortment: h.assortment, Recorder: r,
+		Book: h.campaigns, Profiles: profiles, Recommender: h.recommend, Assortment: h.assortment, Recorder: r,
 		Sections: decide.Sections{Consent: identity.Section, Audiences: audience.Section, Habits: recommend.Section},
-		Allowed:  identity.AllowedIn, Audiences: h.audiences, Keys: media.NewKeyring(media.Key{Number: 1}),
+		Allowed:  identity.AllowedIn, Canonical: h.people.Canonical, Audiences: h.audiences, Keys: media.NewKeyring(media.Key{Number: 1}),
 		Now: now, Zone: h.zone, Rand: rand.Reader,
 	})
 }

@@ -194,7 +194,7 @@ func rowsOf(t *testing.T, dir string) map[string]string {
 	s := serve(t, dir)
 	defer s.stop(t)
 	out := make(map[string]string)
-	for _, table := range event.Tables() {
+	for _, table := range event.Views() {
 		// Days begin, and are no row of what was loaded.
 		got := s.query(t, fmt.Sprintf("select count(*) as n, bit_xor(hash(r)) as h, sum(hash(r) %% 1000000007) as s from %s r", table.Name))
 		out[table.Name] = strings.Join(got[0], " ")

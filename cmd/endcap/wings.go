@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"endcap/keep/profile"
 	"endcap/keep/stream"
 	"endcap/know/assortment"
 	"endcap/know/audience"
@@ -29,6 +30,7 @@ import (
 // wings are the packages that work on the stores, wired to each other.
 type wings struct {
 	people     *identity.Identity
+	profiles   *identity.Profiles // of people, who may be several shoppers
 	assortment *assortment.Shelf
 	desk       *ingest.Desk
 	recorder   *ingest.Recorder
@@ -112,13 +114,30 @@ func giveWay(ctx context.Context, s *stores, w *wings) {
 // profileFollowers are those whose work a visitor sees in her profile.
 var profileFollowers = []string{identity.FollowerName, audience.FollowerName, recommend.FollowerName}
 
-func openKnow(ctx context.Context, s *stores, w *wings) (err error) {
+// openPeople reads who is merged with whom, and reads profiles accordingly.
+func openPeople(ctx context.Context, s *stores, w *wings) (err error) {
 	if w.people, err = identity.New(s.vault, s.newID, identity.Defaults(wall)); err != nil {
 		return fmt.Errorf("open identity: %w", err)
+	}
+	if err := w.people.Load(ctx); err != nil {
+		return fmt.Errorf("open identity: %w", err)
+	}
+	w.profiles = identity.NewProfiles(s.shelf, w.people, map[profile.Section]identity.Merge{
+		identity.Section: identity.MergeConsents, audience.Section: audience.Merge, recommend.Section: recommend.Merge,
+	})
+	return nil
+}
+
+func openKnow(ctx context.Context, s *stores, w *wings) (err error) {
+	if err := openPeople(ctx, s, w); err != nil {
+		return err
 	}
 	ports := ingest.Ports{Log: s.stream, People: w.people, Quarantine: s.vault, Assortment: w.assortment, Past: history.NewPast(s.history), Clock: s.now}
 	if w.desk, err = ingest.NewDesk(ports, ingest.Defaults(s.zone, s.set.Currency)); err != nil {
 		return fmt.Errorf("open desk: %w", err)
+	}
+	if err := w.desk.Tell(ctx); err != nil { // merges that a crash kept from being told
+		return fmt.Errorf("tell of merges: %w", err)
 	}
 	w.recorder = ingest.NewRecorder(s.stream, recorderConfig(s))
 	w.relay = ingest.NewRelay(ingest.RelayPorts{Outbox: s.book, Log: s.stream, Quarantine: s.vault, Clock: s.now, Failed: failed(s.log, "relay")})
@@ -149,9 +168,9 @@ func openSell(ctx context.Context, s *stores, w *wings) (err error) {
 		return fmt.Errorf("open campaigns: %w", err)
 	}
 	w.decider, err = decide.New(decide.Config{
-		Book: w.campaigns, Profiles: s.shelf, Recommender: w.recommend, Assortment: w.assortment, Recorder: w.recorder,
+		Book: w.campaigns, Profiles: w.profiles, Recommender: w.recommend, Assortment: w.assortment, Recorder: w.recorder,
 		Sections: decide.Sections{Consent: identity.Section, Audiences: audience.Section, Habits: recommend.Section},
-		Allowed:  identity.AllowedIn, Audiences: w.audiences, Keys: s.keys, Now: s.now, Zone: s.zone, Rand: rand.Reader,
+		Allowed:  identity.AllowedIn, Canonical: w.people.Canonical, Audiences: w.audiences, Keys: s.keys, Now: s.now, Zone: s.zone, Rand: rand.Reader,
 	})
 	if err != nil {
 		return fmt.Errorf("open decisions: %w", err)

@@ -1,6 +1,7 @@
 // Package vault is the port to who is who: the only store that can name a
-// person. It holds shoppers' keys, their consents, quarantined rows (which may
-// name somebody) and the secrets by which others sign and mask.
+// person. It holds shoppers' keys, the evidence that several shoppers are one
+// person, their consents, quarantined rows (which may name somebody) and the
+// secrets by which others sign and mask.
 //
 // On the road of a receipt, know/identity asks it whose card that was; no other
 // wing sees it.
@@ -28,10 +29,12 @@ var ErrTwoShoppers = errors.New("the keys belong to different shoppers")
 // be needed is dropped.
 type Mint func(first shopper.Key) shopper.ID
 
-// Vault is the port, in five parts. All methods are safe for concurrent use
+// Vault is the port, in parts. All methods are safe for concurrent use
 // and durable when they return.
 type Vault interface {
 	Identities
+	Merges
+	Proposals
 	Consents
 	Quarantine
 	Secrets
@@ -115,8 +118,8 @@ type Secrets interface {
 
 // Forgetting removes a person.
 type Forgetting interface {
-	// Forget deletes a shopper's keys and consents and leaves a tombstone of
-	// her id, so that Resolve never gives that id again.
+	// Forget deletes a shopper's keys, consents and all evidence about who she
+	// is, and leaves a tombstone of her id, so that Resolve never gives that id again.
 	Forget(ctx context.Context, who shopper.ID) error
 	// Forgotten reports whether a tombstone stands for a shopper.
 	Forgotten(ctx context.Context, who shopper.ID) (bool, error)

@@ -67,6 +67,11 @@ func (h *history) add(r receipt) {
 	}
 	at, _ := slices.BinarySearchFunc(h.receipts, r, order)
 	h.receipts = slices.Insert(h.receipts, at, r)
+	h.cut()
+}
+
+// cut drops the receipts that are too old or too much.
+func (h *history) cut() {
 	oldest := h.receipts[0].day - audience.DaysMax
 	lines := 0
 	for i := range h.receipts {

@@ -57,7 +57,7 @@ are seen under accounting alone. Amounts are exact decimals; quantities are thou
 ` + "`at` and `by` are words of SQL's grammar: write `\"at\"` and `\"by\"`" + `.
 
 `)
-	for _, table := range event.Tables() {
+	for _, table := range event.Views() {
 		fmt.Fprintf(&b, "## %s\n\n%s.", table.Name, upper(table.Say))
 		if len(table.Latest) > 0 {
 			fmt.Fprintf(&b, " Only the newest stands, by %s.", strings.Join(table.Latest, " and "))

@@ -155,7 +155,7 @@ func TestBatchesOfAFollowerDoNotMix(t *testing.T) {
 	if err := one.Append(t.Context(), []warehouse.Fold{{Next: "1", Through: monday.UTC(), Rows: history.Rows(facts)}}); err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range event.Tables() {
+	for _, table := range event.Views() {
 		ask := warehouse.Analysis{Purpose: warehouse.Accounting, SQL: "select * from " + table.Name + " order by all", Limit: 100, Deadline: time.Minute}
 		want, err := history.Analyse(t.Context(), one, ask)
 		if err != nil {

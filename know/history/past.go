@@ -30,11 +30,11 @@ func holdersSQL(n int) string {
 	for i := range places {
 		places[i] = "$" + strconv.Itoa(i+1)
 	}
-	return `select receipt, version, "at", day, shopper from ` + event.TableReceipts + " where receipt in (" + strings.Join(places, ", ") + ")"
+	return `select receipt, version, "at", day, ` + event.ColumnCameAs + ` from ` + event.TableReceipts + " where receipt in (" + strings.Join(places, ", ") + ")"
 }
 
 // Holders says whose receipts are, as they stand: facts without a body, with ID,
-// Version, At, Day and Shopper. A receipt that history lacks is left out.
+// Version, At, Day and Shopper, as which it came in. A receipt that history lacks is left out.
 func (p *Past) Holders(ctx context.Context, receipts []basket.ReceiptID) ([]event.Fact, error) {
 	var out []event.Fact
 	for some := range slices.Chunk(receipts, holdersMax) {

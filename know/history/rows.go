@@ -18,7 +18,7 @@ func Kinds() []event.Kind {
 		event.KindReceipt, event.KindProduct, event.KindStore, event.KindPrice, event.KindStock, event.KindConsent,
 		event.KindDecided, event.KindShown, event.KindClicked, event.KindBasketed, event.KindPurchased,
 		event.KindBilled, event.KindTermsChanged, event.KindTallied, event.KindForgotten, event.KindMoved,
-		event.KindPromotions,
+		event.KindPromotions, event.KindClustered,
 	}
 }
 
@@ -38,7 +38,7 @@ func (b *book) fill(facts []event.Fact) []warehouse.Rows {
 		f := facts[i]
 		if len(gone) > 0 && gone[f.Shopper] {
 			f.Shopper = shopper.ID{}
-			if k := f.Kind(); k == event.KindConsent || k == event.KindMoved {
+			if k := f.Kind(); k == event.KindConsent || k == event.KindMoved || k == event.KindClustered {
 				continue // they say nothing of nobody
 			}
 		}
@@ -162,6 +162,11 @@ func (b *book) fact(f *event.Fact, order int) {
 		s.common(f)
 		text(s, f.ID)
 		s.int(int64(f.Version))
+		s.end(f, order)
+	case event.Clustered:
+		s := b.sheet(event.TableMerged)
+		s.common(f)
+		s.int(int64(body.Canonical.Reveal()))
 		s.end(f, order)
 	case event.Tallied:
 		s := b.sheet(event.TableRefusals)

@@ -22,6 +22,7 @@ func (i *Identity) Allowed(ctx context.Context, who []shopper.ID) ([]consent.Set
 		if !id.Known() {
 			continue
 		}
+		id = i.Canonical(id)
 		allowed, ok := i.says.get(id, now.Add(-i.cfg.Life))
 		if ok {
 			out[n] = allowed
@@ -35,7 +36,7 @@ func (i *Identity) Allowed(ctx context.Context, who []shopper.ID) ([]consent.Set
 	if len(ask) == 0 {
 		return out, nil
 	}
-	sets, err := i.vault.Allowed(ctx, ask)
+	sets, err := i.allowed(ctx, ask)
 	if err != nil {
 		return nil, fmt.Errorf("ask what %d shoppers allow: %w", len(ask), err)
 	}
@@ -46,11 +47,44 @@ func (i *Identity) Allowed(ctx context.Context, who []shopper.ID) ([]consent.Set
 		i.says.put(id, sets[n], now, marks[n])
 	}
 	for n, id := range who {
-		if at, ok := missing[id]; ok {
+		if at, ok := missing[i.Canonical(id)]; ok {
 			out[n] = sets[at]
 		}
 	}
 	return out, nil
+}
+
+// allowed asks the vault. Of a person who is several shoppers the newest word
+// counts, whichever of them said it; of words of one instant, what all allow.
+func (i *Identity) allowed(ctx context.Context, who []shopper.ID) ([]consent.Set, error) {
+	sets, err := i.vault.Allowed(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	for n, id := range who {
+		one := i.clusters.get(id)
+		if one == nil {
+			continue
+		}
+		var newest time.Time
+		sets[n] = consent.None
+		for _, member := range one.members {
+			said, err := i.vault.Sayings(ctx, member)
+			if err != nil {
+				return nil, err
+			}
+			if len(said) == 0 {
+				continue
+			}
+			switch last := said[len(said)-1]; {
+			case last.At.After(newest):
+				newest, sets[n] = last.At, last.Allowed
+			case last.At.Equal(newest):
+				sets[n] &= last.Allowed
+			}
+		}
+	}
+	return sets, nil
 }
 
 // Gone says of each shopper whether she was forgotten, under the terms of
@@ -90,13 +124,13 @@ func (i *Identity) Say(ctx context.Context, said []vault.Said) error {
 		return fmt.Errorf("keep %d consents: %w", len(said), err)
 	}
 	for n := range said {
-		i.says.drop(said[n].Shopper)
+		i.says.drop(i.Canonical(said[n].Shopper))
 	}
 	return nil
 }
 
-// Newest returns, by shopper, the time of the newest thing she said. Who said
-// nothing is missing.
+// Newest returns, by shopper, the time of the newest thing she said, as whichever
+// of the shoppers she is. Who said nothing is missing.
 func (i *Identity) Newest(ctx context.Context, who []shopper.ID) (map[shopper.ID]time.Time, error) {
 	out := make(map[shopper.ID]time.Time, len(who))
 	asked := make(map[shopper.ID]bool, len(who))
@@ -105,12 +139,14 @@ func (i *Identity) Newest(ctx context.Context, who []shopper.ID) (map[shopper.ID
 			continue
 		}
 		asked[id] = true
-		said, err := i.vault.Sayings(ctx, id)
-		if err != nil {
-			return nil, fmt.Errorf("ask what a shopper said: %w", err)
-		}
-		if len(said) > 0 {
-			out[id] = said[len(said)-1].At
+		for _, member := range i.members(id) {
+			said, err := i.vault.Sayings(ctx, member)
+			if err != nil {
+				return nil, fmt.Errorf("ask what a shopper said: %w", err)
+			}
+			if len(said) > 0 && said[len(said)-1].At.After(out[id]) {
+				out[id] = said[len(said)-1].At
+			}
 		}
 	}
 	return out, nil
@@ -120,8 +156,18 @@ func (i *Identity) Newest(ctx context.Context, who []shopper.ID) (map[shopper.ID
 // copies here. Everything else she left follows from the Forgotten fact, which
 // know/ingest appends.
 func (i *Identity) Forget(ctx context.Context, who shopper.ID) error {
+	i.merging.Lock()
+	defer i.merging.Unlock()
+	near, err := i.neighbours(ctx, who)
+	if err != nil {
+		return err
+	}
 	if err := i.vault.Forget(ctx, who); err != nil {
 		return fmt.Errorf("forget a shopper: %w", err)
+	}
+	i.clusters.set([]shopper.ID{who}, nil)
+	if err := i.resettle(ctx, near); err != nil {
+		return err
 	}
 	i.ids.dropWhere(func(id shopper.ID) bool { return id == who })
 	i.says.drop(who)

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"endcap/keep/vault"
@@ -38,6 +39,9 @@ type Config struct {
 	Clock retail.Clock
 	// KeysMax and ShoppersMax are how many keys and shoppers are remembered.
 	KeysMax, ShoppersMax int
+	// MergedMax is how many shoppers may be merged with others: all are kept at
+	// hand, at about 100 bytes each.
+	MergedMax int
 	// Life is how long an answer of Find, Allowed and Gone may be a copy.
 	Life time.Duration
 }
@@ -55,7 +59,7 @@ const SetMax = 16
 // Defaults remembers half a million keys (about 60 MB when full) for at most
 // LifeMax.
 func Defaults(clock retail.Clock) Config {
-	return Config{Clock: clock, KeysMax: 500_000, ShoppersMax: 500_000, Life: LifeMax}
+	return Config{Clock: clock, KeysMax: 500_000, ShoppersMax: 500_000, MergedMax: 10_000_000, Life: LifeMax}
 }
 
 // ErrConfig is returned by Check.
@@ -66,8 +70,8 @@ func (c Config) Check() error {
 	switch {
 	case c.Clock == nil:
 		return fmt.Errorf("%w: no clock", ErrConfig)
-	case c.KeysMax < 1 || c.ShoppersMax < 1:
-		return fmt.Errorf("%w: room for %d keys and %d shoppers", ErrConfig, c.KeysMax, c.ShoppersMax)
+	case c.KeysMax < 1 || c.ShoppersMax < 1 || c.MergedMax < 0:
+		return fmt.Errorf("%w: room for %d keys, %d shoppers and %d merged ones", ErrConfig, c.KeysMax, c.ShoppersMax, c.MergedMax)
 	case c.Life < 0 || c.Life > LifeMax:
 		return fmt.Errorf("%w: a life of %v, at most %v", ErrConfig, c.Life, LifeMax)
 	}
@@ -80,11 +84,15 @@ type Identity struct {
 	mint  vault.Mint
 	cfg   Config
 	ids   *cache[shopper.Key, shopper.ID] // the zero ID where the vault knew none
-	says  *cache[shopper.ID, consent.Set]
+	says  *cache[shopper.ID, consent.Set] // by canonical shopper
 	gone  *cache[shopper.ID, bool]
+
+	clusters clusters
+	merging  sync.Mutex // held by one change of who is one person
 }
 
-// New makes an Identity over a vault. mint draws the ids of new shoppers:
+// New makes an Identity over a vault, which knows of merges once it was loaded.
+// mint draws the ids of new shoppers:
 // Random, or Seeded for a demonstration.
 func New(v vault.Vault, mint vault.Mint, cfg Config) (*Identity, error) {
 	if err := cfg.Check(); err != nil {
@@ -95,12 +103,15 @@ func New(v vault.Vault, mint vault.Mint, cfg Config) (*Identity, error) {
 		ids:  newCache[shopper.Key, shopper.ID](cfg.KeysMax),
 		says: newCache[shopper.ID, consent.Set](cfg.ShoppersMax),
 		gone: newCache[shopper.ID, bool](cfg.ShoppersMax),
+
+		clusters: clusters{most: cfg.MergedMax, of: make(map[shopper.ID]*cluster)},
 	}, nil
 }
 
 // Name returns the shopper of each set of keys and mints one where none is
 // known. An empty set is nobody and gives the zero ID; so does a set that joins
-// two shoppers, of which nothing is changed in the vault. Keys of known
+// two people, of which nothing is changed in the vault. Keys of several shoppers
+// who are one person name the one as whom she is known. Keys of known
 // shoppers cost one look-up in memory: a key leaves its shopper only by
 // Forget, which drops the copy.
 func (i *Identity) Name(ctx context.Context, sets [][]shopper.Key) ([]shopper.ID, error) {
@@ -127,12 +138,28 @@ func (i *Identity) remembered(set []shopper.Key) (shopper.ID, bool) {
 	var who shopper.ID
 	for n, key := range set {
 		id, ok := i.ids.get(key, time.Time{})
-		if !ok || !id.Known() || n > 0 && id != who {
+		if !ok || !id.Known() {
 			return shopper.ID{}, false
 		}
-		who = id
+		if n == 0 {
+			who = id
+		} else if who, ok = i.same(who, id); !ok {
+			return shopper.ID{}, false
+		}
 	}
 	return who, true
+}
+
+// same is as whom two shoppers are known who are one person.
+func (i *Identity) same(a, b shopper.ID) (shopper.ID, bool) {
+	if a == b {
+		return a, true
+	}
+	one := i.clusters.get(a)
+	if one == nil || one != i.clusters.get(b) {
+		return shopper.ID{}, false
+	}
+	return one.canonical, true
 }
 
 // resolve asks the vault for the sets at the places in ask, each different
@@ -178,14 +205,20 @@ func (i *Identity) resolve(ctx context.Context, sets [][]shopper.Key, ask []int,
 		}
 	}
 	for n, at := range ask {
-		out[at] = ids[places[n]]
+		if out[at] = ids[places[n]]; out[at].Known() {
+			continue
+		}
+		var err error
+		if out[at], err = i.Find(ctx, sets[at]); err != nil { // several shoppers may be one person
+			return err
+		}
 	}
 	return nil
 }
 
 // Find returns the shopper to whom the keys of one visit belong, and mints
-// none: the zero ID when no key is known, or when they name two shoppers, for
-// then it cannot be said who visits. An answer may be a copy as old as
+// none: the zero ID when no key is known, or when they name two people, for then
+// it cannot be said who visits. An answer may be a copy as old as
 // Config.Life.
 func (i *Identity) Find(ctx context.Context, keys []shopper.Key) (shopper.ID, error) {
 	if len(keys) > SetMax {
@@ -200,17 +233,20 @@ func (i *Identity) Find(ctx context.Context, keys []shopper.Key) (shopper.ID, er
 	var who shopper.ID
 	for _, id := range ids {
 		switch {
-		case !id.Known() || id == who:
-		case who.Known():
-			return shopper.ID{}, nil
-		default:
+		case !id.Known():
+		case !who.Known():
 			who = id
+		default:
+			var ok bool
+			if who, ok = i.same(who, id); !ok {
+				return shopper.ID{}, nil
+			}
 		}
 	}
 	return who, nil
 }
 
-// Known says of each set of keys whether all of them belong to one shopper
+// Known says of each set of keys whether all of them belong to one person
 // already, so that naming them would change nothing.
 func (i *Identity) Known(ctx context.Context, sets [][]shopper.Key) ([]bool, error) {
 	var keys []shopper.Key
@@ -227,7 +263,9 @@ func (i *Identity) Known(ctx context.Context, sets [][]shopper.Key) ([]bool, err
 		ids = ids[len(set):]
 		out[n] = len(mine) > 0
 		for _, id := range mine {
-			out[n] = out[n] && id.Known() && id == mine[0]
+			if out[n] = out[n] && id.Known(); out[n] {
+				_, out[n] = i.same(mine[0], id)
+			}
 		}
 	}
 	return out, nil

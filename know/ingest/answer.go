@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"endcap/know/identity/graph"
 	"endcap/retail"
 	"endcap/retail/basket"
 	"endcap/retail/catalog"
@@ -72,6 +73,9 @@ type Answer struct {
 	// that was one only for that, and on a consent that was kept but does not
 	// count.
 	Older bool
+	// Apart is why keys of several shoppers in one row make no person of them;
+	// the row was taken in all the same.
+	Apart graph.Refusal
 
 	stored []byte // for a conflict: the stored fact, as JSON
 }

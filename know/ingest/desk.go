@@ -116,6 +116,7 @@ type Desk struct {
 	cfg        Config
 	derived    *onceSet     // stores already derived from receipts
 	correcting sync.RWMutex // held by a batch of corrections alone, by other receipts together
+	telling    sync.Mutex   // held by one Tell
 }
 
 // NewDesk makes a Desk.

@@ -1,16 +1,20 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"endcap/keep/stream"
 	"endcap/keep/vault"
 	"endcap/know/identity"
+	"endcap/know/identity/graph"
 	"endcap/retail"
 	"endcap/retail/consent"
 	"endcap/retail/event"
@@ -19,41 +23,88 @@ import (
 
 // Shopper is one row of a list of shoppers: the keys of one of them.
 type Shopper struct {
-	Keys  []shopper.Key
+	Keys []shopper.Key
+	// Basis is on what it rests that the keys are hers, declared where it is
+	// empty. What was only observed together is named, and merges nobody.
+	Basis graph.Basis
 	Line  int64
 	Raw   []byte
 	Fault *Fault
 }
 
 // Shoppers brings the keys of shoppers into the vault, and nowhere else: there
-// is no fact of it, since facts name nobody. Keys that belong to one shopper
-// already are a Repeat; keys of two shoppers are not merged here.
+// is no fact of it, since facts name nobody. A row whose keys belong to one
+// person already is a Repeat; one whose keys belong to several shoppers is
+// evidence that they are one person, unless Answer.Apart says why not.
 func (d *Desk) Shoppers(ctx context.Context, rows []Shopper, from From) (Result, error) {
 	if err := checkBatch(len(rows)); err != nil {
 		return Result{}, err
 	}
 	now := micro(d.Clock())
 	answers := make([]Answer, len(rows))
-	var sets [][]shopper.Key
-	var places []int
+	by := make(map[graph.Basis][]int) // places in rows
 	for i := range rows {
 		f := rows[i].Fault
 		if f == nil {
-			f = checkSet(rows[i].Keys)
+			f = checkShopper(&rows[i])
 		}
 		if f != nil {
 			answers[i] = Answer{Outcome: Quarantined, Fault: f}
 			continue
 		}
-		sets, places = append(sets, rows[i].Keys), append(places, i)
+		basis := cmp.Or(rows[i].Basis, graph.Declared)
+		by[basis] = append(by[basis], i)
 	}
+	for _, basis := range slices.Sorted(maps.Keys(by)) {
+		if err := d.declare(ctx, rows, by[basis], answers, identity.Vouched{Basis: basis, Source: from.Name, By: from.Name, At: now}); err != nil {
+			return Result{}, err
+		}
+	}
+	if err := d.Tell(ctx); err != nil {
+		return Result{}, err
+	}
+	refused := newRefusals(0, from, now)
+	for i := range answers {
+		if f := answers[i].Fault; f != nil {
+			refused.add(rows[i].Line, f, rows[i].Raw, nil)
+		}
+	}
+	res := Result{Answers: answers}
+	res.Summary.count(answers)
+	return res, d.refuse(ctx, refused)
+}
+
+// declare takes in the rows at some places, all on one basis.
+func (d *Desk) declare(ctx context.Context, rows []Shopper, places []int, answers []Answer, v identity.Vouched) error {
+	sets := make([][]shopper.Key, len(places))
+	for n, i := range places {
+		sets[n] = rows[i].Keys
+	}
+	if v.Basis == graph.Observed {
+		return d.observe(ctx, sets, places, answers)
+	}
+	verdicts, err := d.People.Declare(ctx, sets, v)
+	if err != nil {
+		return err
+	}
+	for n, i := range places {
+		answers[i] = Answer{Outcome: Repeat, Apart: verdicts[n].Refusal}
+		if verdicts[n].New {
+			answers[i].Outcome = New
+		}
+	}
+	return nil
+}
+
+// observe takes in sets of keys that were seen together, without proof.
+func (d *Desk) observe(ctx context.Context, sets [][]shopper.Key, places []int, answers []Answer) error {
 	known, err := d.People.Known(ctx, sets)
 	if err != nil {
-		return Result{}, err
+		return err
 	}
 	who, err := d.People.Name(ctx, sets)
 	if err != nil {
-		return Result{}, err
+		return err
 	}
 	for n, i := range places {
 		switch {
@@ -65,15 +116,15 @@ func (d *Desk) Shoppers(ctx context.Context, rows []Shopper, from From) (Result,
 			answers[i] = Answer{Outcome: New}
 		}
 	}
-	refused := newRefusals(0, from, now)
-	for i := range answers {
-		if f := answers[i].Fault; f != nil {
-			refused.add(rows[i].Line, f, rows[i].Raw, nil)
-		}
+	return nil
+}
+
+// checkShopper refuses a row that names nobody, or rests on nothing we know.
+func checkShopper(r *Shopper) *Fault {
+	if r.Basis != "" && r.Basis != graph.Observed && !r.Basis.Authenticated() {
+		return fault(BadValue, "basis", "an unknown basis", "say declared, login, confirmed or observed")
 	}
-	res := Result{Answers: answers}
-	res.Summary.count(answers)
-	return res, d.refuse(ctx, refused)
+	return checkSet(r.Keys)
 }
 
 // checkSet refuses keys that cannot name a shopper. Unlike on a receipt, two

@@ -117,6 +117,11 @@ func (h *history) add(r receipt) {
 	}
 	at, _ := slices.BinarySearchFunc(h.receipts, r, newestFirst)
 	h.receipts = slices.Insert(h.receipts, at, r)
+	h.cut()
+}
+
+// cut drops the receipts that are too old or too much.
+func (h *history) cut() {
 	lines := 0
 	for i := range h.receipts {
 		lines += len(h.receipts[i].products)

@@ -8,6 +8,7 @@ import (
 	"endcap/retail/catalog"
 	"endcap/retail/consent"
 	"endcap/retail/media"
+	"endcap/retail/shopper"
 	"endcap/retail/trial"
 )
 
@@ -160,6 +161,12 @@ type Forgotten struct{}
 // this tells the folds of whom it was taken from.
 type Moved struct{}
 
+// Clustered says that the fact's Shopper is one person with others, who is known
+// as Canonical from now on; where that is she herself, that she is no other's any
+// more. Of several the one with the highest Version counts. It is evidence of
+// nothing: the vault knows why.
+type Clustered struct{ Canonical shopper.ID }
+
 // Kind is KindReceipt.
 func (Receipt) Kind() Kind { return KindReceipt }
 
@@ -213,3 +220,6 @@ func (Forgotten) Kind() Kind { return KindForgotten }
 
 // Kind is KindMoved.
 func (Moved) Kind() Kind { return KindMoved }
+
+// Kind is KindClustered.
+func (Clustered) Kind() Kind { return KindClustered }

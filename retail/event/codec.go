@@ -6,6 +6,7 @@ import (
 	"endcap/retail/catalog"
 	"endcap/retail/consent"
 	"endcap/retail/media"
+	"endcap/retail/shopper"
 	"endcap/retail/trial"
 )
 
@@ -27,6 +28,7 @@ func (Tallied) version() uint8      { return 1 }
 func (Forgotten) version() uint8    { return 1 }
 func (Moved) version() uint8        { return 1 }
 func (Promotions) version() uint8   { return 1 }
+func (Clustered) version() uint8    { return 1 }
 
 // decoders holds, for each kind, the readers of its versions 1, 2, ….
 var decoders = [kindCount][]func(*reader) Body{
@@ -48,6 +50,7 @@ var decoders = [kindCount][]func(*reader) Body{
 	KindForgotten:    {func(*reader) Body { return Forgotten{} }},
 	KindMoved:        {func(*reader) Body { return Moved{} }},
 	KindPromotions:   {readPromotions},
+	KindClustered:    {func(r *reader) Body { return Clustered{shopper.FromUint64(r.uint())} }},
 }
 
 func (b Receipt) encode(w *writer) {
@@ -307,3 +310,5 @@ func readTallied(r *reader) Body {
 func (Forgotten) encode(*writer) {}
 
 func (Moved) encode(*writer) {}
+
+func (b Clustered) encode(w *writer) { w.uint(b.Canonical.Reveal()) }

@@ -42,13 +42,14 @@ const (
 	KindForgotten    Kind = 16 // a shopper is to be forgotten
 	KindMoved        Kind = 17 // a correction took a receipt from a shopper
 	KindPromotions   Kind = 18 // what a store promoted in a week
-	kindCount        Kind = 19
+	KindClustered    Kind = 19 // as whom a shopper is known after merges
+	kindCount        Kind = 20
 )
 
 var kindNames = [kindCount]string{
 	1: "receipt", 2: "product", 3: "store", 4: "price", 5: "stock", 6: "consent", 7: "decided", 8: "shown",
 	9: "clicked", 10: "basketed", 11: "purchased", 12: "billed", 13: "terms_changed", 14: "day_turned",
-	15: "tallied", 16: "forgotten", 17: "moved", 18: "promotions",
+	15: "tallied", 16: "forgotten", 17: "moved", 18: "promotions", 19: "clustered",
 }
 
 // String gives the kind's name, e.g. "receipt".

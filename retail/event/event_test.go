@@ -100,6 +100,7 @@ func bodies() []event.Body {
 		event.Forgotten{},
 		event.Moved{},
 		promotions,
+		event.Clustered{Canonical: shopper.FromUint64(0xfedcba9876543210)},
 	}
 }
 
@@ -224,7 +225,7 @@ func drawBody(t *rapid.T) event.Body {
 		draw[event.Receipt], draw[event.Product], draw[event.Store], draw[event.Price], draw[event.Stock], draw[event.Consent],
 		draw[event.Decided], draw[event.Shown], draw[event.Clicked], draw[event.Basketed], draw[event.Purchased], draw[event.Billed],
 		draw[event.TermsChanged], draw[event.DayTurned], draw[event.Tallied], draw[event.Forgotten], draw[event.Moved],
-		draw[event.Promotions],
+		draw[event.Promotions], draw[event.Clustered],
 	}
 	if len(kinds) != len(event.Kinds()) {
 		t.Fatalf("%d kinds are drawn, there are %d", len(kinds), len(event.Kinds()))

@@ -43,6 +43,9 @@ type Table struct {
 	// Parent lists the columns by which a row belongs to a row of the first
 	// table made of the same facts; empty where a row is itself the fact.
 	Parent []string
+	// Inner says that no question sees the table: the store uses it to show
+	// others.
+	Inner bool
 }
 
 // The columns that a store keeps beside a table's own and shows to nobody.
@@ -56,6 +59,11 @@ const (
 	HiddenOrder   = "fact_order"   // its place in the batch that was folded
 	HiddenFiled   = "filed"        // the business day it is filed under, where no column of the table says it
 )
+
+// ColumnCameAs is a column that every table with shoppers has beside its own in
+// the product's questions under accounting: as which shopper the fact came in,
+// before merges. Only what is to become a fact again asks for it.
+const ColumnCameAs = "came_as"
 
 // Hidden lists the hidden columns of t in their stored order, after Columns.
 func (t *Table) Hidden() []Column {
@@ -92,6 +100,7 @@ const (
 	TableReceipts   = "receipts"
 	TableLines      = "lines"
 	TableMoved      = "moved"
+	TableMerged     = "merged"
 	TableProducts   = "products"
 	TableStores     = "stores"
 	TablePrices     = "prices"
@@ -114,7 +123,7 @@ const (
 var common = []Column{
 	{Name: "day", Type: Date, Say: "business day"},
 	{Name: "at", Type: Timestamp, Say: "when it happened, UTC"},
-	{Name: "shopper", Type: Int, Shopper: true, Say: "pseudonym of the shopper, NULL where unknown or forgotten"},
+	{Name: "shopper", Type: Int, Shopper: true, Say: "pseudonym of the shopper, after merges; NULL where unknown or forgotten"},
 }
 
 func columns(more ...Column) []Column { return append(append([]Column(nil), common...), more...) }
@@ -122,6 +131,11 @@ func columns(more ...Column) []Column { return append(append([]Column(nil), comm
 // Tables lists every table of history with its columns.
 func Tables() []Table {
 	return slices.Concat(saleTables(), shelfTables(), promotionTables(), mediaTables(), termsTables())
+}
+
+// Views lists the tables that questions see.
+func Views() []Table {
+	return slices.DeleteFunc(Tables(), func(t Table) bool { return t.Inner })
 }
 
 // saleTables hold what was bought.
@@ -174,6 +188,9 @@ func shelfTables() []Table {
 		}},
 		{Name: TableConsents, Of: KindConsent, Latest: []string{"shopper"}, Say: "what each shopper allows now", Columns: columns(
 			Column{Name: "allowed", Type: Int, Say: "bit set of purposes"}, Column{Name: "wording", Type: Text},
+		)},
+		{Name: TableMerged, Of: KindClustered, Latest: []string{"shopper"}, Inner: true, Say: "as whom each shopper is known who was ever merged with others", Columns: columns(
+			Column{Name: "canonical", Type: Int, Shopper: true},
 		)},
 	}
 }

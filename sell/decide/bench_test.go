@@ -162,7 +162,7 @@ func (m *market) decider(b testing.TB, rec decide.Recorder) *decide.Decider {
 	d, err := decide.New(decide.Config{
 		Book: m.terms, Profiles: m.shelf, Recommender: hashed{}, Assortment: m, Recorder: rec,
 		Sections: decide.Sections{Consent: "consent", Audiences: "audiences", Habits: "habits"},
-		Allowed:  allowedIn, Audiences: marketMembers{},
+		Allowed:  allowedIn, Canonical: alone, Audiences: marketMembers{},
 		Keys: media.NewKeyring(media.Key{Number: 1}), Now: m.clock.Now, Zone: time.UTC, Rand: rand.Reader,
 	})
 	must(b, err)

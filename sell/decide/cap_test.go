@@ -58,7 +58,7 @@ func TestALostRaceSpendsNoCap(t *testing.T) {
 	decider, err := decide.New(decide.Config{
 		Book: r.terms, Profiles: store, Recommender: r, Assortment: r, Recorder: &r.records,
 		Sections: decide.Sections{Consent: "consent", Audiences: "audiences", Habits: "habits"},
-		Allowed:  allowedIn, Audiences: membersIn{&r.sentences},
+		Allowed:  allowedIn, Canonical: alone, Audiences: membersIn{&r.sentences},
 		Keys: media.NewKeyring(media.Key{Number: 1}), Now: r.clock.Now, Zone: time.UTC, Rand: rand.Reader,
 	})
 	must(t, err)

@@ -41,7 +41,8 @@ import (
 	"endcap/sell/campaign"
 )
 
-// Profiles is what decide needs of keep/profile.
+// Profiles is what decide needs of keep/profile; of a shopper who is one person
+// with others it gives and counts the person's.
 type Profiles interface {
 	Get(ctx context.Context, who shopper.ID) (profile.Profile, error)
 	Counts(ctx context.Context, who shopper.ID, now time.Time) (map[string]int, error)
@@ -95,17 +96,20 @@ type Config struct {
 	Recorder    Recorder
 	Sections    Sections
 	Allowed     func(section []byte) consent.Set
-	Audiences   Audiences
-	Keys        media.Keyring
-	Now         retail.Clock
-	Zone        *time.Location
-	Rand        io.Reader // unguessable, for ids; safe for concurrent use
+	// Canonical is as whom a shopper is known who is one person with others: the
+	// unit of experiments. Facts and tokens name the shopper who visits.
+	Canonical func(shopper.ID) shopper.ID
+	Audiences Audiences
+	Keys      media.Keyring
+	Now       retail.Clock
+	Zone      *time.Location
+	Rand      io.Reader // unguessable, for ids; safe for concurrent use
 }
 
 // Check returns an error when something is missing.
 func (c *Config) Check() error {
 	if c.Book == nil || c.Profiles == nil || c.Recommender == nil || c.Assortment == nil || c.Recorder == nil ||
-		c.Allowed == nil || c.Audiences == nil || c.Now == nil || c.Zone == nil || c.Rand == nil ||
+		c.Allowed == nil || c.Canonical == nil || c.Audiences == nil || c.Now == nil || c.Zone == nil || c.Rand == nil ||
 		c.Sections.Consent == "" || c.Sections.Audiences == "" || c.Sections.Habits == "" {
 		return errors.New("decide: a decider needs every part of its Config")
 	}
@@ -257,7 +261,7 @@ func (d *Decider) read(ctx context.Context, s *sale) error {
 	s.allowed = d.cfg.Allowed(p[d.cfg.Sections.Consent])
 	s.habits = p[d.cfg.Sections.Habits]
 	if s.allowed.Allows(consent.Measurement) {
-		s.unit = s.request.Shopper.Reveal()
+		s.unit = d.cfg.Canonical(s.request.Shopper).Reveal()
 	}
 	if s.allowed.Allows(consent.PersonalAds) {
 		s.members = d.membership(s.snap, p[d.cfg.Sections.Audiences], s.request.Visit.Day)

@@ -28,6 +28,7 @@ import (
 	"endcap/gate/api/till"
 	"endcap/gate/api/trade"
 	"endcap/keep/files/dirfiles"
+	"endcap/keep/profile"
 	"endcap/keep/profile/pebbleshelf"
 	"endcap/keep/sql/sqlite"
 	"endcap/keep/stream"
@@ -143,6 +144,10 @@ func (h *House) openWings(tb testing.TB) {
 	h.Tokens = media.NewKeyring(media.Key{Number: 1, Sign: [media.KeySize]byte{1}, Mask: [media.KeySize]byte{2}})
 	h.people, err = identity.New(h.vault, identity.Seeded([32]byte{1}), identity.Defaults(h.Now))
 	must(tb, err)
+	must(tb, h.people.Load(ctx))
+	profiles := identity.NewProfiles(h.shelf, h.people, map[profile.Section]identity.Merge{
+		identity.Section: identity.MergeConsents, audience.Section: audience.Merge, recommend.Section: recommend.Merge,
+	})
 	h.Desk, err = ingest.NewDesk(ingest.Ports{Log: h.stream, People: h.people, Quarantine: h.vault, Assortment: h.shop, Past: history.NewPast(h.history), Clock: h.Now}, ingest.Defaults(time.UTC, "EUR"))
 	must(tb, err)
 	h.recorder = ingest.NewRecorder(h.stream, ingest.RecorderDefaults())
@@ -155,9 +160,9 @@ func (h *House) openWings(tb testing.TB) {
 	h.Campaigns, err = campaign.Open(ctx, campaign.Config{Registry: h.Book, Ledger: h.Book, Now: h.Now, Zone: time.UTC, Known: h.shop.Known, Billed: h.biller.Through})
 	must(tb, err)
 	h.decider, err = decide.New(decide.Config{
-		Book: h.Campaigns, Profiles: h.shelf, Recommender: h.recommend, Assortment: h.shop, Recorder: h.recorder,
+		Book: h.Campaigns, Profiles: profiles, Recommender: h.recommend, Assortment: h.shop, Recorder: h.recorder,
 		Sections: decide.Sections{Consent: identity.Section, Audiences: audience.Section, Habits: recommend.Section},
-		Allowed:  identity.AllowedIn, Audiences: h.audiences, Keys: h.Tokens, Now: h.Now, Zone: time.UTC, Rand: rand.Reader,
+		Allowed:  identity.AllowedIn, Canonical: h.people.Canonical, Audiences: h.audiences, Keys: h.Tokens, Now: h.Now, Zone: time.UTC, Rand: rand.Reader,
 	})
 	must(tb, err)
 	h.followers = []stream.Follower{

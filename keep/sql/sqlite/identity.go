@@ -13,7 +13,7 @@ import (
 // The statements of identities.
 const (
 	sqlShopper    = `select shopper from identifier where kind = ? and value = ?`
-	sqlAddKey     = `insert into identifier (kind, value, shopper) values (?, ?, ?)`
+	sqlAddKey     = `insert into identifier (kind, value, shopper, basis) values (?, ?, ?, ?)`
 	sqlKeys       = `select kind, value from identifier where shopper = ? order by kind, value`
 	sqlPerson     = `select 1 from person where shopper = ?`
 	sqlAddPerson  = `insert into person (shopper) values (?)`
@@ -116,17 +116,22 @@ func (v *Vault) resolve(c *conn, set []shopper.Key, drawn shopper.ID) (shopper.I
 	if err != nil || f.joins {
 		return shopper.ID{}, err
 	}
-	who := f.who
+	who, own := f.who, -1
 	if !who.Known() {
 		if who, err = v.mint(c, drawn); err != nil {
 			return shopper.ID{}, err
 		}
+		own = byStrength(f.unknown)[0]
 	}
 	for i, key := range f.unknown {
 		if slices.Contains(f.unknown[:i], key) {
 			continue
 		}
-		if err := c.query(sqlAddKey).text(string(key.Kind())).text(key.Reveal()).int(stored(who)).exec(); err != nil {
+		basis := ""
+		if own >= 0 && key == f.unknown[own] {
+			basis = vault.OwnKey
+		}
+		if err := c.query(sqlAddKey).text(string(key.Kind())).text(key.Reveal()).int(stored(who)).text(basis).exec(); err != nil {
 			return shopper.ID{}, err
 		}
 	}

@@ -162,6 +162,9 @@ func (v *Vault) Forget(ctx context.Context, who shopper.ID) error {
 				return err
 			}
 		}
+		if err := forgetMerges(c, who); err != nil {
+			return err
+		}
 		return c.query(sqlAddTombstone).blob(v.tombstone(who)).exec()
 	})
 	if err == nil {

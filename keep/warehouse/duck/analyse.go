@@ -284,7 +284,7 @@ func (t *tree) checkTable(catalog, schema, name string) error {
 		return fmt.Errorf("%w: under the purpose %s only its own views can be read, not %.40q", warehouse.ErrQuery, t.purpose, schema+"."+name)
 	}
 	lower := strings.ToLower(name)
-	if t.tables[lower] != nil || schema == "" && t.own[lower] {
+	if known := t.tables[lower]; known != nil && !known.Inner || schema == "" && t.own[lower] {
 		return nil
 	}
 	return fmt.Errorf("%w: there is no view %.40q (there are %s)", warehouse.ErrQuery, name, strings.Join(viewNames(), ", "))
@@ -292,7 +292,7 @@ func (t *tree) checkTable(catalog, schema, name string) error {
 
 func viewNames() []string {
 	var out []string
-	for _, t := range event.Tables() {
+	for _, t := range event.Views() {
 		out = append(out, t.Name)
 	}
 	return out

@@ -31,7 +31,8 @@ func (w *Warehouse) Forget(ctx context.Context, who []shopper.ID) error {
 	for i, id := range who {
 		ids[i] = strconv.FormatInt(int64(id.Reveal()), 10)
 	}
-	hers := "shopper in (" + strings.Join(ids, ", ") + ")"
+	list := " in (" + strings.Join(ids, ", ") + ")"
+	hers, known := "shopper"+list, "canonical"+list
 	err := w.writer.within(ctx, func() error {
 		for _, t := range w.order {
 			if t.shop < 0 {
@@ -40,6 +41,9 @@ func (w *Warehouse) Forget(ctx context.Context, who []shopper.ID) error {
 			if err := w.writer.exec(ctx, "update "+t.base()+" set shopper = null where "+hers); err != nil {
 				return err
 			}
+		}
+		if err := w.writer.exec(ctx, "update base.merged set canonical = null where "+known); err != nil {
+			return err
 		}
 		return nil
 	})
@@ -61,7 +65,23 @@ func (w *Warehouse) Forget(ctx context.Context, who []shopper.ID) error {
 	if err := w.rewrite(ctx, names, "case when "+hers+" then null else shopper end as shopper", false); err != nil {
 		return fmt.Errorf("forget in sealed history: %w", err)
 	}
+	if err := w.forgetKnownAs(ctx, known); err != nil {
+		return fmt.Errorf("forget in sealed history: %w", err)
+	}
 	return w.writer.exec(ctx, "checkpoint")
+}
+
+// forgetKnownAs rewrites the sealed files that say as whom shoppers are known.
+func (w *Warehouse) forgetKnownAs(ctx context.Context, known string) error {
+	files := w.paths(event.TableMerged)
+	if len(files) == 0 {
+		return nil
+	}
+	got, err := w.writer.ask(ctx, "select distinct filename from "+readParquet(files, ", filename = true")+" where "+known)
+	if err != nil {
+		return err
+	}
+	return w.rewrite(ctx, got.Columns[0].Texts, "case when "+known+" then null else canonical end as canonical", false)
 }
 
 // Expire drops the records of decisions of business days before a day; what

@@ -16,7 +16,7 @@ import (
 
 // layoutVersion is raised when base tables change; a DuckDB file of another
 // layout is filled again from the sealed files and the stream.
-const layoutVersion = 4
+const layoutVersion = 5
 
 // partitionBits of an Append's number say its partition, so that rows of one
 // partition can be found again in the order they were folded.
@@ -24,6 +24,9 @@ const partitionBits = 8
 
 // seqColumn numbers the Append that brought a row.
 const seqColumn = "fold_seq"
+
+// shopperColumn is the one column by which rows are a shopper's.
+const shopperColumn = "shopper"
 
 // table is one table of history as this package stores it.
 type table struct {
@@ -49,7 +52,7 @@ const (
 func newTable(t event.Table) *table {
 	made := &table{Table: t, stored: t.Stored(), shop: -1, filed: -1}
 	for i, c := range made.stored {
-		if c.Shopper {
+		if c.Name == shopperColumn {
 			made.shop = i
 		}
 		if c.Name == t.Filed() {
@@ -164,9 +167,12 @@ func (w *Warehouse) makeTables(ctx context.Context) (bool, error) {
 		for _, t := range w.order {
 			statements = append(statements, t.create())
 		}
+		statements = append(statements, clusterViews(w.tables[event.TableConsents])...)
 		for _, schema := range schemas() {
 			for _, t := range w.order {
-				statements = append(statements, t.view(schema))
+				if !t.Inner {
+					statements = append(statements, t.view(schema))
+				}
 			}
 		}
 		for _, sql := range statements {
@@ -191,28 +197,64 @@ func (t *table) create() string {
 	return "create table " + t.base() + " (" + strings.Join(parts, ", ") + ")"
 }
 
+// clusterViews make what the other views need to show people who are several
+// shoppers as one: moved, as whom each is known who is known as another; said,
+// what each person said last, in words of one instant what all of them allow.
+// Only who is merged is ranked, so that the others cost what they cost before.
+func clusterViews(consents *table) []string {
+	columns := make([]string, 0, len(consents.Columns))
+	for _, c := range consents.Columns {
+		if c.Name != shopperColumn && c.Name != "allowed" {
+			columns = append(columns, "c."+quoteName(c.Name))
+		}
+	}
+	list := strings.Join(columns, ", ")
+	return []string{
+		"create view base.moved_to as select shopper, canonical from base.merged where shopper is not null and canonical is not null and canonical <> shopper",
+		"create view base.people as select shopper, canonical from base.moved_to union select canonical, canonical from base.moved_to",
+		"create view base.said as select c.shopper, c.allowed, " + list + " from base.consents c where c.shopper is not null and c.shopper not in (select shopper from base.people) " +
+			"union all select shopper, allowed, " + strings.ReplaceAll(list, "c.", "") + " from (select p.canonical as shopper, " +
+			`bit_and(c.allowed) over (partition by p.canonical, c."at") as allowed, ` + list +
+			`, row_number() over (partition by p.canonical order by c."at" desc, c.` + event.HiddenArrived + " desc, c." + seqColumn + " desc, c." + event.HiddenOrder + " desc) as place " +
+			"from base.consents c join base.people p on p.shopper = c.shopper) as ranked where place = 1",
+	}
+}
+
 // view shows a table's columns under one purpose: only rows of shoppers who
-// allow it now, where the table knows shoppers. Under accounting an analyst sees
-// all rows and of nobody whose they are; the product's own questions, which
-// count shoppers, ask the views of everyRow instead.
+// allow it now, where the table knows shoppers, each as whom she is known after
+// merges. Under accounting an analyst sees all rows and of nobody whose they
+// are; the product's own questions, which count shoppers, ask the views of
+// everyRow instead.
 func (t *table) view(schema string) string {
 	parts := make([]string, 0, len(t.Columns))
+	from, who := t.base()+" as t", "coalesce(m.canonical, t.shopper)"
+	switch {
+	case t.Name == event.TableConsents && schema != string(warehouse.Accounting):
+		from, who = "base.said as t", "t.shopper"
+	case t.shop >= 0 && schema != string(warehouse.Accounting):
+		from += " left join base.moved_to as m on m.shopper = t.shopper"
+	}
 	for i, c := range t.Columns {
-		part := quoteName(c.Name)
+		part := "t." + quoteName(c.Name)
 		switch {
 		case t.forms[i] == formWord:
-			part = "cast(" + part + " as varchar) as " + part
-		case c.Shopper && schema == string(warehouse.Accounting):
-			part = "cast(null as " + sqlType(t.Table, c) + ") as " + part
+			part = "cast(" + part + " as varchar) as " + quoteName(c.Name)
+		case i == t.shop && schema == string(warehouse.Accounting):
+			part = "cast(null as " + sqlType(t.Table, c) + ") as " + quoteName(c.Name)
+		case i == t.shop:
+			part = who + " as " + quoteName(c.Name)
 		}
 		parts = append(parts, part)
 	}
-	sql := "create view " + schema + "." + quoteName(t.Name) + " as select " + strings.Join(parts, ", ") + " from " + t.base()
+	if t.shop >= 0 && schema == everyRow && t.Name != event.TableConsents {
+		parts = append(parts, "t.shopper as "+event.ColumnCameAs)
+	}
+	sql := "create view " + schema + "." + quoteName(t.Name) + " as select " + strings.Join(parts, ", ") + " from " + from
 	p, err := consent.ParsePurpose(schema)
 	if err != nil || t.shop < 0 {
 		return sql
 	}
-	return sql + fmt.Sprintf(" where shopper in (select shopper from base.consents where shopper is not null and (allowed & %d) <> 0)", consent.Of(p))
+	return sql + fmt.Sprintf(" where %s in (select shopper from base.said where (allowed & %d) <> 0)", who, consent.Of(p))
 }
 
 func (t *table) base() string { return "base." + quoteName(t.Name) }
