@@ -82,13 +82,13 @@ func (s *Shelf) apply(b stream.Batch) {
 // item, and publishes them at once.
 func (s *Shelf) meet(facts []event.Fact) {
 	now, stores := s.products.Load(), *s.stores.Load()
-	fresh := make(map[catalog.ProductID]*item)
+	fresh := make(map[uint64]*item)
 	var freshStores map[catalog.StoreID]*store
 	all := now.all
 	product := func(id catalog.ProductID) {
-		if now.find(id) == nil && fresh[id] == nil {
+		if hash := id.Hash(); now.find(id) == nil && fresh[hash] == nil {
 			it := &item{ordinal: int32(len(all))}
-			fresh[id] = it
+			fresh[hash] = it
 			all = append(all, it)
 		}
 	}
@@ -126,7 +126,7 @@ func (s *Shelf) meet(facts []event.Fact) {
 }
 
 // with is p with fresh items added.
-func (p *products) with(fresh map[catalog.ProductID]*item, all []*item) *products {
+func (p *products) with(fresh map[uint64]*item, all []*item) *products {
 	next := &products{base: p.base, recent: maps.Clone(p.recent), all: all}
 	if next.recent == nil {
 		next.recent = fresh
@@ -134,7 +134,7 @@ func (p *products) with(fresh map[catalog.ProductID]*item, all []*item) *product
 		maps.Copy(next.recent, fresh)
 	}
 	if len(next.recent) > recentMax {
-		base := make(map[catalog.ProductID]*item, len(p.base)+len(next.recent))
+		base := make(map[uint64]*item, len(p.base)+len(next.recent))
 		maps.Copy(base, p.base)
 		maps.Copy(base, next.recent)
 		next.base, next.recent = base, nil

@@ -31,10 +31,10 @@ type Shelf struct {
 	version  atomic.Uint64
 }
 
-// products finds items by id. Both maps are immutable; recent holds the newest
-// few, so that one new product does not copy the whole catalogue.
+// products finds items by the hash of their id. Both maps are immutable; recent
+// holds the newest few, so that one new product does not copy the whole catalogue.
 type products struct {
-	base, recent map[catalog.ProductID]*item
+	base, recent map[uint64]*item
 	all          []*item // by ordinal; only appended to
 }
 
@@ -72,10 +72,13 @@ func New() *Shelf {
 }
 
 func (p *products) find(id catalog.ProductID) *item {
-	if it, ok := p.recent[id]; ok {
-		return it
+	hash := id.Hash()
+	if len(p.recent) > 0 {
+		if it, ok := p.recent[hash]; ok {
+			return it
+		}
 	}
-	return p.base[id]
+	return p.base[hash]
 }
 
 // Product is the catalogue's row of a product. The caller must not change it.
