@@ -21,7 +21,6 @@ type index struct {
 	all        table
 	words      map[string]*group
 	categories map[catalog.Category]*group
-	categoryOf []int32                     // by rank: the number of its category
 	stores     map[catalog.StoreID][]int32 // the store's most popular first
 	bought     int32                       // ranks below it were bought by somebody
 }

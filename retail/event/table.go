@@ -200,11 +200,15 @@ func promotionTables() []Table {
 	return []Table{
 		{Name: TableWeeks, Of: KindPromotions, Latest: []string{"store", "week"}, Say: "one row per store and week whose promotions were told; a week that is not here is not known", Columns: []Column{
 			{Name: "at", Type: Timestamp, Say: "when the week began, or when it was told where that was earlier, UTC"},
-			{Name: "store", Type: Text}, {Name: "week", Type: Date, Say: weekSay}, {Name: "version", Type: Int},
+			{Name: "store", Type: Text},
+			{Name: "week", Type: Date, Say: weekSay},
+			{Name: "version", Type: Int},
 			{Name: "product_count", Type: Int, Say: "rows in promotions"},
 		}},
 		{Name: TablePromotions, Of: KindPromotions, Parent: []string{"store", "week", "version"}, Say: "one row per store, week and product on a display or in a mailer, and several where it is in several places; of each store's week the newest version alone", Columns: []Column{
-			{Name: "store", Type: Text}, {Name: "week", Type: Date, Say: weekSay}, {Name: "version", Type: Int},
+			{Name: "store", Type: Text},
+			{Name: "week", Type: Date, Say: weekSay},
+			{Name: "version", Type: Int},
 			{Name: "product", Type: Text},
 			{Name: "display", Type: Text, Say: "where in the store, in the retailer's words; empty for no display"},
 			{Name: "mailer", Type: Text, Say: "where in the leaflet, in the retailer's words; empty for none"},
