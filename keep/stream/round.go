@@ -86,12 +86,14 @@ func roundsAhead(ctx context.Context, group []*reader, ends []event.Cursor, to c
 // foldRound hands over what a round holds in one step, and passes it where
 // nothing in it is wanted.
 func foldRound(ctx context.Context, group []*reader, round []decoded) (facts int, err error) {
+	for i := range round {
+		if err := round[i].err; err != nil {
+			return 0, err // before any partition has passed what it read beside it
+		}
+	}
 	pass := false
 	for i, r := range group {
 		d := &round[i]
-		if d.err != nil {
-			return 0, d.err
-		}
 		facts += len(d.batch.Facts)
 		if d.read == 0 {
 			continue

@@ -90,6 +90,45 @@ func TestARoundThatFailedIsTriedAgain(t *testing.T) {
 	}
 }
 
+// faulty fails its reads of one partition now and then, as a disk may.
+type faulty struct {
+	stream.Stream
+	partition int
+	fails     atomic.Int32 // how often still
+}
+
+func (f *faulty) Read(ctx context.Context, partition int, after event.Cursor, limit int) ([]stream.Entry, error) {
+	if partition == f.partition && f.fails.Add(-1) >= 0 {
+		return nil, errors.New("cannot read")
+	}
+	return f.Stream.Read(ctx, partition, after, limit)
+}
+
+// When one partition cannot be read, are the facts of the others, read in the
+// same round, folded all the same?
+func TestARoundThatCouldNotBeReadSkipsNothing(t *testing.T) {
+	t.Parallel()
+	s := &faulty{Stream: newStream(t)}
+	s.partition = s.Partitions() - 1
+	put(t, s, 0, 200)
+	var plain, state shelf
+	if err := stream.CatchUp(t.Context(), s, plain.follower()); err != nil {
+		t.Fatal(err)
+	}
+	s.fails.Store(2)
+	var failures atomic.Int32
+	f := state.rounds(func([]stream.Batch) error { return nil })
+	f.BatchMax = 20
+	run(t, s, f, func(string, error) { failures.Add(1) })
+	until(t, "the last partition is folded", func() bool {
+		end, err := s.End(t.Context(), s.partition)
+		return err == nil && state.cursor(s.partition) == end
+	})
+	if got := state.count(); state.text() != plain.text() || failures.Load() == 0 {
+		t.Errorf("after %d failures %d of 200 facts are folded", failures.Load(), got)
+	}
+}
+
 // Does whoever waits for a follower that lets facts gather wait for its pause?
 func TestWhoeverWaitsEndsThePause(t *testing.T) {
 	t.Parallel()
