@@ -35,8 +35,7 @@ func importFile(ctx context.Context, h *owner, in *admin.Import, tell func(admin
 		}
 		tell(admin.Imported{Done: p.Done, Total: p.Total, Rows: p.Rows, PerSec: p.PerSec, LeftSec: p.Left.Seconds(), Step: step})
 	}
-	frugal()
-	defer debug.SetMemoryLimit(math.MaxInt64)
+	defer frugal()()
 	start := time.Now()
 	done, err := connect.Load(ctx, o)
 	out := &admin.Summary{
@@ -65,13 +64,18 @@ func importFile(ctx context.Context, h *owner, in *admin.Import, tell func(admin
 // already.
 const loadHeap = 352 << 20
 
-// frugal has garbage collected before it piles up: a load makes gigabytes of it,
-// and otherwise the heap grows to twice what it holds. The first of
-// several loads to end lifts the limit, as it must not outlive them.
-func frugal() {
+// frugal has garbage collected before it piles up, until lifted: a load makes
+// gigabytes of it, and otherwise the heap grows to twice what it holds. The first
+// of several loads to end lifts the limit, as it must not outlive them. A limit
+// that the operator sets by GOMEMLIMIT stands.
+func frugal() (lift func()) {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return func() {}
+	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	debug.SetMemoryLimit(max(loadHeap, int64(2*m.HeapAlloc)))
+	return func() { debug.SetMemoryLimit(math.MaxInt64) }
 }
 
 // loadOptions checks what an import asks for and keeps its mapping, by which

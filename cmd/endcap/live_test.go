@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -355,5 +356,28 @@ func TestWhatWasStoredMayBeNamedAtOnce(t *testing.T) {
 	status, text, err := s.call(t.Context(), http.MethodPut, "/v1/line-items/never", item, "If-None-Match", "*")
 	if err != nil || status != http.StatusUnprocessableEntity || !strings.Contains(string(text), "products[0]") {
 		t.Errorf("a product that nobody stored: %d %s (%v)", status, text, err)
+	}
+}
+
+// Does a memory limit that the operator set outlive the load of a file?
+func TestTheOperatorsMemoryLimitStands(t *testing.T) {
+	t.Setenv("GOMEMLIMIT", "3GiB")
+	dir := t.TempDir()
+	house, file, mapping := filepath.Join(dir, "house"), filepath.Join(dir, "receipts.csv"), filepath.Join(dir, "mapping.json")
+	must(t, "init", "--dir", house, "--zone", "UTC", "--currency", "EUR")
+	for name, text := range map[string]string{
+		file: "id,time,store,product,quantity,sales\nr1,2026-03-02 09:15:00,s1,oats,1,2.50\n",
+		mapping: `{"name": "tills", "zone": "UTC", "currency": "EUR", "feeds": {"receipts": {"columns": {"receipt": "id",
+			"time": {"column": "time"}, "store": "store", "product": "product", "quantity": "quantity", "sales": "sales"}}}}`,
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := serve(t, house)
+	must(t, "ingest", "--dir", house, "--kind", "receipts", "--mapping", mapping, file)
+	status, text, err := s.own(t.Context(), http.MethodGet, "/metrics", nil)
+	if err != nil || status != http.StatusOK || !strings.Contains(string(text), "\ngo_gc_gomemlimit_bytes 3.221225472e+09\n") {
+		t.Errorf("metrics: status %d, %v, without the limit of 3 GiB:\n%s", status, err, text)
 	}
 }

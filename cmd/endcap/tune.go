@@ -24,7 +24,7 @@ const (
 // operator does by GOMAXPROCS and GOGC.
 func tune() {
 	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(slicesOfCore * runtime.NumCPU())
+		runtime.GOMAXPROCS(slicesOfCore * runtime.GOMAXPROCS(0)) // of what a container may use
 	}
 	if os.Getenv("GOGC") == "" {
 		pace()
