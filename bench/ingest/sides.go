@@ -19,7 +19,8 @@ import (
 
 // result is what one round did.
 type result struct {
-	lines    int64
+	lines    int64   // of receipts, or products with their places of stores' weeks
+	items    int64   // receipts, or stores' weeks
 	seconds  float64 // until history, or the reference's table, answers
 	profiles float64 // until every profile is as new
 	process  float64 // from start to end of the program
@@ -30,8 +31,9 @@ type result struct {
 
 func (r result) rate() float64 { return float64(r.lines) / r.seconds }
 
-// load has endcap take a file into a fresh data directory that knows the catalogue.
-func load(ctx context.Context, o options, file string, verify bool) (r result, err error) {
+// load has endcap take a file of a kind into a fresh data directory that knows
+// the catalogue.
+func load(ctx context.Context, o options, kind, file string, verify bool) (r result, err error) {
 	dir, err := os.MkdirTemp(o.dir, "house")
 	if err != nil {
 		return r, err
@@ -46,16 +48,18 @@ func load(ctx context.Context, o options, file string, verify bool) (r result, e
 	}
 	var said struct {
 		Lines          int64
+		New            int64
+		Promotions     int64
 		QuerySeconds   float64 `json:"query_seconds"`
 		ProfileSeconds float64 `json:"profile_seconds"`
 	}
 	began := time.Now()
-	state, err := endcap(ctx, o, &said, "ingest", "--json", "--dir", dir, "--kind", "receipts", "--mapping", mapping, file)
+	state, err := endcap(ctx, o, &said, "ingest", "--json", "--dir", dir, "--kind", kind, "--mapping", mapping, file)
 	if err != nil {
 		return r, err
 	}
 	r = result{
-		lines: said.Lines, seconds: said.QuerySeconds, profiles: said.ProfileSeconds, process: time.Since(began).Seconds(),
+		lines: said.Lines + said.Promotions, items: said.New, seconds: said.QuerySeconds, profiles: said.ProfileSeconds, process: time.Since(began).Seconds(),
 		cpu: (state.UserTime() + state.SystemTime()).Seconds(), rss: peak(state), verified: true,
 	}
 	if r.lines == 0 || r.seconds <= 0 {

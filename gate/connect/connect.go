@@ -1,5 +1,5 @@
 // Package connect is the door for files: it reads a retailer's receipts,
-// catalogue, stores, prices, stock, shoppers and consents from CSV, NDJSON and
+// catalogue, stores, prices, stock, promotions, shoppers and consents from CSV, NDJSON and
 // Parquet, as a mapping file says, and hands them to know/ingest in batches. A
 // load may be broken off at any time and started again: it goes on where the
 // last stored batch ended, and what is handed over twice changes nothing.
@@ -34,6 +34,7 @@ type Trade interface {
 	Stores(ctx context.Context, rs []ingest.Row[catalog.Store], from ingest.From) (ingest.Result, error)
 	Prices(ctx context.Context, rs []ingest.Row[catalog.Price], from ingest.From) (ingest.Result, error)
 	Stock(ctx context.Context, rs []ingest.Row[catalog.Stock], from ingest.From) (ingest.Result, error)
+	Promotions(ctx context.Context, ws []ingest.Promotions, from ingest.From) (ingest.Result, error)
 }
 
 // People is where shoppers' keys and consents go.
@@ -63,7 +64,7 @@ type LoadOptions struct {
 	From, Until retail.Day
 	// State is the file that remembers how far the load got; empty for none.
 	State string
-	// Temp is the folder in which scattered receipts are sorted.
+	// Temp is the folder in which scattered receipts and promotions are sorted.
 	Temp string
 	// Progress is called about ten times a second, never twice at once.
 	Progress func(Progress)
@@ -138,7 +139,7 @@ func (l *loader) load(ctx context.Context) error {
 		l.sum.Whole = true
 		return nil
 	}
-	if l.Kind == mapping.Receipts && !l.feed.Sorted {
+	if l.Kind == mapping.Promotions || l.Kind == mapping.Receipts && !l.feed.Sorted {
 		return l.loadScattered(ctx)
 	}
 	src, err := rows.Open(l.File, l.feed)
@@ -250,6 +251,9 @@ type sender func(hand func(context.Context) error) error
 
 // gather makes batches of blocks. readErr may be read once blocks is closed.
 func (l *loader) gather(ctx context.Context, blocks <-chan *rows.Block, readErr *error, send sender) error {
+	if l.Kind == mapping.Promotions {
+		return l.gatherWeeks(ctx, blocks, readErr, send)
+	}
 	if l.Kind != mapping.Receipts {
 		for b := range blocks {
 			l.sum.Rows += int64(b.N)

@@ -14,6 +14,7 @@ import (
 	"endcap/gate/connect"
 	"endcap/gate/connect/mapping"
 	"endcap/keep/sql/sqlite"
+	"endcap/keep/stream"
 	"endcap/keep/stream/pebblelog"
 	"endcap/keep/vault"
 	"endcap/keep/warehouse/duck"
@@ -36,6 +37,13 @@ func gz(tb testing.TB, content string) string {
 
 // realDesk is the house's own desk over embedded stores.
 func realDesk(t *testing.T) *ingest.Desk {
+	t.Helper()
+	desk, _, _ := realHouse(t)
+	return desk
+}
+
+// realHouse is realDesk with the stream it fills and an empty history.
+func realHouse(t *testing.T) (*ingest.Desk, stream.Stream, *duck.Warehouse) {
 	t.Helper()
 	dir := t.TempDir()
 	v, err := sqlite.OpenVault(t.Context(), sqlite.Options{Path: filepath.Join(dir, "vault.db")})
@@ -63,7 +71,7 @@ func realDesk(t *testing.T) *ingest.Desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return desk
+	return desk, log, past
 }
 
 func TestLoadingTwiceChangesNothingAndReplayTakesInWhatWasMended(t *testing.T) {

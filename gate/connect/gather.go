@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"time"
 
 	"endcap/gate/connect/mapping"
 	"endcap/gate/connect/rows"
@@ -95,6 +96,7 @@ type counts struct{ receipts, lines int64 }
 type fieldSet struct {
 	product, store, channel, currency, receipt *mapping.Field
 	keys                                       [5]*mapping.Field
+	zone                                       *time.Location // of times of day
 	storeConst, channelConst, currencyConst    string
 }
 
@@ -107,6 +109,9 @@ func newGatherer(feed *mapping.Feed, give func(*batch) error) *gatherer {
 	f := &g.fields
 	f.product, f.store, f.channel = feed.Field(mapping.Product), feed.Field(mapping.Store), feed.Field(mapping.Channel)
 	f.currency, f.receipt = feed.Field(mapping.Currency), feed.Field(mapping.Receipt)
+	if at := feed.Field(mapping.Time); at != nil {
+		f.zone = at.Zone
+	}
 	f.storeConst, f.channelConst, f.currencyConst = feed.Constant(mapping.Store), feed.Constant(mapping.Channel), feed.Constant(mapping.Currency)
 	for i, n := range mapping.Keys() {
 		f.keys[i] = feed.Field(n)
@@ -127,7 +132,7 @@ func (g *gatherer) take(b *rows.Block) error {
 		}
 		id := ids[i]
 		if id == "" {
-			g.loose(b, i, bad)
+			g.refuse(looseOf(g.feed, b, i, bad))
 			g.row++
 			continue
 		}
@@ -193,14 +198,14 @@ func (r *group) unlink() {
 
 // view is a block's columns at hand.
 type view struct {
-	times, versions, numbers, quantities, prices, sales, retail, coupon, match []int64
-	stores, channels, currencies, products                                     []string
-	keys                                                                       [5][]string
+	times, clocks, versions, numbers, quantities, prices, sales, retail, coupon, match []int64
+	stores, channels, currencies, products                                             []string
+	keys                                                                               [5][]string
 }
 
 func newView(b *rows.Block) view {
 	v := view{
-		times: b.Num[mapping.Time], versions: b.Num[mapping.Version], numbers: b.Num[mapping.LineNumber],
+		times: b.Num[mapping.Time], clocks: b.Num[mapping.TimeOfDay], versions: b.Num[mapping.Version], numbers: b.Num[mapping.LineNumber],
 		quantities: b.Num[mapping.Quantity], prices: b.Num[mapping.UnitPrice], sales: b.Num[mapping.Sales],
 		retail: b.Num[mapping.RetailDiscount], coupon: b.Num[mapping.CouponDiscount], match: b.Num[mapping.CouponMatch],
 		stores: b.Text[mapping.Store], channels: b.Text[mapping.Channel],
@@ -229,6 +234,9 @@ func number(column []int64, i int, otherwise int64) int64 {
 // grow adds row i to a receipt.
 func (g *gatherer) grow(r *group, v *view, i int) {
 	at, version := v.times[i], number(v.versions, i, 0)
+	if clock := number(v.clocks, i, rows.Absent); clock != rows.Absent {
+		at = onDay(at, clock, g.fields.zone)
+	}
 	if len(r.lines) == 0 {
 		r.at, r.version = at, version
 		r.store, r.channel, r.currency = text(v.stores, i), text(v.channels, i), text(v.currencies, i)
@@ -271,6 +279,13 @@ func (g *gatherer) grow(r *group, v *view, i int) {
 	if v.numbers != nil {
 		r.numbers = append(r.numbers, number(v.numbers, i, 0))
 	}
+}
+
+// onDay is the time of day clock, in microseconds since midnight by the wall
+// clock, on the day of at.
+func onDay(at, clock int64, zone *time.Location) int64 {
+	y, m, d := micro(at).In(zone).Date()
+	return time.Date(y, m, d, 0, 0, int(clock/1e6), 0, zone).UnixMicro()
 }
 
 // agree checks that row i says the same of the receipt as its first.
@@ -343,23 +358,9 @@ func magnitude(v int64) uint64 {
 	return uint64(v)
 }
 
-// faultOf is a row's fault in the desk's words.
-func faultOf(f *rows.Fault) *ingest.Fault {
-	return &ingest.Fault{Reason: ingest.Reason(f.Reason), Field: f.Field, Say: f.Say, Cure: f.Cure}
-}
-
-// loose hands over a row that cannot be told to belong to a receipt.
-func (g *gatherer) loose(b *rows.Block, i int, bad *rows.Fault) {
-	f := noID(g.fields.receipt)
-	if bad != nil {
-		f = faultOf(bad)
-	}
-	raw := append(slices.Clone(b.Header()), b.Raw(nil, i)...)
-	g.now.receipts = append(g.now.receipts, ingest.Receipt{Line: b.Line[i], Raw: raw, Fault: f})
-}
-
-func noID(f *mapping.Field) *ingest.Fault {
-	return &ingest.Fault{Reason: ingest.NoID, Field: f.Column, Say: "it has no receipt id", Cure: "give every row one"}
+// refuse hands over a row that cannot be told to belong to a receipt.
+func (g *gatherer) refuse(r loose) {
+	g.now.receipts = append(g.now.receipts, ingest.Receipt{Line: r.line, Raw: r.raw, Fault: r.fault})
 }
 
 // close turns an open group into a receipt of the batch.
@@ -404,39 +405,16 @@ func (g *gatherer) hand(r *group) {
 	}
 	b := g.now
 	start := len(b.raw)
-	b.raw = append(b.raw, r.parts[0].block.Header()...)
-	for i, p := range r.parts {
-		if i > 0 {
-			b.raw = append(b.raw, '\n')
-		}
-		b.raw = p.block.RawRange(b.raw, p.from, p.to)
-	}
+	b.raw = rawOf(b.raw, r.parts)
 	out.Raw = b.raw[start:len(b.raw):len(b.raw)]
 	b.receipts = append(b.receipts, out)
 	b.lines += len(out.Lines)
 	if out.Fault != nil {
-		g.pieces(&b.receipts[len(b.receipts)-1])
+		for _, rest := range piecesOf(out.Raw, out.Line, fmt.Sprintf("receipt %.64q", string(out.ID))) {
+			g.refuse(rest)
+		}
 	}
 }
-
-// pieces keeps the whole of a refused receipt whose rows are longer than one
-// quarantine row may be: the rest follows in rows of their own.
-func (g *gatherer) pieces(r *ingest.Receipt) {
-	rest := r.Raw[min(len(r.Raw), rows.RawMax):]
-	line := r.Line
-	id := string(r.ID)
-	for n := 2; len(rest) > 0; n++ {
-		size := min(len(rest), rows.RawMax)
-		g.now.receipts = append(g.now.receipts, ingest.Receipt{
-			Line: line, Raw: rest[:size:size],
-			Fault: &ingest.Fault{Reason: inParts, Say: fmt.Sprintf("part %d of the rows of receipt %.64q, which is refused", n, id), Cure: "load the file again once it is right"},
-		})
-		rest = rest[size:]
-	}
-}
-
-// inParts is the reason of quarantine rows that continue the one before.
-const inParts ingest.Reason = "in_parts"
 
 // describe fills in what the group knows of the receipt, translated.
 func (g *gatherer) describe(r *group, out *ingest.Receipt) {

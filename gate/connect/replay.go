@@ -75,6 +75,9 @@ func headed(file string, raw []byte, feed *mapping.Feed) bool {
 
 func replayBlock(ctx context.Context, desk Desk, feed *mapping.Feed, b *rows.Block, r Refused) error {
 	from := ingest.From{Door: Door, Name: r.Source}
+	if feed.Kind == mapping.Promotions {
+		return replayWeeks(ctx, desk, feed, b, r)
+	}
 	if feed.Kind != mapping.Receipts {
 		res, err := newReader(feed, b).hand(desk, feed.Kind, 0, b.N)(ctx, from)
 		if err != nil {
@@ -94,6 +97,25 @@ func replayBlock(ctx context.Context, desk Desk, feed *mapping.Feed, b *rows.Blo
 		all[i].Line = r.Line
 	}
 	res, err := desk.Receipts(ctx, all, from)
+	if err != nil {
+		return err
+	}
+	return res.Taken()
+}
+
+func replayWeeks(ctx context.Context, desk Desk, feed *mapping.Feed, b *rows.Block, r Refused) error {
+	var all []ingest.Promotions
+	g := newWeekGatherer(feed, func(got weekBatch) error {
+		all = append(all, got.weeks...)
+		return nil
+	})
+	if err := errors.Join(g.take(b), g.finish()); err != nil {
+		return err
+	}
+	for i := range all {
+		all[i].Line = r.Line
+	}
+	res, err := desk.Promotions(ctx, all, ingest.From{Door: Door, Name: r.Source})
 	if err != nil {
 		return err
 	}

@@ -20,8 +20,8 @@ import (
 	"endcap/retail"
 )
 
-// Bounds of sorting: a file is dealt into piles by receipt id, and each pile is
-// gathered in memory.
+// Bounds of sorting: a file is dealt into piles by receipt id, or by store and
+// week, and each pile is gathered in memory.
 const (
 	piles        = 128
 	pileLinesMax = 2_000_000
@@ -37,8 +37,8 @@ type pile struct {
 	files       [2]*os.File
 }
 
-// loadScattered loads a file whose receipts' lines may lie anywhere: rows are
-// dealt into piles by receipt id, then each pile is loaded by itself. A load
+// loadScattered loads a file in which the rows of a receipt, or of a store's
+// week, may lie anywhere: they are dealt into piles, then each pile is loaded by itself. A load
 // that was broken off starts over; what is stored is recognised.
 func (l *loader) loadScattered(ctx context.Context) error {
 	dir, err := os.MkdirTemp(l.Temp, "endcap-sort-")
@@ -84,8 +84,8 @@ func (l *loader) dealAndLoad(ctx context.Context, dir string) error {
 
 func pilePath(dir string, i int) string { return filepath.Join(dir, strconv.Itoa(i)) }
 
-// deal puts each row on the pile of its receipt. Rows without one are refused
-// at once.
+// deal puts each row on the pile of its receipt or store's week. Rows without
+// one are refused at once.
 func (l *loader) deal(ctx context.Context, src rows.Source, dir string) (err error) {
 	var out [piles]*pile
 	defer func() {
@@ -114,23 +114,29 @@ func (l *loader) deal(ctx context.Context, src rows.Source, dir string) (err err
 }
 
 func (l *loader) dealBlock(ctx context.Context, b *rows.Block, out *[piles]*pile, dir string) error {
-	var refused []ingest.Receipt
+	var refused []loose
 	var raw []byte
-	r := newReader(l.feed, b)
+	faults := newReader(l.feed, b).faults
 	l.headed = len(b.Header()) > 0
-	for i, id := range b.Text[mapping.Receipt][:b.N] {
+	for i := range b.N {
 		raw = b.Raw(raw[:0], i)
-		if id == "" || len(raw) == rows.RawMax {
-			w := r.row(i)
-			if w.fault == nil && id == "" {
-				w.fault = noID(l.feed.Field(mapping.Receipt))
-			} else {
-				w.fail("", fmt.Errorf("the row is longer than %d bytes, which a file with scattered receipts may not have", rows.RawMax))
-			}
-			refused = append(refused, ingest.Receipt{Line: b.Line[i], Raw: w.raw(), Fault: w.fault})
+		hash, ok := l.hash(b, i)
+		if !ok {
+			refused = append(refused, looseOf(l.feed, b, i, faults[i]))
 			continue
 		}
-		n := xxhash.Sum64String(id) % piles
+		if len(raw) == rows.RawMax {
+			r := looseOf(l.feed, b, i, faults[i])
+			if faults[i] == nil {
+				r.fault = &ingest.Fault{
+					Reason: ingest.BadValue, Say: fmt.Sprintf("the row is longer than %d bytes, which a file that is sorted first may not have", rows.RawMax),
+					Cure: "correct the row or the mapping",
+				}
+			}
+			refused = append(refused, r)
+			continue
+		}
+		n := hash % piles
 		if out[n] == nil {
 			p, err := newPile(pilePath(dir, int(n)), b.Header())
 			if err != nil {
@@ -143,13 +149,44 @@ func (l *loader) dealBlock(ctx context.Context, b *rows.Block, out *[piles]*pile
 		}
 	}
 	for part := range slices.Chunk(refused, batchMax) {
-		res, err := l.Desk.Receipts(ctx, part, l.from)
-		if err != nil {
+		if err := l.refuseLoose(ctx, part); err != nil {
 			return err
 		}
-		l.sum.Desk.Add(&res.Summary)
 	}
 	return nil
+}
+
+// hash is that of the receipt, or the store's week, to which row i belongs; ok
+// is false where the row names none.
+func (l *loader) hash(b *rows.Block, i int) (hash uint64, ok bool) {
+	if l.Kind == mapping.Promotions {
+		key, ok := keyOf(b, i)
+		return key.hash(), ok
+	}
+	id := b.Text[mapping.Receipt][i]
+	return xxhash.Sum64String(id), id != ""
+}
+
+// refuseLoose hands over rows that belong to nothing.
+func (l *loader) refuseLoose(ctx context.Context, bad []loose) (err error) {
+	var res ingest.Result
+	if l.Kind == mapping.Promotions {
+		items := make([]ingest.Promotions, len(bad))
+		for i, r := range bad {
+			items[i] = ingest.Promotions{Line: r.line, Raw: r.raw, Fault: r.fault}
+		}
+		res, err = l.Desk.Promotions(ctx, items, l.from)
+	} else {
+		items := make([]ingest.Receipt, len(bad))
+		for i, r := range bad {
+			items[i] = ingest.Receipt{Line: r.line, Raw: r.raw, Fault: r.fault}
+		}
+		res, err = l.Desk.Receipts(ctx, items, l.from)
+	}
+	if err == nil {
+		l.sum.Desk.Add(&res.Summary)
+	}
+	return err
 }
 
 func newPile(path string, header []byte) (*pile, error) {

@@ -34,6 +34,9 @@ type sink struct {
 	faulty   int
 	lines    int
 	sales    retail.Micros
+	weeks    []ingest.Promotions
+	places   map[string]int // rows of promotions by place
+	inStore  map[catalog.StoreID]int
 }
 
 func (s *sink) answer(n int) (ingest.Result, error) {
@@ -95,6 +98,38 @@ func (s *sink) Prices(_ context.Context, rs []ingest.Row[catalog.Price], _ inges
 func (s *sink) Stock(_ context.Context, rs []ingest.Row[catalog.Stock], _ ingest.From) (ingest.Result, error) {
 	s.stock = append(s.stock, rs...)
 	return s.answer(len(rs))
+}
+
+// Promotions keeps weeks, or counts their rows by place.
+func (s *sink) Promotions(_ context.Context, ws []ingest.Promotions, _ ingest.From) (ingest.Result, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	res, err := s.answer(len(ws))
+	if err != nil {
+		return res, err
+	}
+	for i := range ws {
+		if ws[i].Fault != nil {
+			s.faulty++
+		} else {
+			s.whole++
+		}
+		s.lines += len(ws[i].Products)
+		if !s.count {
+			ws[i].Raw = bytes.Clone(ws[i].Raw)
+			s.weeks = append(s.weeks, ws[i])
+			continue
+		}
+		if s.places == nil {
+			s.places, s.inStore = map[string]int{}, map[catalog.StoreID]int{}
+		}
+		s.inStore[ws[i].Store]++
+		for _, p := range ws[i].Products {
+			s.places["display "+p.Display]++
+			s.places["mailer "+p.Mailer]++
+		}
+	}
+	return res, nil
 }
 
 func (s *sink) Shoppers(_ context.Context, rs []ingest.Shopper, _ ingest.From) (ingest.Result, error) {

@@ -11,13 +11,15 @@ const (
 	Stores   Kind = "stores"
 	Prices   Kind = "prices"
 	Stock    Kind = "stock"
-	Shoppers Kind = "shoppers" // keys that belong to one person
-	Consents Kind = "consents" // what a person agreed to
+	// Promotions has one row per store, week and product.
+	Promotions Kind = "promotions"
+	Shoppers   Kind = "shoppers" // keys that belong to one person
+	Consents   Kind = "consents" // what a person agreed to
 )
 
 // Kinds lists every kind in the order in which a new installation loads them.
 func Kinds() []Kind {
-	return []Kind{Products, Stores, Prices, Stock, Shoppers, Consents, Receipts}
+	return []Kind{Products, Stores, Prices, Stock, Promotions, Shoppers, Consents, Receipts}
 }
 
 // Name is a field of Endcap that a column of a file can fill.
@@ -58,6 +60,10 @@ const (
 	ID
 	Allowed
 	Wording
+	TimeOfDay
+	Week
+	Display
+	Mailer
 	NameCount // how many fields there are
 )
 
@@ -71,6 +77,8 @@ const (
 	Pieces              // basket.Quantity
 	Instant             // microseconds since 1970
 	Whole               // an integer
+	Clock               // microseconds since midnight, by the wall clock
+	Date                // retail.Day
 )
 
 // form and word of each field, in order.
@@ -111,6 +119,10 @@ var names = [NameCount]struct {
 	{"id", Text},
 	{"allowed", Text},
 	{"wording", Text},
+	{"time_of_day", Clock},
+	{"week", Date},
+	{"display", Text},
+	{"mailer", Text},
 }
 
 // String is the field's word in a mapping file, e.g. "unit_price".
@@ -128,7 +140,7 @@ func kindFields(k Kind) (required, optional []Name) {
 	switch k {
 	case Receipts:
 		return []Name{Receipt, Time, Product},
-			append(Keys(), Version, LineNumber, Store, Channel, Currency, Quantity, UnitPrice, Sales, RetailDiscount, CouponDiscount, CouponMatch)
+			append(Keys(), TimeOfDay, Version, LineNumber, Store, Channel, Currency, Quantity, UnitPrice, Sales, RetailDiscount, CouponDiscount, CouponMatch)
 	case Products:
 		return []Name{Product}, []Name{GTIN, Title, Brand, Department, Category, Type, Size, OwnLabel, Time}
 	case Stores:
@@ -137,6 +149,8 @@ func kindFields(k Kind) (required, optional []Name) {
 		return []Name{Product, Amount}, []Name{Store, Currency, Time}
 	case Stock:
 		return []Name{Product, Count}, []Name{Store, Time}
+	case Promotions:
+		return []Name{Store, Week, Product}, []Name{Display, Mailer, Version}
 	case Shoppers:
 		return nil, Keys()
 	case Consents:

@@ -33,7 +33,7 @@ type Feed struct {
 	Delimiter byte     // of CSV
 	Decimal   byte     // '.' or ','
 	Header    []string // the columns of a CSV without a header row; nil where the file has one
-	Sorted    bool     // the lines of a receipt lie close together
+	Sorted    bool     // the lines of a receipt lie close together; never so for promotions
 	fields    [NameCount]*Field
 }
 
@@ -51,6 +51,8 @@ type Field struct {
 	Layout   string            // of a time, in Go's terms; empty for ISO 8601
 	Unix     time.Duration     // of a time counted since 1970: the length of one tick
 	Zone     *time.Location    // of a time without one
+	First    retail.Day        // of a time or week that is a number: the day of number 1 …
+	Step     int               // … and the days from one number to the next; 0 where it is none
 }
 
 // Feed is how files of kind k are read; it says what the mapping has when it

@@ -13,6 +13,11 @@ import (
 
 const good = `{"name":"shop","zone":"Europe/Paris","currency":"EUR","feeds":{"receipts":{"columns":{"receipt":"id","time":"at","product":"sku","sales":"total"}}}}`
 
+// promo is a mapping of promotions with a week, and more.
+func promo(week, more string) string {
+	return `{"name":"shop","zone":"UTC","currency":"EUR","feeds":{"promotions":{"columns":{"store":"s","product":"p","week":` + week + more + `}}}}`
+}
+
 func TestWhatIsWrongWithAMapping(t *testing.T) {
 	t.Parallel()
 	edit := func(old, text string) string { return strings.Replace(good, old, text, 1) }
@@ -38,6 +43,15 @@ func TestWhatIsWrongWithAMapping(t *testing.T) {
 		"an option nobody knows":  {edit(`"sku"`, `{"colum":"sku"}`), "", `unknown field "colum"`},
 		"a long delimiter":        {edit(`{"columns"`, `{"delimiter":"||","columns"`), "feeds.receipts.delimiter", "cannot separate"},
 		"neither nor":             {edit(`"sku"`, `{"prefix":"x"}`), "feeds.receipts.columns.product", "either a column or a constant"},
+		"days from nowhere":       {edit(`"at"`, `{"column":"at","format":"day_number"}`), "feeds.receipts.columns.time.first", "first goes with"},
+		"first of no days":        {edit(`"at"`, `{"column":"at","first":"2017-01-02"}`), "feeds.receipts.columns.time.first", "first goes with"},
+		"first on no day":         {edit(`"at"`, `{"column":"at","format":"day_number","first":"2017-02-30"}`), "feeds.receipts.columns.time.first", "not a date"},
+		"first for a text":        {edit(`"sku"`, `{"column":"sku","first":"2017-01-02"}`), "feeds.receipts.columns.product", "are for times"},
+		"a zone for a clock":      {edit(`"at"`, `"at","time_of_day":{"column":"t","zone":"UTC"}`), "feeds.receipts.columns.time_of_day", "are for times"},
+		"a week in a zone":        {promo(`{"column":"w","zone":"UTC"}`, ``), "feeds.promotions.columns.week", "are for times"},
+		"a week in seconds":       {promo(`{"column":"w","format":"unix_seconds"}`, ``), "feeds.promotions.columns.week.format", "no count of seconds"},
+		"promotions of no week":   {promo(`"w"`, `,"week":null`), "week", "twice"},
+		"sorted promotions":       {strings.Replace(promo(`"w"`, ``), `"columns"`, `"sorted":true,"columns"`, 1), "feeds.promotions.sorted", "always put together"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -83,6 +97,7 @@ func TestEveryShippedMappingIsGood(t *testing.T) {
 
 func FuzzMappings(f *testing.F) {
 	f.Add([]byte(good))
+	f.Add([]byte(promo(`{"column":"w","format":"week_number","first":"2017-01-02"}`, `,"display":"d"`)))
 	f.Add([]byte(`{"name":"a","zone":"UTC","currency":"EUR","feeds":{"stock":{"header":["a"],"columns":{"product":{"column":"a","words":{"x":"y"}},"count":"b","time":{"column":"c","format":"%d.%m.%y %H:%M","zone":"UTC"}}}}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := mapping.Parse(b)

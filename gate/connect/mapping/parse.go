@@ -47,6 +47,7 @@ type fieldFile struct {
 	Words    map[string]string `json:"words"`
 	Format   string            `json:"format"`
 	Zone     string            `json:"zone"`
+	First    string            `json:"first"`
 }
 
 // UnmarshalJSON reads a column's name, or an object with more to say.
@@ -132,7 +133,10 @@ func zone(at, name string) (*time.Location, error) {
 }
 
 func (ff *feedFile) feed(m *Mapping, k Kind, at string) (*Feed, error) {
-	f := &Feed{Kind: k, Mapping: m, Delimiter: ',', Decimal: '.', Header: ff.Header, Sorted: ff.Sorted == nil || *ff.Sorted}
+	f := &Feed{Kind: k, Mapping: m, Delimiter: ',', Decimal: '.', Header: ff.Header, Sorted: k != Promotions && (ff.Sorted == nil || *ff.Sorted)}
+	if k == Promotions && ff.Sorted != nil && *ff.Sorted {
+		return nil, wrong(at+".sorted", "promotions are always put together from wherever their rows lie", "leave it out")
+	}
 	if ff.Delimiter != "" {
 		if len(ff.Delimiter) != 1 || strings.ContainsAny(ff.Delimiter, "\"\r\n\x00") || ff.Delimiter[0] >= 0x80 {
 			return nil, wrong(at+".delimiter", fmt.Sprintf("%.20q cannot separate columns", ff.Delimiter), "use one ASCII character")
@@ -200,8 +204,10 @@ func (f *Feed) complete(required []Name, at string) error {
 		} else {
 			f.fields[UnitPrice].Required, f.fields[UnitPrice].Optional = true, false
 		}
-		if n := f.fields[Quantity]; n != nil {
-			n.Required = !n.Optional
+		for _, n := range []Name{Quantity, TimeOfDay} {
+			if field := f.fields[n]; field != nil {
+				field.Required = !field.Optional
+			}
 		}
 	case Shoppers, Consents:
 		for _, n := range Keys() {
@@ -249,13 +255,11 @@ func (in *fieldFile) field(m *Mapping, n Name, at string) (*Field, error) {
 	return f, in.instant(f, at)
 }
 
-// instant reads what only times have.
+// instant reads what only times, times of day and weeks have.
 func (in *fieldFile) instant(f *Field, at string) error {
-	if f.Name.Form() != Instant {
-		if in.Zone != "" || in.Format != "" {
-			return wrong(at, "zone and format are for times", "")
-		}
-		return nil
+	form := f.Name.Form()
+	if form != Instant && (in.Zone != "" || form != Date && (in.Format != "" || in.First != "")) {
+		return wrong(at, "zone, format and first are for times, weeks have format and first", "")
 	}
 	var err error
 	if in.Zone != "" {
@@ -271,10 +275,35 @@ func (in *fieldFile) instant(f *Field, at string) error {
 		f.Unix = time.Millisecond
 	case "unix_micros":
 		f.Unix = time.Microsecond
+	case "day_number":
+		f.Step = 1
+	case "week_number":
+		f.Step = 7
 	default:
 		f.Layout, err = layout(at+".format", in.Format)
 	}
+	if err == nil && form == Date && f.Unix != 0 {
+		err = wrong(at+".format", "a week is no count of seconds", "use week_number, or a date such as %d/%m/%Y")
+	}
+	if err == nil {
+		err = in.first(f, at+".first")
+	}
 	return err
+}
+
+// first reads the day from which a number of days or weeks counts.
+func (in *fieldFile) first(f *Field, at string) error {
+	if (in.First != "") != (f.Step != 0) {
+		return wrong(at, "first goes with day_number and week_number, and they with it", `name the day of number 1, such as "2017-01-02"`)
+	}
+	if f.Step == 0 {
+		return nil
+	}
+	var err error
+	if f.First, err = retail.ParseDay(in.First); err != nil {
+		return wrong(at, err.Error(), "")
+	}
+	return nil
 }
 
 // layout turns strftime's letters into Go's reference time.

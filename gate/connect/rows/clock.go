@@ -1,8 +1,12 @@
 package rows
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"time"
+
+	"endcap/retail"
 )
 
 // The years in which a time is believed.
@@ -29,6 +33,12 @@ func badTime(b []byte) *complaint {
 // instant reads a time as microseconds since 1970.
 func (c *column) instant(b []byte) (int64, *complaint) {
 	switch {
+	case c.Step != 0:
+		day, bad := c.numbered(b)
+		if bad != nil {
+			return Absent, bad
+		}
+		return retail.Day(day).Start(c.Zone).UnixMicro(), nil
 	case c.Unix != 0:
 		if v, ok := decimal(b, '.', 0); ok {
 			return ticks(v, c.Unix, b)
@@ -42,6 +52,76 @@ func (c *column) instant(b []byte) (int64, *complaint) {
 		return v, nil
 	}
 	return Absent, badTime(b)
+}
+
+// date reads the day of a week as days since 1970: a date, or a number.
+func (c *column) date(b []byte) (int64, *complaint) {
+	if c.Step != 0 {
+		return c.numbered(b)
+	}
+	layout := c.Layout
+	if layout == "" {
+		layout = time.DateOnly
+	}
+	if t, err := time.Parse(layout, string(b)); err == nil && aDay(retail.Date(t.Date())) {
+		return int64(retail.Date(t.Date())), nil
+	}
+	return Absent, badDay(b)
+}
+
+func badDay(b []byte) *complaint {
+	return &complaint{
+		BadTime, fmt.Sprintf("%.40q is not a day between %d and %d in the mapping's format", b, yearMin, yearMax),
+		"write it like 2017-12-04, or name its format in the mapping",
+	}
+}
+
+func aDay(d retail.Day) bool {
+	y := d.UTC().Year()
+	return y >= yearMin && y <= yearMax
+}
+
+// numbered reads the number of a day or week, counted from 1.
+func (c *column) numbered(b []byte) (int64, *complaint) {
+	n, ok := decimal(b, '.', 0)
+	if ok {
+		if day := c.First + retail.Day(int64(c.Step)*(min(max(n, 0), 100_000)-1)); n > 0 && aDay(day) {
+			return int64(day), nil
+		}
+	}
+	return Absent, &complaint{
+		BadTime, fmt.Sprintf("%.40q is no number of a day or week between %d and %d", b, yearMin, yearMax),
+		"write it with digits, 1 for the first, or correct the mapping's first",
+	}
+}
+
+// timeOfDay reads "7:30", "07:30:15", or digits alone such as "730", "0730" and
+// "073015", as microseconds since midnight.
+func timeOfDay(b []byte) (int64, *complaint) {
+	bad := &complaint{BadTime, fmt.Sprintf("%.40q is not a time of day", b), "write it like 18:30, 18:30:15 or 1830"}
+	parts := bytes.Split(b, []byte{':'})
+	if len(parts) == 1 {
+		if len(b) > 6 {
+			return Absent, bad
+		}
+		digits := slices.Concat(bytes.Repeat([]byte{'0'}, max(len(b)%2, 4-len(b))), b)
+		parts = parts[:0]
+		for ; len(digits) > 0; digits = digits[2:] {
+			parts = append(parts, digits[:2])
+		}
+	}
+	if len(parts) > 3 {
+		return Absent, bad
+	}
+	var clock [3]int64
+	for i, p := range parts {
+		n, ok := decimal(p, '.', 0)
+		if !ok || len(p) > 2 || p[0] == '+' || p[0] == '-' || n > [...]int64{23, 59, 59}[i] {
+			return Absent, bad
+		}
+		clock[i] = n
+	}
+	return (clock[0]*3600 + clock[1]*60 + clock[2]) * 1e6, nil
 }
 
 // ticks turns a count since 1970 into microseconds.

@@ -334,8 +334,16 @@ func (v *values) float(i int) float64 {
 
 // numberAt is value i in the field's form.
 func (c *pageColumn) numberAt(v *values, i int) (int64, *complaint) {
-	if c.Name.Form() == mapping.Instant {
+	switch form := c.Name.Form(); {
+	case form == mapping.Instant && c.Step == 0:
 		return c.instantAt(v, i)
+	case form == mapping.Date && c.unit.date && v.kind == encoding.Int32:
+		day := retail.Day(v.v.Int32()[i])
+		if !aDay(day) {
+			return Absent, badDay(nil)
+		}
+		return int64(day), nil
+	default:
 	}
 	var whole int64
 	switch v.kind {
@@ -365,7 +373,7 @@ func (c *pageColumn) floatAt(f float64) (int64, *complaint) {
 		if f != math.Trunc(f) || math.Abs(f) > 1<<53 {
 			return Absent, &complaint{BadNumber, fmt.Sprintf("%v is not a whole number", f), "write it without decimals"}
 		}
-		return int64(f), nil
+		return c.number(strconv.AppendInt(nil, int64(f), 10))
 	}
 }
 

@@ -284,7 +284,9 @@ func (r *parquetRaw) appendRaw(dst []byte, row int) []byte {
 		case Absent:
 			continue
 		case 0:
-			if f.Name.Form() != mapping.Instant {
+			switch f.Name.Form() {
+			case mapping.Instant, mapping.Date, mapping.Clock:
+			default:
 				dst = append(dst, '0')
 				continue
 			}
@@ -298,7 +300,15 @@ func (r *parquetRaw) appendRaw(dst []byte, row int) []byte {
 			dst = appendAmount(dst, v, 6, feed)
 		case mapping.Pieces:
 			dst = appendAmount(dst, v, 3, feed)
+		case mapping.Date:
+			dst = appendCSV(dst, dayText(f, retail.Day(v)), feed.Delimiter)
+		case mapping.Clock:
+			dst = time.UnixMicro(v).UTC().AppendFormat(dst, time.TimeOnly)
 		case mapping.Instant:
+			if f.Step != 0 {
+				dst = append(dst, dayText(f, retail.DayOf(time.UnixMicro(v), f.Zone))...)
+				continue
+			}
 			if v != r.at || r.time == nil {
 				r.at, r.time = v, appendInstant(r.time[:0], v)
 			}
@@ -308,6 +318,18 @@ func (r *parquetRaw) appendRaw(dst []byte, row int) []byte {
 		}
 	}
 	return dst
+}
+
+// dayText writes a day as the feed's texts do.
+func dayText(f *mapping.Field, day retail.Day) string {
+	switch {
+	case f.Step != 0:
+		return strconv.FormatInt(int64(day-f.First)/int64(f.Step)+1, 10)
+	case f.Layout != "":
+		return day.UTC().Format(f.Layout)
+	default:
+		return day.String()
+	}
 }
 
 // appendInstant writes a time with its zone, so that it reads back whatever

@@ -129,6 +129,10 @@ func (c *column) number(b []byte) (int64, *complaint) {
 		return c.pieces(b)
 	case mapping.Instant:
 		return c.instant(b)
+	case mapping.Clock:
+		return timeOfDay(b)
+	case mapping.Date:
+		return c.date(b)
 	default:
 		v, ok := decimal(b, '.', 0)
 		if !ok {
