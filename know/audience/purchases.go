@@ -25,8 +25,9 @@ const (
 	hashSize      = 8
 )
 
-// LinesMax is how many lines of a shopper are kept: the newest. More than this
-// in three years is a card that a shop lends its customers, not a person.
+// LinesMax is how many lines of a shopper are kept: the newest; a receipt without
+// one takes the room of one. More than this in three years is a card that a shop
+// lends its customers, not a person.
 const LinesMax = 25_000
 
 // ErrSection is returned for bytes that no program of this version wrote.
@@ -75,7 +76,7 @@ func (h *history) cut() {
 	oldest := h.receipts[0].day - audience.DaysMax
 	lines := 0
 	for i := range h.receipts {
-		lines += len(h.receipts[i].lines)
+		lines += max(1, len(h.receipts[i].lines))
 		if h.receipts[i].day <= oldest || lines > LinesMax && i > 0 {
 			h.receipts = h.receipts[:i]
 			return
@@ -105,10 +106,9 @@ func receiptOf(f *event.Fact, b *basket.Receipt) receipt {
 	return r
 }
 
-// moved is what stays of a receipt that a correction gave to somebody else: its
-// day without a line. The day stays because what is too old is told by her
-// newest one, and what was dropped for it must not come back when the history is
-// folded again.
+// moved is what stays of a receipt that a correction took away: its day without
+// a line. The day stays because what is too old is told by her newest one, and
+// what was dropped for it must not come back when the history is folded again.
 func moved(f *event.Fact) receipt {
 	key := event.KeyOf(event.KindReceipt, f.ID)
 	return receipt{id: binary.LittleEndian.Uint64(key[:]), version: uint64(f.Version), day: f.Day}

@@ -30,8 +30,11 @@ type head struct {
 }
 
 // moves makes a Moved for each receipt that a correction takes from the shopper
-// who has it, by its place among good. The caller holds d.correcting, so that
-// what it finds standing is what the stream will judge the corrections by.
+// who has it, or to an earlier day, by its place among good: history will have the
+// corrected one alone, and what was dropped from her profile for the day it takes
+// away must not come back when that is folded again. The caller holds
+// d.correcting, so that what it finds standing is what the stream will judge the
+// corrections by.
 func (d *Desk) moves(ctx context.Context, rs []Receipt, good []taken, now time.Time) (map[int]event.Packed, error) {
 	heads, err := d.heads(ctx, rs, good)
 	if err != nil || len(heads) == 0 {
@@ -44,18 +47,19 @@ func (d *Desk) moves(ctx context.Context, rs []Receipt, good []taken, now time.T
 		if !ok || h.stored && r.Version <= h.version {
 			continue // nobody corrects it, or it will be a repeat or a conflict
 		}
-		if h.who.Known() && h.who != good[i].who {
+		zone, _ := d.Assortment.Listed(r.Store)
+		if zone == nil {
+			zone = d.cfg.Zone
+		}
+		day := retail.DayOf(r.At, zone)
+		if h.who.Known() && (h.who != good[i].who || day < h.day) {
 			if out[i], err = event.Pack(nil, &event.Fact{
 				ID: string(r.ID), Version: r.Version, At: h.at, Arrived: now, Day: h.day, Shopper: h.who, Source: event.SourceDerived, Body: event.Moved{},
 			}); err != nil {
 				return nil, fmt.Errorf("pack the move of receipt %.64q: %w", r.ID, err)
 			}
 		}
-		zone, _ := d.Assortment.Listed(r.Store)
-		if zone == nil {
-			zone = d.cfg.Zone
-		}
-		heads[r.ID] = head{stored: true, version: r.Version, at: r.At, day: retail.DayOf(r.At, zone), who: good[i].who}
+		heads[r.ID] = head{stored: true, version: r.Version, at: r.At, day: day, who: good[i].who}
 	}
 	return out, nil
 }

@@ -290,12 +290,21 @@ func TestRacingCorrectionsLeaveOneHolder(t *testing.T) {
 	}
 }
 
-// A shopper of four years loses her newest receipt to another. What was dropped
-// for its sake when it came is not in history's way back either: do both agree?
+// A shopper of four years loses her newest receipt to another, or to an earlier
+// day. What was dropped for its sake when it came is not in history's way back
+// either: do both agree?
 func TestALongHistoryIsTheSameAfterItsNewestReceiptMoved(t *testing.T) {
 	t.Parallel()
+	t.Run("to another shopper", func(t *testing.T) { longHistory(t, 0, "bea") })
+	t.Run("to an earlier day", func(t *testing.T) { longHistory(t, 10, "ana") })
+}
+
+// longHistory corrects the newest receipt to be of so many days ago, and whose.
+func longHistory(t *testing.T, ago int, whose string) {
+	t.Helper()
+	t.Parallel()
 	h, live := open(t), profiles(t, "live")
-	ana, bea := card(t, "ana"), card(t, "bea")
+	ana := card(t, "ana")
 	send := func(id string, daysAgo int, version uint32, key shopper.Key) {
 		r := receipt(t, id, line("of "+id, 100))
 		r.At, r.Version, r.Keys = h.clock().AddDate(0, 0, -daysAgo), version, []shopper.Key{key}
@@ -308,7 +317,7 @@ func TestALongHistoryIsTheSameAfterItsNewestReceiptMoved(t *testing.T) {
 	}
 	send("newest", 0, 0, ana)
 	h.fold(t, live, 10)
-	send("newest", 0, 1, bea)
+	send("newest", ago, 1, card(t, whose))
 	h.fold(t, live, 10)
 	for range 2 {
 		h.pass(20 * 24 * time.Hour)

@@ -15,8 +15,8 @@ const batchMax = 16_384
 // Follower folds receipts, their corrections, Moved and Forgotten into the habits
 // section of profiles.
 //
-// A correction replaces the receipt. Where it names another shopper, Moved tells
-// the one it was taken from; see moved.
+// A correction replaces the receipt. Where it names another shopper or an earlier
+// day, Moved tells the one it was taken from; see moved.
 func Follower(store profile.Store) stream.Follower {
 	section := profile.Folding{Follower: FollowerName, Section: Section, Fold: Fold}
 	return stream.Follower{

@@ -32,7 +32,7 @@ const (
 // Limits of what is remembered of a shopper.
 const (
 	DaysMax  = 1_098  // days behind her newest receipt
-	LinesMax = 10_000 // products on receipts, the newest
+	LinesMax = 10_000 // products on receipts, the newest; a receipt without one takes the room of one
 )
 
 // ErrSection is returned for bytes that no program of this version wrote.
@@ -96,10 +96,9 @@ func (h *history) receiptOf(f *event.Fact, b *basket.Receipt) receipt {
 	return r
 }
 
-// moved is what stays of a receipt that a correction gave to somebody else: its
-// day without a product. The day stays because what is too old is told by her
-// newest one, and what was dropped for it must not come back when the history is
-// folded again.
+// moved is what stays of a receipt that a correction took away: its day without
+// a product. The day stays because what is too old is told by her newest one, and
+// what was dropped for it must not come back when the history is folded again.
 func moved(f *event.Fact) receipt {
 	key := event.KeyOf(event.KindReceipt, f.ID)
 	return receipt{id: binary.LittleEndian.Uint64(key[:]), version: uint64(f.Version), day: f.Day}
@@ -124,7 +123,7 @@ func (h *history) add(r receipt) {
 func (h *history) cut() {
 	lines := 0
 	for i := range h.receipts {
-		lines += len(h.receipts[i].products)
+		lines += max(1, len(h.receipts[i].products))
 		if h.receipts[i].day <= h.receipts[0].day-DaysMax || lines > LinesMax && i > 0 {
 			h.receipts = h.receipts[:i]
 			return

@@ -301,6 +301,21 @@ func TestAnyBatchesGiveEqualBytes(t *testing.T) {
 	}
 }
 
+// A card of the desk that takes goods back has receipts without end, and no habit.
+func TestReceiptsWithoutAPurchaseDoNotPileUp(t *testing.T) {
+	t.Parallel()
+	var facts []event.Fact
+	for i := range recommend.LinesMax + 300 {
+		f := bought(1, fmt.Sprint("r", i), retail.Day(i/20), "s1", "oat")
+		f.Body.(event.Receipt).Lines[0].Quantity = -basket.Piece
+		facts = append(facts, f)
+	}
+	got, want := fold(t, nil, facts...), fold(t, nil, facts[:recommend.LinesMax]...)
+	if !bytes.Equal(got, want) {
+		t.Errorf("%d returns take %d bytes, the newest %d of them %d", len(facts), len(got), recommend.LinesMax, len(want))
+	}
+}
+
 // FuzzHabits holds the decoder to bytes from a damaged store.
 func FuzzHabits(f *testing.F) {
 	s := shop()

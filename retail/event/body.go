@@ -154,11 +154,11 @@ type Tallied struct{ Tallies []Tally }
 // Forgotten asks every fold to drop what it knows of the fact's Shopper.
 type Forgotten struct{}
 
-// Moved says that the fact's Shopper no longer has the receipt of the fact's ID:
-// the receipt's version that is the fact's Version names another shopper, or
-// nobody. At and Day are those of the receipt as she had it. A receipt lies
-// among its shopper's facts, so her folds see a correction only if it is hers;
-// this tells the folds of whom it was taken from.
+// Moved says that the fact's Shopper no longer has the receipt of the fact's ID as
+// she had it, At and Day: the receipt's version that is the fact's Version names
+// another shopper, nobody, or an earlier day. A receipt lies among its shopper's
+// facts, so her folds see a correction only if it is hers, and history keeps only
+// the newest; this tells the folds of whom, and from which day, it was taken.
 type Moved struct{}
 
 // Clustered says that the fact's Shopper is one person with others, who is known

@@ -40,7 +40,7 @@ const (
 	KindDayTurned    Kind = 14 // a business day begins
 	KindTallied      Kind = 15 // how often line items were refused, and why
 	KindForgotten    Kind = 16 // a shopper is to be forgotten
-	KindMoved        Kind = 17 // a correction took a receipt from a shopper
+	KindMoved        Kind = 17 // a correction took a receipt from a shopper or a day
 	KindPromotions   Kind = 18 // what a store promoted in a week
 	KindClustered    Kind = 19 // as whom a shopper is known after merges
 	kindCount        Kind = 20

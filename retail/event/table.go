@@ -156,7 +156,7 @@ func saleTables() []Table {
 			Column{Name: "retail_discount", Type: Amount}, Column{Name: "coupon_discount", Type: Amount}, Column{Name: "coupon_match", Type: Amount},
 			Column{Name: "currency", Type: Text}, Column{Name: "marks", Type: Int},
 		)},
-		{Name: TableMoved, Of: KindMoved, Say: "receipts that a correction took from a shopper, as she had them; they stand in receipts as corrected", Columns: columns(
+		{Name: TableMoved, Of: KindMoved, Say: "receipts that a correction took from a shopper or to an earlier day, as she had them; they stand in receipts as corrected", Columns: columns(
 			Column{Name: "receipt", Type: Text}, Column{Name: "version", Type: Int, Say: "of the correction that names another shopper, or nobody"},
 		)},
 	}
