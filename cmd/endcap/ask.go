@@ -39,7 +39,7 @@ func (*initCmd) Help() string {
 // Run makes the data directory.
 func (c *initCmd) Run(m *Main) error {
 	s := settings{
-		Name: c.Name, Zone: c.Zone, Currency: c.Currency, Demo: c.Demo, Seed: c.Seed,
+		Layout: layout, Name: c.Name, Zone: c.Zone, Currency: c.Currency, Demo: c.Demo, Seed: c.Seed,
 		Dataset: c.Dataset, ShoppersMin: c.MinShopper, NewToBrand: c.NewToBrand,
 	}
 	for _, d := range c.Never {

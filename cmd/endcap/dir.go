@@ -17,6 +17,7 @@ import (
 
 // settings is DIR/endcap.json: what never changes while the house stands.
 type settings struct {
+	Layout      int             `json:"layout"` // how the directory lies on disk
 	Name        string          `json:"name"`
 	Zone        string          `json:"zone"`                  // IANA zone of the business day
 	Currency    retail.Currency `json:"currency"`              // of receipts that name none
@@ -35,11 +36,20 @@ const (
 	lockFile     = "lock"
 	socketFile   = "endcap.sock"
 	clockFile    = "clock"
+	snapshotDir  = "snapshot"     // what a backup under way takes; swept at the next start
+	recoveryFile = "recovery.pub" // the house's half of the recovery key
+	backupFile   = "backup.json"  // the last backup
+	restoringOf  = "restoring"    // in a folder that a restore has begun to fill
 )
+
+// layout is the newest layout of a data directory that this program knows, and
+// the one it makes. It is raised by a change that an older program must not open;
+// a directory that says nothing has the first.
+const layout = 1
 
 // defaults are the settings of a new house.
 func defaults() settings {
-	return settings{Name: "Endcap", Zone: "UTC", Currency: "EUR", ShoppersMin: 50, NewToBrand: 365}
+	return settings{Layout: layout, Name: "Endcap", Zone: "UTC", Currency: "EUR", ShoppersMin: 50, NewToBrand: 365}
 }
 
 // checkSettings returns what cannot hold, with its cure.
@@ -51,6 +61,8 @@ func checkSettings(s *settings) error {
 		return err
 	}
 	switch {
+	case s.Layout < 1:
+		return fmt.Errorf("layout %d: there is none below 1", s.Layout)
 	case s.ShoppersMin < 2 || !s.Demo && s.ShoppersMin < 50:
 		return fmt.Errorf("shoppers_min is %d: figures about fewer than 50 shoppers are never told (2 on a demo)", s.ShoppersMin)
 	case s.NewToBrand < 1 || s.NewToBrand > 3_660:
@@ -71,7 +83,11 @@ func readSettings(dir string) (settings, error) {
 	} else if err != nil {
 		return settings{}, fmt.Errorf("read settings: %w", err)
 	}
+	if err := checkLayout(dir, b); err != nil {
+		return settings{}, err
+	}
 	s := defaults()
+	s.Layout = 1
 	d := json.NewDecoder(strings.NewReader(string(b)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
@@ -81,6 +97,18 @@ func readSettings(dir string) (settings, error) {
 		return settings{}, usageError{fmt.Errorf("%s: %w", filepath.Join(dir, settingsFile), err)}
 	}
 	return s, nil
+}
+
+// checkLayout refuses a directory that a newer program has written, before
+// anything else in it is read.
+func checkLayout(dir string, text []byte) error {
+	var only struct {
+		Layout int `json:"layout"`
+	}
+	if err := json.Unmarshal(text, &only); err == nil && only.Layout > layout {
+		return usageError{fmt.Errorf("%s has layout %d, and this program (%s) knows %d: run the version that wrote it or a newer one, or restore a backup from before the upgrade", dir, only.Layout, version, layout)}
+	}
+	return nil
 }
 
 // writeSettings makes a data directory with its settings; it refuses one that
@@ -104,6 +132,20 @@ func writeSettings(dir string, s *settings) error {
 	}
 	_, err = f.Write(append(b, '\n'))
 	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// replaceFile writes a file in one step that a kill cannot halve.
+func replaceFile(path string, b []byte) error {
+	fresh := path + ".new"
+	f, err := os.OpenFile(fresh, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(fresh, path)
 }
 
 // lockDir takes the directory for this process until the file is closed.

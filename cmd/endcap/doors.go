@@ -85,6 +85,10 @@ func adminPorts(h *owner, keys *access.Keeper) admin.Ports {
 		Import: func(ctx context.Context, in *admin.Import, tell func(admin.Imported)) error {
 			return importFile(ctx, h, in, tell)
 		},
+		BackUp: func(ctx context.Context, in *admin.BackUp, tell func(admin.BackedUp)) error {
+			return backUp(ctx, h, in, tell)
+		},
+		Recovery: func(_ context.Context, in *admin.RecoveryKey) (string, error) { return setRecovery(h, in) },
 	}
 	if h.replay != nil {
 		p.Clock, p.Moved = h.replay, func(ctx context.Context) error { return morning(ctx, h) }
@@ -105,8 +109,12 @@ func statusOf(ctx context.Context, h *owner) (admin.Status, error) {
 	if err != nil {
 		return admin.Status{}, fmt.Errorf("read outbox: %w", err)
 	}
+	last, err := lastBackup(h.dir)
+	if err != nil {
+		return admin.Status{}, err
+	}
 	f := frameOf(h)
-	out := admin.Status{Retailer: h.set.Name, Dataset: h.set.Dataset, Clock: f.Clock, Now: h.now(), Outbox: len(waiting), CaughtUp: len(waiting) == 0}
+	out := admin.Status{Backup: last, Retailer: h.set.Name, Dataset: h.set.Dataset, Clock: f.Clock, Now: h.now(), Outbox: len(waiting), CaughtUp: len(waiting) == 0}
 	for _, l := range lags {
 		out.Followers = append(out.Followers, admin.FollowerLag{Name: l.Name, CaughtUp: l.CaughtUp, Failing: l.Failing})
 		out.CaughtUp = out.CaughtUp && l.CaughtUp

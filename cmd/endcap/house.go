@@ -62,7 +62,13 @@ func openStores(ctx context.Context, dir string, o ownerOptions) (_ *stores, err
 	if err != nil {
 		return nil, fmt.Errorf("zone: %w", err)
 	}
-	lock, err := lockDir(dir)
+	lock, err := o.Lock, error(nil)
+	if lock == nil {
+		lock, err = lockDir(dir)
+	}
+	if err == nil {
+		err = os.RemoveAll(filepath.Join(dir, snapshotDir)) // of a backup that was killed
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -201,16 +207,10 @@ func readClock(s *stores) (time.Time, error) {
 
 // writeClock replaces the file in one step that a kill cannot halve.
 func writeClock(dir string, at time.Time) error {
-	fresh := filepath.Join(dir, clockFile+".new")
-	f, err := os.OpenFile(fresh, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
+	if err := replaceFile(filepath.Join(dir, clockFile), []byte(at.Format(time.RFC3339Nano))); err != nil {
 		return fmt.Errorf("write clock: %w", err)
 	}
-	_, err = f.WriteString(at.Format(time.RFC3339Nano))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write clock: %w", err)
-	}
-	return os.Rename(fresh, filepath.Join(dir, clockFile))
+	return nil
 }
 
 // leapClock moves a replay clock that was killed before it was written on to

@@ -13,9 +13,10 @@ import (
 )
 
 type keyCmd struct {
-	Create keyCreateCmd `cmd:"" help:"Make a key; its secret is shown once."`
-	List   keyListCmd   `cmd:"" help:"List the keys."`
-	Revoke keyRevokeCmd `cmd:"" help:"End a key."`
+	Create   keyCreateCmd   `cmd:"" help:"Make a key; its secret is shown once."`
+	List     keyListCmd     `cmd:"" help:"List the keys."`
+	Revoke   keyRevokeCmd   `cmd:"" help:"End a key."`
+	Recovery keyRecoveryCmd `cmd:"" help:"Make the key that opens backups."`
 }
 
 type keyCreateCmd struct {

@@ -49,6 +49,8 @@ type grammar struct {
 	Key        keyCmd        `cmd:"" help:"Make, list and revoke API keys."`
 	Rebuild    rebuildCmd    `cmd:"" help:"Throw away everything derived and fold it again."`
 	Verify     verifyCmd     `cmd:"" help:"Prove that what is stored agrees with itself."`
+	Backup     backupCmd     `cmd:"" help:"Back up a data directory, also while it is served."`
+	Restore    restoreCmd    `cmd:"" help:"Make a data directory from a backup, and prove it."`
 	Load       loadCmd       `cmd:"" help:"Send recorded requests at a set rate and measure the answers."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }

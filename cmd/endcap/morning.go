@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"endcap/keep/backup"
 	"endcap/keep/stream"
 	"endcap/keep/vault"
 	"endcap/know/history"
@@ -75,7 +76,7 @@ func keepHouse(ctx context.Context, h *owner, today retail.Day) error {
 	if err := h.progress.CaughtUp(ctx, h.whole, history.FollowerName); err != nil {
 		return err
 	}
-	if _, err := history.SealThrough(ctx, h.history, h.stream, passed(h.followers), today); err != nil {
+	if err := seal(ctx, h, today); err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
 	if err := trainModel(ctx, h.stores, h.wings, today); err != nil {
@@ -84,7 +85,17 @@ func keepHouse(ctx context.Context, h *owner, today retail.Day) error {
 	if _, err := h.vault.Expire(ctx, h.now().AddDate(0, 0, -vault.RefusedDays)); err != nil {
 		return fmt.Errorf("expire quarantine: %w", err)
 	}
-	return nil
+	_, err := backup.DestroyDead(ctx, h.vault, wall())
+	return err
+}
+
+// seal lets history take over the days that are past. No backup notes history
+// before and the stream after it.
+func seal(ctx context.Context, h *owner, today retail.Day) error {
+	h.sealing.Lock()
+	defer h.sealing.Unlock()
+	_, err := history.SealThrough(ctx, h.history, h.stream, passed(h.followers), today)
+	return err
 }
 
 // passed is up to where all followers have saved what they read of a partition.

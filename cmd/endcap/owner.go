@@ -28,6 +28,7 @@ type ownerOptions struct {
 	Listen string // TCP address; empty serves the socket alone
 	Level  slog.Level
 	Log    *slog.Logger
+	Lock   *os.File // of the directory, where it is taken already
 }
 
 // owner is an open house: its stores, its wings, its jobs and its doors.
@@ -36,6 +37,9 @@ type owner struct {
 	*wings
 	day     sync.Mutex // one morning at a time
 	begun   retail.Day // the last business day that has begun; guarded by day
+	sealing sync.Mutex // held while history takes facts over from the stream, and while a backup notes both
+	backup  sync.Mutex // one backup at a time
+	carried sync.Mutex // one writer of tombstones at a time
 	stop    context.CancelFunc
 	jobs    sync.WaitGroup
 	server  *api.Server
@@ -104,6 +108,7 @@ func startJobs(ctx context.Context, h *owner) {
 	h.jobs.Go(func() { h.audiences.Run(ctx, audienceEvery, failed(h.log, "audiences")) })
 	h.jobs.Go(func() { h.recommend.Run(ctx, recommendEvery, failed(h.log, "recommend")) })
 	h.jobs.Go(func() { mornings(ctx, h) })
+	h.jobs.Go(func() { carryTombstones(ctx, h) })
 }
 
 // How soon a new audience counts, and a new product may be proposed.

@@ -171,6 +171,11 @@ func (c *verifyCmd) Run(ctx context.Context, m *Main) (err error) {
 	if err := settle(ctx, s); err != nil {
 		return err
 	}
+	return prove(ctx, m, s, c.JSON)
+}
+
+// prove tells of each promise whether it holds, and fails where one does not.
+func prove(ctx context.Context, m *Main, s *stores, asJSON bool) error {
 	var failed []error
 	for _, p := range []struct {
 		name string
@@ -185,7 +190,7 @@ func (c *verifyCmd) Run(ctx context.Context, m *Main) (err error) {
 			verdict = err.Error()
 			failed = append(failed, fmt.Errorf("%s: %w", p.name, err))
 		}
-		if err := writeVerdict(m, c.JSON, p.name, verdict); err != nil {
+		if err := writeVerdict(m, asJSON, p.name, verdict); err != nil {
 			return err
 		}
 	}

@@ -114,13 +114,28 @@ type Quarantine interface {
 type Secrets interface {
 	// Secret returns the named secret, making it from fresh() on first use.
 	Secret(ctx context.Context, name string, fresh func() ([]byte, error)) ([]byte, error)
+	// Destroy removes the secrets whose names are not below from and below
+	// before, leaving no byte of them, and says how many there were.
+	Destroy(ctx context.Context, from, before string) (int, error)
 }
 
-// Forgetting removes a person.
+// Mark is what stays of somebody forgotten: a hash of her id under a key that is
+// the vault's own. It names nobody and recognises her id.
+type Mark [32]byte
+
+// Forgetting removes a person, and remembers that it did.
 type Forgetting interface {
 	// Forget deletes a shopper's keys, consents and all evidence about who she
 	// is, and leaves a tombstone of her id, so that Resolve never gives that id again.
 	Forget(ctx context.Context, who shopper.ID) error
 	// Forgotten reports whether a tombstone stands for a shopper.
 	Forgotten(ctx context.Context, who shopper.ID) (bool, error)
+	// Marks returns every tombstone, so that they can be kept apart from the
+	// vault: a vault restored from a backup has lost those made since.
+	Marks(ctx context.Context) ([]Mark, error)
+	// MarkCount is how many tombstones there are.
+	MarkCount(ctx context.Context) (int, error)
+	// Bury sets up tombstones that were kept apart, and returns the shoppers
+	// whom this vault knows and who are under one of them: forget each.
+	Bury(ctx context.Context, marks []Mark) ([]shopper.ID, error)
 }

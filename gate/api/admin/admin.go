@@ -30,6 +30,10 @@ type Ports struct {
 	Status func(ctx context.Context) (Status, error)
 	// Import loads a file and tells how it goes; the last line is Finished.
 	Import func(ctx context.Context, in *Import, tell func(Imported)) error
+	// BackUp makes a backup and tells how it goes; the last line is Finished.
+	BackUp func(ctx context.Context, in *BackUp, tell func(BackedUp)) error
+	// Recovery sets the public half of the recovery key and gives its name.
+	Recovery func(ctx context.Context, in *RecoveryKey) (string, error)
 }
 
 // Quarantine is what could not be taken in; know/ingest fits it.
@@ -51,6 +55,7 @@ type Status struct {
 	Clock     string        `json:"clock" enum:"wall,replay"`
 	Now       time.Time     `json:"now"`
 	Followers []FollowerLag `json:"followers"`
+	Backup    *LastBackup   `json:"last_backup,omitempty"`
 	Outbox    int           `json:"outbox" doc:"booked facts not yet in the stream, at most 1000 counted"`
 	CaughtUp  bool          `json:"caught_up" doc:"every follower has read the whole stream, and the outbox is empty"`
 }
@@ -87,6 +92,7 @@ func Mount(s *api.Server, p Ports) {
 	}, h.replay)
 	api.Register(s, huma.Operation{OperationID: "status", Method: http.MethodGet, Path: "/v1/status", Tags: tags, Security: needs, Summary: "See how far every follower has come."}, h.status)
 	mountImports(s, h)
+	mountBackups(s, h)
 	if p.Clock != nil {
 		api.Register(s, huma.Operation{
 			OperationID: "move-clock", Method: http.MethodPut, Path: "/v1/clock", Tags: tags, Security: needs,

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"reflect"
@@ -90,38 +91,47 @@ func marks(of map[basket.Mark]int64) map[string]int64 {
 }
 
 func mountImports(s *api.Server, h *handler) {
-	op := huma.Operation{
+	mountLines[Import, Imported](s, huma.Operation{
 		OperationID: "import", Method: http.MethodPost, Path: "/v1/imports", Tags: []string{"admin"}, Security: api.Needs(access.Admin),
 		Summary:     "Load a file from the server's own disk.",
 		Description: "Answers a line of JSON about ten times a second, and at last the summary. A load that broke off goes on where it ended when it is asked for again. Only over the socket of the data directory.",
-	}
-	schema := func(t reflect.Type) *huma.Schema { return s.OpenAPI().Components.Schemas.Schema(t, true, "") }
-	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: schema(reflect.TypeFor[Import]())}}}
-	op.Responses = map[string]*huma.Response{"200": {Description: "How it goes, a line of JSON each time", Content: map[string]*huma.MediaType{
-		"application/x-ndjson": {Schema: schema(reflect.TypeFor[Imported]())},
-	}}}
-	s.Handle(op, h.imports)
+	}, func(ctx context.Context, in *Import, tell func(Imported)) error {
+		if err := operatorOnly(ctx, "files are loaded", "endcap ingest"); err != nil {
+			return err
+		}
+		if err := h.Import(ctx, in, tell); err != nil {
+			tell(Imported{Problem: err.Error(), Finished: true})
+		}
+		return nil
+	})
 }
 
-// imports loads a file and streams how it goes.
-func (h *handler) imports(w http.ResponseWriter, r *http.Request) error {
-	who := api.Caller(r.Context())
-	if who.Key != "operator" {
-		return &retail.Error{Kind: retail.Denied, Say: "files are loaded by the machine's own operator", Cure: "use endcap ingest on the server"}
+// operatorOnly refuses callers who did not come through the directory's socket.
+func operatorOnly(ctx context.Context, what, command string) error {
+	if api.Caller(ctx).Key == "operator" {
+		return nil
 	}
-	var in Import
-	if err := api.ReadJSON(w, r, &in); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	out := json.NewEncoder(w)
-	flush := http.NewResponseController(w)
-	tell := func(line Imported) {
-		_ = out.Encode(line) // a caller who is gone ends the context, and so the load
-		_ = flush.Flush()
-	}
-	if err := h.Import(r.Context(), &in, tell); err != nil {
-		tell(Imported{Problem: err.Error(), Finished: true})
-	}
-	return nil
+	return &retail.Error{Kind: retail.Denied, Say: what + " by the machine's own operator", Cure: "use " + command + " on the server"}
+}
+
+// mountLines adds a route that answers line by line while do works. What do
+// returns is told to the caller as long as do has told no line.
+func mountLines[In, Line any](s *api.Server, op huma.Operation, do func(context.Context, *In, func(Line)) error) {
+	schema := func(t reflect.Type) *huma.Schema { return s.OpenAPI().Components.Schemas.Schema(t, true, "") }
+	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: schema(reflect.TypeFor[In]())}}}
+	op.Responses = map[string]*huma.Response{"200": {Description: "How it goes, a line of JSON each time", Content: map[string]*huma.MediaType{
+		"application/x-ndjson": {Schema: schema(reflect.TypeFor[Line]())},
+	}}}
+	s.Handle(op, func(w http.ResponseWriter, r *http.Request) error {
+		var in In
+		if err := api.ReadJSON(w, r, &in); err != nil {
+			return err
+		}
+		out, flush := json.NewEncoder(w), http.NewResponseController(w)
+		return do(r.Context(), &in, func(line Line) {
+			w.Header().Set("Content-Type", "application/x-ndjson")
+			_ = out.Encode(line) // a caller who is gone ends the context, and so the work
+			_ = flush.Flush()
+		})
+	})
 }

@@ -104,9 +104,13 @@ func (v *Vault) write(group []*work) error {
 const (
 	sqlSecret    = `select value from secret where name = ?`
 	sqlAddSecret = `insert into secret (name, value) values (?, ?)`
+	sqlDestroy   = `delete from secret where name >= ? and name < ?`
 
 	sqlTombstone    = `select 1 from tombstone where sum = ?`
 	sqlAddTombstone = `insert into tombstone (sum) values (?) on conflict (sum) do nothing`
+	sqlTombstones   = `select sum from tombstone order by sum`
+	sqlCountTombs   = `select count(*) from tombstone`
+	sqlEverybody    = `select shopper from person`
 	sqlDropKeys     = `delete from identifier where shopper = ?`
 	sqlDropSayings  = `delete from saying where shopper = ?`
 	sqlDropOrdinal  = `delete from ordinal where shopper = ?`
@@ -148,6 +152,25 @@ func (v *Vault) Secret(ctx context.Context, name string, fresh func() ([]byte, e
 		return nil, fmt.Errorf("secret %s: %w", name, err)
 	}
 	return secret, nil
+}
+
+// Destroy implements vault.Secrets.
+func (v *Vault) Destroy(ctx context.Context, from, before string) (n int, err error) {
+	err = v.do(ctx, func(c *conn) error {
+		n = 0
+		err := c.query(sqlDestroy).text(from).text(before).exec()
+		if err == nil {
+			n = int(c.db.Changes())
+		}
+		return err
+	})
+	if err == nil && n > 0 {
+		err = v.truncateLog(ctx)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("destroy secrets: %w", err)
+	}
+	return n, nil
 }
 
 // Forget implements vault.Forgetting. When it returns, no byte of her keys is
@@ -209,6 +232,65 @@ func (v *Vault) Forgotten(ctx context.Context, who shopper.ID) (gone bool, err e
 func (v *Vault) forgotten(c *conn, who shopper.ID) (bool, error) {
 	_, found, err := c.query(sqlTombstone).blob(v.tombstone(who)).one()
 	return found, err
+}
+
+// Marks implements vault.Forgetting.
+func (v *Vault) Marks(ctx context.Context) (marks []vault.Mark, err error) {
+	err = v.file.read(ctx, func(c *conn) error {
+		q := c.query(sqlTombstones)
+		for q.next() {
+			var m vault.Mark
+			if b := q.bytes(0); copy(m[:], b) != len(b) || len(b) != len(m) {
+				return errors.Join(errors.New("a tombstone is damaged"), q.done())
+			}
+			marks = append(marks, m)
+		}
+		return q.done()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the tombstones: %w", err)
+	}
+	return marks, nil
+}
+
+// MarkCount implements vault.Forgetting.
+func (v *Vault) MarkCount(ctx context.Context) (n int, err error) {
+	err = v.file.read(ctx, func(c *conn) error {
+		count, _, err := c.query(sqlCountTombs).one()
+		n = int(count)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count the tombstones: %w", err)
+	}
+	return n, nil
+}
+
+// Bury implements vault.Forgetting. It reads everybody once: callers are rare.
+func (v *Vault) Bury(ctx context.Context, marks []vault.Mark) (risen []shopper.ID, err error) {
+	set := make(map[vault.Mark]bool, len(marks))
+	for _, m := range marks {
+		set[m] = true
+	}
+	err = v.do(ctx, func(c *conn) error {
+		for i := range marks {
+			if err := c.query(sqlAddTombstone).blob(marks[i][:]).exec(); err != nil {
+				return err
+			}
+		}
+		risen = risen[:0]
+		q := c.query(sqlEverybody)
+		for q.next() {
+			if who := known(q.stmt.ColumnInt64(0)); set[vault.Mark(v.tombstone(who))] {
+				risen = append(risen, who)
+			}
+		}
+		return q.done()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up tombstones: %w", err)
+	}
+	return risen, nil
 }
 
 func (v *Vault) tombstone(who shopper.ID) []byte {

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"endcap/gate/api/admin"
+	"endcap/gate/connect"
+	"endcap/keep/backup"
+	"endcap/keep/backup/dirtarget"
+	"endcap/retail"
+)
+
+type backupCmd struct {
+	dirFlags
+	To   string `help:"The directory of backups, on another disk or machine." required:"" type:"path"`
+	JSON bool   `name:"json" help:"Print the summary as JSON."`
+}
+
+// Help shows an example.
+func (*backupCmd) Help() string { return "endcap backup --dir /srv/endcap --to /mnt/backups/endcap" }
+
+// Run has the owner make a backup and shows how it goes.
+func (c *backupCmd) Run(ctx context.Context, m *Main) error {
+	return withOwner(ctx, m, c.Dir, func(o *client) error {
+		body, err := call(ctx, o, http.MethodPost, "/v1/backups", admin.BackUp{To: c.To})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = body.Close() }()
+		summary, err := followBackup(body, bytesBar(m, "backup"))
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return json.NewEncoder(m.Stdout).Encode(summary)
+		}
+		_, err = fmt.Fprintf(m.Stdout, "backed up %s as of %s: %d files, %.1f MB, of them %.1f MB new; %.1f MB written in %.1f s, nothing stored for %.0f ms; readable until %s\n",
+			c.Dir, summary.At.Format(time.RFC3339Nano), summary.Files, megabytes(summary.Bytes), megabytes(summary.NewBytes), megabytes(summary.Written),
+			summary.Seconds, 1_000*summary.StillSeconds, summary.ReadableUntil.Format(time.RFC3339))
+		return err
+	})
+}
+
+func megabytes(n int64) float64 { return float64(n) / 1e6 }
+
+// bytesBar draws progress in bytes on standard error.
+func bytesBar(m *Main, what string) func(done, total int64) {
+	draw, begun := connect.Bar(m.Stderr, isTerminal(m.Stderr), time.Now), time.Now()
+	return func(done, total int64) {
+		p := connect.Progress{File: what, Done: done, Total: total, Ended: done == total}
+		if s := time.Since(begun).Seconds(); done > 0 {
+			p.Left = time.Duration(s * float64(total-done) / float64(done) * float64(time.Second))
+		}
+		draw(p)
+	}
+}
+
+// followBackup reads a backup's answer to its end.
+func followBackup(body io.Reader, tell func(done, total int64)) (*admin.BackupSummary, error) {
+	scan := bufio.NewScanner(body)
+	for scan.Scan() {
+		var line admin.BackedUp
+		if err := json.Unmarshal(scan.Bytes(), &line); err != nil {
+			return nil, fmt.Errorf("read the answer: %w", err)
+		}
+		switch {
+		case line.Problem != "":
+			return nil, errors.New(line.Problem)
+		case line.Finished:
+			return line.Summary, nil
+		default:
+			tell(line.Done, line.Total)
+		}
+	}
+	return nil, errors.Join(errors.New("the server broke off, and there is no backup; run the same command again"), scan.Err())
+}
+
+// grainBooks is small, because a book changes here and there; other files never
+// change once they are written.
+const (
+	grainBooks = 256 << 10
+	grainFiles = 4 << 20
+)
+
+// backUp makes a backup of the house while it goes on.
+func backUp(ctx context.Context, h *owner, in *admin.BackUp, tell func(admin.BackedUp)) error {
+	begun := time.Now()
+	recovery, err := readRecovery(h.dir)
+	if err != nil {
+		return err
+	}
+	if err := checkTarget(h.dir, in.To); err != nil {
+		return err
+	}
+	if !h.backup.TryLock() {
+		return &retail.Error{Kind: retail.Conflict, Say: "a backup of this house is under way", Cure: "wait for it, or stop it with Ctrl-C where it was begun"}
+	}
+	defer h.backup.Unlock()
+	target, err := dirtarget.Open(in.To, true, nil)
+	if err != nil {
+		return err
+	}
+	stage := filepath.Join(h.dir, snapshotDir)
+	defer func() { _ = os.RemoveAll(stage) }() // else the next start does
+	s, still, err := capture(ctx, h, stage)
+	if err != nil {
+		return fmt.Errorf("note what the house is: %w", err)
+	}
+	house := backup.House{
+		Target: target, Secrets: h.vault, Recovery: recovery, Now: wall,
+		Carry: func(ctx context.Context) (int, error) { return carry(ctx, h, target) },
+	}
+	done, err := house.Write(ctx, s, seldom(func(p backup.Progress) { tell(admin.BackedUp{Done: p.Done, Total: p.Total}) }))
+	if err != nil {
+		return cureBackup(err, in.To)
+	}
+	if err := writeLast(h.dir, &admin.LastBackup{At: done.At, ReadableUntil: done.Readable, To: in.To}); err != nil {
+		return err
+	}
+	tell(admin.BackedUp{Finished: true, Summary: &admin.BackupSummary{
+		At: done.At, ReadableUntil: done.Readable, Files: done.Files, Bytes: done.Bytes, NewBytes: done.NewBytes, Written: done.Written,
+		Dropped: done.Dropped, Tombstones: done.Marks, Seconds: time.Since(begun).Seconds(), StillSeconds: still.Seconds(),
+	}})
+	return nil
+}
+
+// tellEvery is how often a progress is passed on.
+const tellEvery = 100 * time.Millisecond
+
+// seldom passes on at most ten calls a second, and the last.
+func seldom(tell func(backup.Progress)) func(backup.Progress) {
+	var last time.Time
+	return func(p backup.Progress) {
+		if now := time.Now(); p.Done == p.Total || now.Sub(last) >= tellEvery {
+			last = now
+			tell(p)
+		}
+	}
+}
+
+// cureBackup says what to do about what an operator can mend.
+func cureBackup(err error, to string) error {
+	switch {
+	case errors.Is(err, backup.ErrBusy):
+		return fmt.Errorf("%w: wait for it, or choose another directory than %s", err, to)
+	case errors.Is(err, backup.ErrForeign):
+		return fmt.Errorf("%w: back up to another directory than %s", err, to)
+	case isFull(err):
+		return fmt.Errorf("%w: no room; make some in %s and run it again (what this run wrote is taken away again)", err, to)
+	}
+	return err
+}
+
+// checkTarget refuses a directory that lies in the house, or holds it.
+func checkTarget(dir, to string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	for _, pair := range [][2]string{{dir, to}, {to, dir}} {
+		if within, err := filepath.Rel(pair[0], pair[1]); !filepath.IsAbs(to) || err == nil && filepath.IsLocal(within) {
+			return &retail.Error{Kind: retail.Invalid, Field: "to", Say: "a backup that lies with the data directory is lost with it", Cure: "name the absolute path of a directory elsewhere, best on another machine"}
+		}
+	}
+	return nil
+}
+
+// capture notes in a folder what the house is at one instant: no store takes
+// anything in while the stream is noted, and book and vault are pinned. It says
+// for how long they stood still.
+func capture(ctx context.Context, h *owner, stage string) (s backup.Snapshot, still time.Duration, err error) {
+	if err := errors.Join(os.RemoveAll(stage), os.MkdirAll(stage, 0o700), backup.Prepare(ctx, h.vault)); err != nil {
+		return s, 0, err
+	}
+	pins, err := pin(ctx, h, stage)
+	if err != nil {
+		return s, 0, err
+	}
+	defer func() { err = errors.Join(err, pins.book.Release(), pins.vault.Release()) }()
+	if err := pins.book.Copy(ctx, filepath.Join(stage, "book.db"), ""); err != nil {
+		return s, 0, err
+	}
+	if err := pins.vault.Copy(ctx, filepath.Join(stage, "vault.db"), backup.WeekSecrets); err != nil {
+		return s, 0, err
+	}
+	s = backup.Snapshot{At: pins.at, Program: version}
+	if err := captureRest(h, stage); err != nil {
+		return s, 0, err
+	}
+	s.Files, err = sources(stage)
+	return s, pins.still, err
+}
+
+// captureRest copies what no store keeps: settings, mappings, the recovery key.
+func captureRest(h *owner, stage string) error {
+	names := []string{settingsFile, recoveryFile}
+	mappings, err := filepath.Glob(filepath.Join(h.dir, "mappings", "*.json"))
+	if err != nil {
+		return err
+	}
+	for _, m := range mappings {
+		names = append(names, filepath.Join("mappings", filepath.Base(m)))
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(filepath.Join(h.dir, name))
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(filepath.Join(stage, name)), 0o700)
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(stage, name), b, 0o600)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sources lists the files of a folder.
+func sources(stage string) (out []backup.Source, err error) {
+	err = filepath.WalkDir(stage, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(stage, path)
+		s := backup.Source{Name: filepath.ToSlash(name), Path: path, Grain: grainFiles}
+		if strings.HasSuffix(name, ".db") {
+			s.Grain = grainBooks
+		}
+		out = append(out, s)
+		return err
+	})
+	return out, err
+}

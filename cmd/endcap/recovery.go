@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"endcap/gate/api/admin"
+	"endcap/keep/backup"
+)
+
+type keyRecoveryCmd struct {
+	dirFlags
+	Out     string `help:"Write the key to this new file. Take it away from this machine." required:"" type:"path"`
+	Replace bool   `help:"Have backups made for this key from now on, and for the old one no more."`
+}
+
+// Help shows an example.
+func (*keyRecoveryCmd) Help() string {
+	return "endcap key recovery --dir /srv/endcap --out /media/stick/endcap.recovery"
+}
+
+// Run draws a recovery key, writes it down and gives the house its public half.
+func (c *keyRecoveryCmd) Run(ctx context.Context, m *Main) error {
+	return withOwner(ctx, m, c.Dir, func(o *client) error {
+		key, err := backup.NewRecoveryKey()
+		if err != nil {
+			return err
+		}
+		if err := writeKey(c.Out, key); err != nil {
+			return err
+		}
+		in := admin.RecoveryKey{Public: key.Public().Text(), Replace: c.Replace}
+		if err := ask(ctx, o, "PUT /v1/recovery-key", in, nil); err != nil {
+			return errors.Join(err, os.Remove(c.Out))
+		}
+		_, err = fmt.Fprintf(m.Stdout, "recovery key %s is in %s: without it no backup can be read, and whoever has it can read them all; keep it away from this machine\n", key.Public().Name(), c.Out)
+		return err
+	})
+}
+
+// writeKey writes a recovery key to a new file that its owner alone can read.
+func writeKey(path string, key *backup.RecoveryKey) error {
+	text, err := key.Text()
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return usageError{fmt.Errorf("%s exists already: name a new file", path)}
+	} else if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "# The recovery key %s of an Endcap, made %s. Whoever has it can read its backups.\n%s\n", key.Public().Name(), time.Now().UTC().Format(time.DateOnly), text)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// readKey reads a recovery key from its file.
+func readKey(path string) (*backup.RecoveryKey, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	key, err := backup.ParseRecoveryKey(string(text))
+	if err != nil {
+		return nil, usageError{fmt.Errorf("%s: %w", path, err)}
+	}
+	return key, nil
+}
