@@ -27,7 +27,7 @@ const module = "endcap"
 var groundForbidden = []string{"os", "os/", "net", "net/", "syscall", "syscall/", "database/sql", "database/sql/", "log", "crypto/rand"}
 
 // ports are the packages of keep that anybody above may name.
-var ports = []string{"registry", "ledger", "vault", "stream", "warehouse", "profile", "files"}
+var ports = []string{"registry", "ledger", "vault", "stream", "warehouse", "profile", "files", "backup"}
 
 // shared are the adapters that implement several ports in one store.
 var shared = map[string][]string{"sql": {"registry", "ledger", "vault"}}

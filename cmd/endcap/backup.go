@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"endcap/gate/api/admin"
-	"endcap/gate/connect"
 	"endcap/keep/backup"
 	"endcap/keep/backup/dirtarget"
 	"endcap/retail"
@@ -38,7 +37,7 @@ func (c *backupCmd) Run(ctx context.Context, m *Main) error {
 			return err
 		}
 		defer func() { _ = body.Close() }()
-		summary, err := followBackup(body, bytesBar(m, "backup"))
+		summary, err := followBackup(body, percent(m, "backup"))
 		if err != nil {
 			return err
 		}
@@ -54,15 +53,16 @@ func (c *backupCmd) Run(ctx context.Context, m *Main) error {
 
 func megabytes(n int64) float64 { return float64(n) / 1e6 }
 
-// bytesBar draws progress in bytes on standard error.
-func bytesBar(m *Main, what string) func(done, total int64) {
-	draw, begun := connect.Bar(m.Stderr, isTerminal(m.Stderr), time.Now), time.Now()
+// percent tells on a terminal how far something has come.
+func percent(m *Main, what string) func(done, total int64) {
+	if !isTerminal(m.Stderr) {
+		return func(int64, int64) {}
+	}
 	return func(done, total int64) {
-		p := connect.Progress{File: what, Done: done, Total: total, Ended: done == total}
-		if s := time.Since(begun).Seconds(); done > 0 {
-			p.Left = time.Duration(s * float64(total-done) / float64(done) * float64(time.Second))
+		fmt.Fprintf(m.Stderr, "\r%s %3d %% of %.1f MB", what, 100*done/max(total, 1), megabytes(total))
+		if done == total {
+			fmt.Fprintln(m.Stderr)
 		}
-		draw(p)
 	}
 }
 

@@ -141,7 +141,7 @@ func restore(ctx context.Context, m *Main, b *backup.Backup, c *restoreCmd) (don
 	if err := roomFor(stage, b.Bytes()); err != nil {
 		return done, err
 	}
-	bar := bytesBar(m, "restore")
+	bar := percent(m, "restore")
 	if err := b.Extract(ctx, stage, seldom(func(p backup.Progress) { bar(p.Done, p.Total) })); err != nil {
 		return done, err
 	}

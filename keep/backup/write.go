@@ -177,15 +177,13 @@ func (w *writing) learn(ctx context.Context) error {
 
 // chunksIn lists a target's chunks with their lengths.
 func chunksIn(ctx context.Context, t Target) (map[string]int64, error) {
-	there := make(map[string]int64)
-	for n := range 256 {
-		found, err := t.List(ctx, fmt.Sprintf("%s/%02x", folderChunks, n))
-		if err != nil {
-			return nil, fmt.Errorf("list chunks: %w", err)
-		}
-		for _, o := range found {
-			there[o.Name] = o.Size
-		}
+	found, err := t.List(ctx, folderChunks)
+	if err != nil {
+		return nil, fmt.Errorf("list chunks: %w", err)
+	}
+	there := make(map[string]int64, len(found))
+	for _, o := range found {
+		there[o.Name] = o.Size
 	}
 	return there, nil
 }

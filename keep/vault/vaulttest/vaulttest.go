@@ -44,7 +44,9 @@ func Run(t *testing.T, open Open) {
 		"the newest word on consent counts":           testConsents,
 		"a refused row is kept once until released":   testQuarantine,
 		"a secret is made once":                       testSecrets,
+		"a secret can be destroyed":                   testDestroys,
 		"a forgotten shopper is gone":                 testForgets,
+		"an older vault learns who was forgotten":     testBuries,
 		"limits are refused by name":                  testLimits,
 		"any history is the model's history":          testHistories,
 	} {
@@ -283,5 +285,57 @@ func testSecrets(t *testing.T, open Open) {
 	}
 	if _, err := s.Secret(context.WithoutCancel(t.Context()), "other", func() ([]byte, error) { return []byte("x"), nil }); err != nil {
 		t.Errorf("after a failure the next may make it: %v", err)
+	}
+}
+
+func testDestroys(t *testing.T, open Open) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	for _, name := range []string{"week/1", "week/2", "week/3", "tokens"} {
+		if _, err := s.Secret(t.Context(), name, func() ([]byte, error) { return []byte("old " + name), nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []int{2, 0} {
+		if n, err := s.Destroy(t.Context(), "week/", "week/3"); err != nil || n != want {
+			t.Errorf("destroyed %d secrets, %v; want %d", n, err, want)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir)
+	defer func() { _ = s.Close() }()
+	for name, want := range map[string]string{"week/1": "new", "week/2": "new", "week/3": "old week/3", "tokens": "old tokens"} {
+		if got, err := s.Secret(t.Context(), name, func() ([]byte, error) { return []byte("new"), nil }); err != nil || string(got) != want {
+			t.Errorf("%s is %q, %v; want %q", name, got, err, want)
+		}
+	}
+}
+
+func testBuries(t *testing.T, open Open) {
+	s := fresh(t, open)
+	gone, stays := resolve(t, s, counter(), set(card(1)))[0], resolve(t, s, counter(), set(card(2)))[0]
+	if err := s.Forget(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	marks, err := s.Marks(t.Context())
+	if n, countErr := s.MarkCount(t.Context()); err != nil || countErr != nil || n != 1 || len(marks) != 1 {
+		t.Fatalf("%d tombstones counted, %d read, %v, %v; want 1", n, len(marks), err, countErr)
+	}
+	if risen, err := s.Bury(t.Context(), marks); err != nil || len(risen) != 0 {
+		t.Errorf("%d forgotten shoppers are known, %v; want none", len(risen), err)
+	}
+	// Another shopper's tombstone comes from a list that was kept apart.
+	other := fresh(t, open)
+	if risen, err := other.Bury(t.Context(), marks); err != nil || len(risen) != 0 {
+		t.Errorf("a vault with a key of its own takes %d shoppers for forgotten, %v", len(risen), err)
+	}
+	if err := s.Forget(t.Context(), stays); err != nil {
+		t.Fatal(err)
+	}
+	all, err := s.Marks(t.Context())
+	if err != nil || len(all) != 2 {
+		t.Fatalf("%d tombstones, %v; want 2", len(all), err)
 	}
 }
