@@ -186,8 +186,11 @@ func (l *Log) loadLayout() error {
 	if err := closer.Close(); err != nil {
 		return err
 	}
-	if len(row) != 3 || row[0] != layoutVersion {
-		return fmt.Errorf("%w: or it was written by another version of this program", errDamaged)
+	if len(row) != 3 || row[0] == 0 {
+		return fmt.Errorf("%w: its layout", errDamaged)
+	}
+	if row[0] > layoutVersion {
+		return fmt.Errorf("the stream was written by a newer version of the program: it has layout %d, this one knows %d", row[0], layoutVersion)
 	}
 	stored := int(binary.BigEndian.Uint16(row[1:]))
 	if l.opts.Partitions != 0 && l.opts.Partitions != stored {

@@ -71,12 +71,16 @@ func readManifest(dir string) (manifest, error) {
 	if err := json.Unmarshal(b, &m); err != nil {
 		return m, fmt.Errorf("%w: manifest: %w", warehouse.ErrDamaged, err)
 	}
+	if m.Layout > layoutVersion {
+		return m, fmt.Errorf("history was sealed by a newer version of the program: it has layout %d, this one knows %d", m.Layout, layoutVersion)
+	}
 	return m, nil
 }
 
 // replaceManifest makes m true: on disk before the rename, and the rename on
 // disk before it returns.
 func (w *Warehouse) replaceManifest(m manifest) error {
+	m.Layout = layoutVersion
 	b, err := json.MarshalIndent(m, "", " ")
 	if err != nil {
 		return fmt.Errorf("write the manifest of history: %w", err)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
 )
 
 // Snapshot makes a new folder that holds what is sealed, as of one instant: a
@@ -43,4 +42,3 @@ func (w *Warehouse) Snapshot(ctx context.Context, dir string) error {
 	}
 	return nil
 }
-
