@@ -17,7 +17,6 @@ import (
 	"endcap/keep/backup/dirtarget"
 	"endcap/keep/vault"
 	"endcap/know/ingest"
-	"endcap/retail"
 )
 
 type restoreCmd struct {
@@ -121,8 +120,8 @@ func cureRestore(err error) error {
 		return usageError{fmt.Errorf("%w; find the key of that name", err)}
 	case errors.Is(err, backup.ErrNone):
 		return usageError{err}
-	case isFull(err):
-		return fmt.Errorf("%w: no room; make some and run it again", err)
+	case isFull(err), errors.Is(err, backup.ErrRoom):
+		return fmt.Errorf("%w; make room and run it again", err)
 	}
 	return err
 }
@@ -138,7 +137,11 @@ func restore(ctx context.Context, m *Main, b *backup.Backup, c *restoreCmd) (don
 	defer func() { err = errors.Join(err, ignoreClosed(lock.Close())) }()
 	done = restored{At: b.At(), Program: b.Program(), Bytes: b.Bytes()}
 	begun := time.Now()
-	if err := roomFor(stage, b.Bytes()); err != nil {
+	disk, err := vfs.Default.GetDiskUsage(stage)
+	if err == nil {
+		err = b.CheckRoom(disk.AvailBytes)
+	}
+	if err != nil {
 		return done, err
 	}
 	bar := percent(m, "restore")
@@ -246,19 +249,6 @@ func takeStage(stage string) (*os.File, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return lock, nil
-}
-
-// roomFor refuses to begin where the disk has too little room for the files of a
-// backup and as much again for what is folded from them.
-func roomFor(dir string, bytes int64) error {
-	disk, err := vfs.Default.GetDiskUsage(dir)
-	if err != nil {
-		return fmt.Errorf("ask how much room there is: %w", err)
-	}
-	if has, needs := int64(disk.AvailBytes), 2*bytes; has < needs {
-		return &retail.Error{Kind: retail.Unavailable, Say: fmt.Sprintf("no room: the house needs about %.0f MB beside %s, and the disk has %.0f MB", megabytes(needs), dir, megabytes(has)), Cure: "make some and run it again"}
-	}
-	return nil
 }
 
 // unveil gives a proved house its name, in one step.

@@ -29,6 +29,7 @@ var (
 	ErrDamaged  = errors.New("the backup is damaged")
 	ErrKey      = errors.New("the recovery key does not open this target")
 	ErrNone     = errors.New("there is no backup to restore")
+	ErrRoom     = errors.New("no room")
 	ErrForeign  = errors.New("the target holds backups of another house")
 )
 

@@ -324,6 +324,24 @@ func TestAnyDamageIsNoticed(t *testing.T) {
 	h.holds(time.Time{}, want)
 }
 
+func TestARestoreAsksForRoomFirst(t *testing.T) {
+	t.Parallel()
+	target, _ := directory(t)
+	h := newHouse(t, target)
+	h.write("a", noise(12, 4*grain))
+	h.backUp()
+	b, err := backup.Open(t.Context(), target, h.key, backup.Asked{Now: h.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.CheckRoom(8 * grain); err != nil {
+		t.Errorf("a disk with room: %v", err)
+	}
+	if err := b.CheckRoom(8*grain - 1); !errors.Is(err, backup.ErrRoom) {
+		t.Errorf("a disk without room: %v", err)
+	}
+}
+
 func TestABackupMendsChunksThatWereCutOrLost(t *testing.T) {
 	t.Parallel()
 	target, dir := directory(t)

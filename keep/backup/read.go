@@ -106,6 +106,15 @@ func (b *Backup) Bytes() (sum int64) {
 	return sum
 }
 
+// CheckRoom returns ErrRoom where a disk that has so many bytes left cannot hold
+// the files, and as much again for what is derived from them.
+func (b *Backup) CheckRoom(has uint64) error {
+	if needs := 2 * uint64(b.Bytes()); has < needs {
+		return fmt.Errorf("%w: it needs about %d MB, and the disk has %d MB left", ErrRoom, 1+needs/1_000_000, has/1_000_000)
+	}
+	return nil
+}
+
 // Adopt gives a restored vault the keys of the weeks that still live, so that
 // the next backup goes on where the last one ended.
 func (b *Backup) Adopt(ctx context.Context, s Secrets) error {
