@@ -95,6 +95,11 @@ data: ## fetch The Complete Journey into data/ and check its sha256
 bench-ingest: build data ## lines a second from file to history beside DuckDB's own readers, and peak memory
 	@go run ./bench/ingest
 
+.PHONY: bench-backup
+bench-backup: build data ## back up the demo's data while it is served, and restore it (makes data/bench-backup the first time)
+	@test -e data/bench-backup/endcap.json || { go build -o bin/endcap-demo ./bench/demo; DATA=data/bench-backup KEEP=0 scripts/demo.sh; }
+	@go run ./bench/backup -dir data/bench-backup
+
 .PHONY: tools
 tools: $(lint) $(vuln) ## build the pinned tools
 

@@ -113,21 +113,27 @@ func writeLast(dir string, last *admin.LastBackup) error {
 
 func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
-// carryEvery is how soon a tombstone reaches the backups.
-const carryEvery = 5 * time.Second
+// How soon a tombstone reaches the backups, and how soon that is tried again
+// where they could not be reached.
+const (
+	carryEvery = 5 * time.Second
+	carryAgain = time.Minute
+)
 
 // carryTombstones brings each new tombstone to where the last backup lies, so that
 // nobody comes back from a backup older than her forgetting.
 func carryTombstones(ctx context.Context, h *owner) {
 	tick := time.NewTicker(carryEvery)
 	defer tick.Stop()
-	carried := -1
+	var done carriage
 	for {
-		n, err := carryOnce(ctx, h, carried)
+		now, err := carryOnce(ctx, h, done)
 		if err == nil {
-			carried = n
+			done = now
+			tick.Reset(carryEvery)
 		} else if ctx.Err() == nil {
 			failed(h.log, "tombstones")(err)
+			tick.Reset(carryAgain)
 		}
 		select {
 		case <-ctx.Done():
@@ -137,22 +143,29 @@ func carryTombstones(ctx context.Context, h *owner) {
 	}
 }
 
-// carryOnce writes the tombstones where there are others than were carried, and
-// says how many there are.
-func carryOnce(ctx context.Context, h *owner, carried int) (int, error) {
+// carriage is how many tombstones were brought where.
+type carriage struct {
+	to    string
+	count int
+}
+
+// carryOnce writes the tombstones to where the last backup lies, unless as many
+// were brought there before.
+func carryOnce(ctx context.Context, h *owner, done carriage) (carriage, error) {
 	last, err := lastBackup(h.dir)
 	if err != nil || last == nil {
-		return -1, err
+		return done, err
 	}
-	n, err := h.vault.MarkCount(ctx)
-	if err != nil || n == carried {
-		return n, err
+	now := carriage{to: last.To}
+	if now.count, err = h.vault.MarkCount(ctx); err != nil || now == done {
+		return done, err
 	}
 	target, err := dirtarget.Open(last.To, false, nil)
 	if err != nil {
-		return -1, err
+		return done, err
 	}
-	return carry(ctx, h, target)
+	now.count, err = carry(ctx, h, target)
+	return now, err
 }
 
 // carry writes every tombstone to a target and says how many there are.
