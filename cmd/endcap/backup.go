@@ -93,9 +93,9 @@ const (
 	grainFiles = 4 << 20
 )
 
-// backUp makes a backup of the house while it goes on.
+// backUp makes a backup of the house while it goes on. Another may be asked for as
+// soon as it tells that it has finished.
 func backUp(ctx context.Context, h *owner, in *admin.BackUp, tell func(admin.BackedUp)) error {
-	begun := time.Now()
 	recovery, err := readRecovery(h.dir)
 	if err != nil {
 		return err
@@ -106,16 +106,27 @@ func backUp(ctx context.Context, h *owner, in *admin.BackUp, tell func(admin.Bac
 	if !h.backup.TryLock() {
 		return &retail.Error{Kind: retail.Conflict, Say: "a backup of this house is under way", Cure: "wait for it, or stop it with Ctrl-C where it was begun"}
 	}
-	defer h.backup.Unlock()
-	target, err := dirtarget.Open(in.To, true, nil)
+	sum, err := backUpAlone(ctx, h, recovery, in.To, tell)
+	h.backup.Unlock()
 	if err != nil {
-		return err
+		return cureBackup(err, in.To)
+	}
+	tell(admin.BackedUp{Finished: true, Summary: sum})
+	return nil
+}
+
+// backUpAlone is backUp for who holds its lock.
+func backUpAlone(ctx context.Context, h *owner, recovery *backup.Recovery, to string, tell func(admin.BackedUp)) (*admin.BackupSummary, error) {
+	begun := time.Now()
+	target, err := dirtarget.Open(to, true, nil)
+	if err != nil {
+		return nil, err
 	}
 	stage := filepath.Join(h.dir, snapshotDir)
 	defer func() { _ = os.RemoveAll(stage) }() // else the next start does
 	s, still, err := capture(ctx, h, stage)
 	if err != nil {
-		return fmt.Errorf("note what the house is: %w", err)
+		return nil, fmt.Errorf("note what the house is: %w", err)
 	}
 	house := backup.House{
 		Target: target, Secrets: h.vault, Recovery: recovery, Now: wall,
@@ -123,16 +134,13 @@ func backUp(ctx context.Context, h *owner, in *admin.BackUp, tell func(admin.Bac
 	}
 	done, err := house.Write(ctx, s, seldom(func(p backup.Progress) { tell(admin.BackedUp{Done: p.Done, Total: p.Total}) }))
 	if err != nil {
-		return cureBackup(err, in.To)
+		return nil, err
 	}
-	if err := writeLast(h.dir, &admin.LastBackup{At: done.At, ReadableUntil: done.Readable, To: in.To}); err != nil {
-		return err
-	}
-	tell(admin.BackedUp{Finished: true, Summary: &admin.BackupSummary{
+	sum := &admin.BackupSummary{
 		At: done.At, ReadableUntil: done.Readable, Files: done.Files, Bytes: done.Bytes, NewBytes: done.NewBytes, Written: done.Written,
 		Dropped: done.Dropped, Tombstones: done.Marks, Seconds: time.Since(begun).Seconds(), StillSeconds: still.Seconds(),
-	}})
-	return nil
+	}
+	return sum, writeLast(h.dir, &admin.LastBackup{At: done.At, ReadableUntil: done.Readable, To: to})
 }
 
 // tellEvery is how often a progress is passed on.
@@ -218,7 +226,7 @@ func captureRest(h *owner, stage string) error {
 			err = os.MkdirAll(filepath.Dir(filepath.Join(stage, name)), 0o700)
 		}
 		if err == nil {
-			err = os.WriteFile(filepath.Join(stage, name), b, 0o600)
+			err = os.WriteFile(filepath.Join(stage, name), b, 0o600) //nolint:gosec // the names are of the house itself
 		}
 		if err != nil {
 			return err

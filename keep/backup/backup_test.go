@@ -191,7 +191,7 @@ func TestABackupCostsWhatChanged(t *testing.T) {
 	}
 	h.now = h.now.AddDate(0, 0, 7) // another week, another key
 	third := h.backUp()
-	if third.NewBytes != 0 || third.Readable == first.Readable {
+	if third.NewBytes != 0 || third.Readable.Equal(first.Readable) {
 		t.Errorf("a new week wrote %d bytes anew, readable until %v", third.NewBytes, third.Readable)
 	}
 	h.holds(time.Time{}, contents(t, h.dir))

@@ -69,25 +69,26 @@ func (m *manifest) bytes(h *head, key []byte) ([]byte, error) {
 	return append(line, sealed...), nil
 }
 
-// parseHead reads a manifest's first line. The name must tell the same instant.
-func parseHead(name string, b []byte) (h head, line, sealed []byte, err error) {
+// parseHead reads a manifest's first line, which ends before the sealed rest. The
+// name must tell the same instant.
+func parseHead(name string, b []byte) (h head, sealed []byte, err error) {
 	line, sealed, ok := bytes.Cut(b, []byte("\n"))
 	at, nameErr := instantOf(name)
 	if !ok || nameErr != nil || json.Unmarshal(line, &h) != nil {
-		return head{}, nil, nil, fmt.Errorf("%w: %s is no manifest", ErrDamaged, name)
+		return head{}, nil, fmt.Errorf("%w: %s is no manifest", ErrDamaged, name)
 	}
 	if h.Format != manifestFormat {
-		return head{}, nil, nil, fmt.Errorf("%w: %s has format %d, this program knows %d: use the version that wrote it", ErrDamaged, name, h.Format, manifestFormat)
+		return head{}, nil, fmt.Errorf("%w: %s has format %d, this program knows %d: use the version that wrote it", ErrDamaged, name, h.Format, manifestFormat)
 	}
 	if !h.At.Equal(at) || h.Week != WeekOf(at) {
-		return head{}, nil, nil, fmt.Errorf("%w: %s is the manifest of another instant", ErrDamaged, name)
+		return head{}, nil, fmt.Errorf("%w: %s is the manifest of another instant", ErrDamaged, name)
 	}
-	return h, b[:len(line)+1], sealed, nil
+	return h, sealed, nil
 }
 
 // parseManifest opens a stored manifest.
 func parseManifest(name string, b []byte, keys map[Week][]byte) (*manifest, *head, error) {
-	h, line, sealed, err := parseHead(name, b)
+	h, sealed, err := parseHead(name, b)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -95,7 +96,7 @@ func parseManifest(name string, b []byte, keys map[Week][]byte) (*manifest, *hea
 	if !ok {
 		return nil, nil, fmt.Errorf("%w: the key of week %s of %s", ErrNotFound, h.Week, name)
 	}
-	packed, err := unseal(key, sealed, line)
+	packed, err := unseal(key, sealed, b[:len(b)-len(sealed)])
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %s: %w", ErrDamaged, name, err)
 	}

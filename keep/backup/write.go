@@ -152,8 +152,8 @@ func (w *writing) learn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i := len(names) - 1; i >= 0; i-- {
-		m, _, err := readManifest(ctx, w.house.Target, names[i], w.held)
+	for _, name := range slices.Backward(names) {
+		m, _, err := readManifest(ctx, w.house.Target, name, w.held)
 		if errors.Is(err, ErrDamaged) || errors.Is(err, ErrNotFound) {
 			continue
 		} else if err != nil {

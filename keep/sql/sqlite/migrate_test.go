@@ -25,7 +25,7 @@ func TestAMigrationThatBreaksOffResumes(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { disk.Unwatch(fs) })
-			code := sqlite3.ErrorCode(sqlite3.IOERR)
+			code := sqlite3.IOERR
 			broken := 0
 			for n := int64(0); ; n++ {
 				path := filepath.Join(t.TempDir(), "book.db")
