@@ -66,6 +66,7 @@ type Book struct {
 	since     uint64 // position in the registry
 	changed   bool   // docs differ from the snapshot
 	day       retail.Day
+	compiled  uint64 // how many snapshots were made
 	purses    map[media.LineItemID]*Purse
 	slab      slab
 	chances   *[ages]int64
@@ -193,7 +194,10 @@ func (b *Book) refresh(now time.Time) {
 // publish compiles a snapshot; b.mu is held.
 func (b *Book) publish() {
 	b.changed = false
-	b.now.Store(compile(&b.docs, b.since, b.day, b.purse))
+	next := compile(&b.docs, b.since, b.day, b.purse)
+	b.compiled++
+	next.Serial = b.compiled
+	b.now.Store(next)
 }
 
 // purse is the purse of a line item for the book's day; b.mu is held.

@@ -77,6 +77,7 @@ func (p *Place) Runs(line int32) bool { return p.runs[line>>6]>>(line&63)&1 == 1
 // purses, and safe to share.
 type Snapshot struct {
 	Version    uint64 // position in the registry
+	Serial     uint64 // counts the book's snapshots: what follows from one holds for no other
 	Day        retail.Day
 	Lines      []Line
 	Products   []catalog.ProductID

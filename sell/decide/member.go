@@ -13,9 +13,8 @@ import (
 type membership struct {
 	purchases uint64 // digest of her section
 	day       retail.Day
-	audiences uint64 // their version
-	book      uint64 // the snapshot's version
-	flight    retail.Day
+	audiences uint64   // their version
+	book      uint64   // the snapshot's serial
 	bits      []uint64 // bit i: she is in audience i of the snapshot; never changed
 }
 
@@ -24,10 +23,9 @@ const membershipsKept = 1 << 14
 
 // membership gives the bits of a shopper with these purchases on a day.
 func (d *Decider) membership(snap *campaign.Snapshot, purchases []byte, day retail.Day) []uint64 {
-	m := membership{xxhash.Sum64(purchases), day, d.cfg.Audiences.Version(), snap.Version, snap.Day, nil}
+	m := membership{xxhash.Sum64(purchases), day, d.cfg.Audiences.Version(), snap.Serial, nil}
 	at := &d.members[m.purchases%membershipsKept]
-	if k := at.Load(); k != nil && k.purchases == m.purchases && k.day == m.day && k.audiences == m.audiences &&
-		k.book == m.book && k.flight == m.flight {
+	if k := at.Load(); k != nil && k.purchases == m.purchases && k.day == m.day && k.audiences == m.audiences && k.book == m.book {
 		return k.bits
 	}
 	m.bits = make([]uint64, len(snap.Audiences)/64+1)

@@ -5,7 +5,6 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
-	"endcap/retail"
 	"endcap/retail/catalog"
 	"endcap/sell/campaign"
 )
@@ -17,8 +16,7 @@ import (
 type page struct {
 	query    string
 	category catalog.Category
-	book     uint64 // the snapshot's version
-	flight   retail.Day
+	book     uint64 // the snapshot's serial
 	revision uint64 // of the recommender
 
 	lines    []pageLine
@@ -90,8 +88,8 @@ type standing struct {
 // page gives the page that s is on.
 func (d *Decider) page(s *sale) *page {
 	v := &s.request.Visit
-	want := page{query: v.Query, category: v.Category, book: s.snap.Version, flight: s.snap.Day, revision: d.cfg.Recommender.Revision()}
-	if k := d.pages.place(v.Query, v.Category).Load(); k != nil && k.revision == want.revision && k.book == want.book && k.flight == want.flight &&
+	want := page{query: v.Query, category: v.Category, book: s.snap.Serial, revision: d.cfg.Recommender.Revision()}
+	if k := d.pages.place(v.Query, v.Category).Load(); k != nil && k.revision == want.revision && k.book == want.book &&
 		k.category == want.category && k.query == want.query {
 		return k
 	}

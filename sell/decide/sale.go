@@ -2,6 +2,7 @@ package decide
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -116,7 +117,8 @@ func (d *Decider) sell(ctx context.Context, s *sale) error {
 		}
 		ok, err := d.claim(ctx, s)
 		if err != nil {
-			return err
+			s.emptyAll()
+			return errors.Join(err, d.uncount(ctx, s))
 		}
 		if ok && round == 0 {
 			return nil
