@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"endcap/keep/stream"
 	"endcap/keep/stream/pebblelog"
@@ -81,5 +84,21 @@ func TestACheckpointIsTheStreamAtOneInstant(t *testing.T) {
 	shut(t, l)
 	if err := l.Checkpoint(t.Context(), filepath.Join(dir, "closed"), func() error { return nil }); !errors.Is(err, stream.ErrClosed) {
 		t.Errorf("a closed stream: %v", err)
+	}
+}
+
+func TestAStreamOfANewerProgramIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	shut(t, open(t, dir, pebblelog.Options{Now: noon}))
+	db, err := pebble.Open(dir, &pebble.Options{FormatMajorVersion: pebble.FormatTableFormatV6})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Set([]byte("mlayout"), []byte{200, 0, 4}, pebble.Sync), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pebblelog.Open(dir, pebblelog.Options{Now: noon}); err == nil || !strings.Contains(err.Error(), "newer version of the program") {
+		t.Errorf("a stream that a newer program wrote: %v", err)
 	}
 }
