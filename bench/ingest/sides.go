@@ -10,8 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
@@ -54,13 +54,13 @@ func load(ctx context.Context, o options, kind, file string, verify bool) (r res
 		ProfileSeconds float64 `json:"profile_seconds"`
 	}
 	began := time.Now()
-	state, err := endcap(ctx, o, &said, "ingest", "--json", "--dir", dir, "--kind", kind, "--mapping", mapping, file)
+	used, err := endcap(ctx, o, &said, "ingest", "--json", "--dir", dir, "--kind", kind, "--mapping", mapping, file)
 	if err != nil {
 		return r, err
 	}
 	r = result{
 		lines: said.Lines + said.Promotions, items: said.New, seconds: said.QuerySeconds, profiles: said.ProfileSeconds, process: time.Since(began).Seconds(),
-		cpu: (state.UserTime() + state.SystemTime()).Seconds(), rss: peak(state), verified: true,
+		cpu: used.cpu.Seconds(), rss: used.peak, verified: true,
 	}
 	if r.lines == 0 || r.seconds <= 0 {
 		return r, fmt.Errorf("endcap ingest said nothing of lines or seconds: %+v", said)
@@ -74,29 +74,62 @@ func load(ctx context.Context, o options, kind, file string, verify bool) (r res
 	return r, nil
 }
 
-// peak is the most memory a program held, in MB.
-func peak(state *os.ProcessState) float64 {
-	usage, ok := state.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return 0
+// usage is what one run of the program took.
+type usage struct {
+	cpu  time.Duration
+	peak float64 // of memory, in MB
+}
+
+// lookEvery is how often a running program's peak is read: what the system tells
+// of a program that has ended counts what its parent held when it was started.
+const lookEvery = 20 * time.Millisecond
+
+// watch reads a program's peak memory, in MB, until it has ended.
+func watch(pid int, ended <-chan struct{}) (peak float64) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			return peak
+		}
+		if _, rest, ok := strings.Cut(string(status), "VmHWM:"); ok {
+			if fields := strings.Fields(rest); len(fields) > 0 {
+				if kib, err := strconv.ParseFloat(fields[0], 64); err == nil {
+					peak = max(peak, kib*1_024/1e6)
+				}
+			}
+		}
+		select {
+		case <-ended:
+			return peak
+		case <-tick.C:
+		}
 	}
-	return float64(usage.Maxrss) * 1_024 / 1e6
 }
 
 // endcap runs the program and reads what it prints as JSON into said, if given.
-func endcap(ctx context.Context, o options, said any, args ...string) (*os.ProcessState, error) {
-	run := exec.CommandContext(ctx, o.bin, args...)
+func endcap(ctx context.Context, o options, said any, args ...string) (used usage, err error) {
+	cmd := exec.CommandContext(ctx, o.bin, args...)
 	var out, say bytes.Buffer
-	run.Stdout, run.Stderr = &out, &say
-	if err := run.Run(); err != nil {
-		return nil, fmt.Errorf("endcap %s: %w\n%s%s", args[0], err, out.Bytes(), say.Bytes())
+	cmd.Stdout, cmd.Stderr = &out, &say
+	if err := cmd.Start(); err != nil {
+		return used, fmt.Errorf("endcap %s: %w", args[0], err)
+	}
+	ended, peak := make(chan struct{}), make(chan float64)
+	go func() { peak <- watch(cmd.Process.Pid, ended) }()
+	err = cmd.Wait()
+	close(ended)
+	used = usage{cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), <-peak}
+	if err != nil {
+		return used, fmt.Errorf("endcap %s: %w\n%s%s", args[0], err, out.Bytes(), say.Bytes())
 	}
 	if said != nil {
 		if err := json.Unmarshal(out.Bytes(), said); err != nil {
-			return nil, fmt.Errorf("endcap %s: %w", args[0], err)
+			return used, fmt.Errorf("endcap %s: %w", args[0], err)
 		}
 	}
-	return run.ProcessState, nil
+	return used, nil
 }
 
 // reference has DuckDB read a file into a table of a fresh database file, and
