@@ -21,9 +21,11 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
+	"github.com/ncruces/go-sqlite3/vfs"
 
 	"endcap/keep/sql/group"
 	"endcap/keep/sql/schema"
+	"endcap/keep/sql/sqlite/disk"
 )
 
 // ErrClosed is returned by every method after Close.
@@ -99,7 +101,7 @@ func openFile(ctx context.Context, p place) (f *file, err error) {
 	}
 	// The log was made by the first read. The driver syncs it, but not the
 	// directory that names it; until that is done a power cut could lose both.
-	if err := syncDirectory(filepath.Dir(p.path)); err != nil {
+	if err := directoryOf(p.vfs).SyncDirectory(filepath.Dir(p.path)); err != nil {
 		return f, fmt.Errorf("open %s: %w", p.path, err)
 	}
 	return f, nil
@@ -107,11 +109,7 @@ func openFile(ctx context.Context, p place) (f *file, err error) {
 
 // prepare makes the file, readable by its owner only, and its tables.
 func prepare(ctx context.Context, p place, dsn string) error {
-	made, err := os.OpenFile(p.path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := made.Close(); err != nil {
+	if err := directoryOf(p.vfs).Make(p.path); err != nil {
 		return err
 	}
 	db, err := driver.Open(dsn)
@@ -122,7 +120,28 @@ func prepare(ctx context.Context, p place, dsn string) error {
 	return errors.Join(schema.Migrate(ctx, db, schema.SQLite(), p.set), db.Close())
 }
 
-func syncDirectory(name string) error {
+// directoryOf is who makes files and keeps their names on a file system.
+func directoryOf(name string) disk.Directory {
+	if d, ok := vfs.Find(name).(disk.Directory); ok {
+		return d
+	}
+	return osDirectory{}
+}
+
+// osDirectory is the operating system's disk.Directory.
+type osDirectory struct{}
+
+// Make implements disk.Directory.
+func (osDirectory) Make(path string) error {
+	made, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return made.Close()
+}
+
+// SyncDirectory implements disk.Directory.
+func (osDirectory) SyncDirectory(name string) error {
 	d, err := os.Open(name)
 	if err != nil {
 		return err

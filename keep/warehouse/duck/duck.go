@@ -15,7 +15,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -38,6 +37,7 @@ type Options struct {
 	// Check, if set, judges the SQL of every Query first; tests set it to
 	// subset.Check, so that product queries run on every engine.
 	Check func(sql string) error
+	Disk  Disk // of sealed files, for tests of failing disks; System by default
 }
 
 // Defaults fit a small server.
@@ -93,11 +93,14 @@ func Open(ctx context.Context, dir string, opts Options) (*Warehouse, error) {
 	if opts.SpillMB <= 0 {
 		opts.SpillMB = Defaults().SpillMB
 	}
+	if opts.Disk == nil {
+		opts.Disk = System{}
+	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open warehouse: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Join(dir, sealedName), 0o750); err != nil {
+	if err := opts.Disk.MkdirAll(filepath.Join(dir, sealedName)); err != nil {
 		return nil, fmt.Errorf("open warehouse: %w", err)
 	}
 	w := &Warehouse{

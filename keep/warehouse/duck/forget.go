@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -132,7 +131,7 @@ func (w *Warehouse) rewrite(ctx context.Context, names []string, column string, 
 	}
 	var errs []error
 	for _, name := range names {
-		errs = append(errs, os.Remove(name))
+		errs = append(errs, w.opts.Disk.Remove(name))
 	}
 	return errors.Join(errs...)
 }
@@ -140,7 +139,7 @@ func (w *Warehouse) rewrite(ctx context.Context, names []string, column string, 
 // rewriteFile writes one file's successor.
 func (w *Warehouse) rewriteFile(ctx context.Context, f sealedFile, column string, next *int) (sealedFile, error) {
 	staging := filepath.Join(w.sealedDir(), stagingName)
-	if err := os.MkdirAll(staging, 0o750); err != nil {
+	if err := w.opts.Disk.MkdirAll(staging); err != nil {
 		return f, err
 	}
 	to := filepath.Join(staging, "rewritten.parquet")

@@ -86,26 +86,17 @@ func (w *Warehouse) replaceManifest(m manifest) error {
 		return fmt.Errorf("write the manifest of history: %w", err)
 	}
 	path := filepath.Join(w.sealedDir(), manifestName)
-	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
+	if err := w.opts.Disk.WriteFile(path+".new", b); err != nil {
 		return fmt.Errorf("write the manifest of history: %w", err)
 	}
-	if err := syncPath(path + ".new"); err != nil {
+	if err := w.opts.Disk.Sync(path + ".new"); err != nil {
 		return err
 	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := w.opts.Disk.Rename(path+".new", path); err != nil {
 		return fmt.Errorf("write the manifest of history: %w", err)
 	}
 	w.manifest = m
-	return syncPath(w.sealedDir())
-}
-
-// syncPath brings a file or a directory to disk.
-func syncPath(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("sync: %w", err)
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return w.opts.Disk.Sync(w.sealedDir())
 }
 
 // cursor is where a partition stood when it was last sealed.
@@ -164,7 +155,7 @@ func (w *Warehouse) sweep() error {
 		return nil
 	})
 	for _, name := range stray {
-		err = errors.Join(err, os.Remove(name))
+		err = errors.Join(err, w.opts.Disk.Remove(name))
 	}
 	if err != nil {
 		return fmt.Errorf("sweep sealed history: %w", err)

@@ -166,10 +166,10 @@ func (w *Warehouse) nameFile(from string, f *sealedFile, next *int) error {
 	f.Path = path.Join(f.Table, "day="+f.Day.String(), fmt.Sprintf("%d.parquet", *next))
 	*next++
 	to := w.sealedPath(f.Path)
-	if err := os.MkdirAll(filepath.Dir(to), 0o750); err != nil {
+	if err := w.opts.Disk.MkdirAll(filepath.Dir(to)); err != nil {
 		return err
 	}
-	return os.Rename(from, to)
+	return w.opts.Disk.Rename(from, to)
 }
 
 func (w *Warehouse) sealedPath(name string) string {
@@ -191,7 +191,7 @@ func (w *Warehouse) settleFiles(ctx context.Context, files []sealedFile) error {
 			dirs[dir] = true
 		}
 		all.Go(func() error {
-			if err := syncPath(w.sealedPath(f.Path)); err != nil {
+			if err := w.opts.Disk.Sync(w.sealedPath(f.Path)); err != nil {
 				return err
 			}
 			var err error
@@ -203,7 +203,7 @@ func (w *Warehouse) settleFiles(ctx context.Context, files []sealedFile) error {
 		return err
 	}
 	for dir := range dirs {
-		all.Go(func() error { return syncPath(w.sealedPath(dir)) })
+		all.Go(func() error { return w.opts.Disk.Sync(w.sealedPath(dir)) })
 	}
 	if err := all.Wait(); err != nil {
 		return err

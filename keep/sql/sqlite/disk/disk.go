@@ -36,6 +36,15 @@ func Watch(name string, before func(op Op, bytes int64) error) error {
 // Unwatch takes the name back; files that are open stay watched.
 func Unwatch(name string) { vfs.Unregister(name) }
 
+// Directory is what a file system for Options.VFS is beside, where it keeps the
+// names of its files itself: a test's disk that loses power loses names too.
+type Directory interface {
+	// Make makes an empty file, readable by its owner only, where there is none.
+	Make(path string) error
+	// SyncDirectory brings the names in a directory to disk.
+	SyncDirectory(name string) error
+}
+
 type system struct {
 	vfs.VFSFilename
 	before func(Op, int64) error

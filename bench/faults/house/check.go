@@ -1,0 +1,591 @@
+package house
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"endcap/keep/ledger"
+	"endcap/keep/profile"
+	"endcap/keep/profile/pebbleshelf"
+	"endcap/keep/registry"
+	"endcap/keep/stream"
+	"endcap/keep/warehouse"
+	"endcap/retail"
+	"endcap/retail/event"
+	"endcap/retail/shopper"
+	"endcap/sell/billing"
+)
+
+// check holds a house that was just opened to every promise: first as it is,
+// then after it has caught up. An error is a promise broken too: the disk is
+// sound now.
+func (r *run) check(ctx context.Context) error {
+	for _, part := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"facts", r.checkFacts},
+		{"shoppers", r.checkShoppers},
+		{"quarantine", r.checkQuarantine},
+		{"money", r.checkMoney},
+		{"artefacts", r.checkArtefacts},
+		{"profiles", r.checkProfiles},
+		{"catching up", r.catchUp},
+		{"bills", r.checkBills},
+		{"terms", r.checkTerms},
+		{"history", r.checkHistory},
+	} {
+		if err := part.do(ctx); err != nil {
+			r.violate("%s: %v", part.name, err)
+		}
+		if len(r.report.Violations) > 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// stored reads every fact from the stream, or, with what was trimmed, from the
+// whole of it.
+func stored(ctx context.Context, s stream.Stream) ([]event.Fact, error) {
+	var out []event.Fact
+	for p := range s.Partitions() {
+		for after := event.Cursor(""); ; {
+			entries, err := s.Read(ctx, p, after, 4_096)
+			if err != nil {
+				return nil, err
+			}
+			if len(entries) == 0 {
+				break
+			}
+			for i := range entries {
+				f, err := event.Unpack(entries[i].Bytes)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, f)
+			}
+			after = entries[len(entries)-1].At
+		}
+	}
+	return out, nil
+}
+
+// checkFacts: every acknowledged fact is there once, says what it said, none is
+// there that was not sent, and what came with one call is there whole or not.
+func (r *run) checkFacts(ctx context.Context) error {
+	facts, err := stored(ctx, r.house.whole)
+	if err != nil {
+		return err
+	}
+	r.seen = map[name]*event.Fact{}
+	for i := range facts {
+		n, says := nameOf(&facts[i])
+		if r.seen[n] != nil {
+			r.violate("%v is stored twice", n)
+		}
+		r.seen[n] = &facts[i]
+		if !sentKind(n.kind) {
+			continue
+		}
+		switch s := r.model.facts[n]; {
+		case s == nil:
+			r.violate("%v is stored and was never sent", n)
+		case s.fate == absent:
+			r.violate("%v was lost and has come back", n)
+		case s.says != says:
+			r.violate("%v says %q, and was sent as %q", n, says, s.says)
+		}
+	}
+	gone, err := r.trimmed(ctx)
+	if err != nil {
+		return err
+	}
+	return r.settle(gone)
+}
+
+// settle compares what is stored with what was promised, and notes what became
+// of calls that failed.
+func (r *run) settle(gone map[name]bool) error {
+	calls := map[int][2]int{} // facts of a call that are there, and that are not
+	for n, s := range r.model.facts {
+		there := r.seen[n] != nil || gone[n]
+		switch {
+		case there || s.fate == absent:
+		case s.fate == acked && !r.replaced(n):
+			r.violate("%v was acknowledged and is lost", n)
+		}
+		if s.fate == unknown && s.call > 0 {
+			count := calls[s.call]
+			if there {
+				count[0]++
+			} else {
+				count[1]++
+			}
+			calls[s.call] = count
+		}
+		if s.fate == unknown {
+			s.fate = absent
+			if there {
+				s.fate = acked
+			}
+		}
+	}
+	for call, count := range calls {
+		if count[0] > 0 && count[1] > 0 {
+			r.violate("call %d is there by half: %d facts, and %d are missing", call, count[0], count[1])
+		}
+	}
+	return nil
+}
+
+// replaced says whether history may have dropped a receipt for its correction.
+func (r *run) replaced(n name) bool {
+	if r.house.history == nil || n.kind != event.KindReceipt && n.kind != event.KindConsent {
+		return false
+	}
+	if n.kind == event.KindConsent {
+		return true // history keeps what counts; the vault keeps all
+	}
+	for other := range r.seen {
+		if other.kind == n.kind && other.id == n.id && other.version > n.version {
+			return true
+		}
+	}
+	return false
+}
+
+// trimmed asks history for touches, which are not read from it again once the
+// stream has given them up.
+func (r *run) trimmed(ctx context.Context) (map[name]bool, error) {
+	out := map[name]bool{}
+	if r.house.history == nil {
+		return out, nil
+	}
+	got, err := r.house.history.Query(ctx, warehouse.Query{Name: "touches", Purpose: warehouse.Accounting, SQL: `select event, kind from touches`})
+	if err != nil {
+		return nil, err
+	}
+	for i := range got.Len {
+		kind := event.KindShown
+		if got.Columns[1].Texts[i] == "clicked" {
+			kind = event.KindClicked
+		}
+		n := name{kind, got.Columns[0].Texts[i], 0}
+		if out[n] {
+			r.violate("%v is in history twice", n)
+		}
+		out[n] = true
+	}
+	return out, nil
+}
+
+// checkShoppers: a card is one shopper's for ever, in the vault and in every
+// fact, and what she said is kept once.
+func (r *run) checkShoppers(ctx context.Context) error {
+	said := map[string]int{}
+	for n := range cards {
+		card := fmt.Sprintf("card%04d", n)
+		who, err := r.house.vault.Lookup(ctx, keysOf(card))
+		if err != nil {
+			return err
+		}
+		if was, ok := r.known[card]; ok && was != who[0] {
+			r.violate("%s is another shopper's than it was", card)
+		}
+		if who[0].Known() {
+			r.known[card] = who[0]
+			all, err := r.house.vault.Sayings(ctx, who[0])
+			if err != nil {
+				return err
+			}
+			for i := range all {
+				said[all[i].Wording]++
+			}
+		}
+	}
+	for n, f := range r.seen {
+		if s := r.model.facts[n]; s != nil && s.card != "" && f.Shopper != r.known[s.card] {
+			r.violate("%v is of another shopper than %s", n, s.card)
+		}
+	}
+	for n, s := range r.model.facts {
+		if n.kind == event.KindConsent && (s.fate == acked && said[n.id] != 1 || said[n.id] > 1) {
+			r.violate("the vault has %v %d times", n, said[n.id])
+		}
+	}
+	return nil
+}
+
+func (r *run) checkQuarantine(ctx context.Context) error {
+	rows, err := r.house.vault.Refusals(ctx, 0, 10_000)
+	if err != nil {
+		return err
+	}
+	count := map[string]int{}
+	for i := range rows {
+		count[string(rows[i].Raw)]++
+	}
+	for raw, f := range r.model.refused {
+		if n := count[raw]; n > 1 || f == acked && n == 0 {
+			r.violate("quarantine has %s %d times", raw, n)
+		}
+	}
+	return nil
+}
+
+// checkMoney: the book proves itself, every deed is there whole or not at all,
+// and no account is overdrawn.
+func (r *run) checkMoney(ctx context.Context) error {
+	if err := r.house.book.Check(ctx); err != nil {
+		return err
+	}
+	postings, err := r.house.book.Postings(ctx, 0, ledger.PageMax)
+	if err != nil {
+		return err
+	}
+	by := map[string][]ledger.Entry{}
+	for i := range postings {
+		by[postings[i].Deed] = append(by[postings[i].Deed], postings[i].Entry)
+	}
+	for key, b := range r.model.deeds {
+		there := by[key]
+		switch whole := slices.Equal(there, b.entries); {
+		case len(there) > 0 && !whole:
+			r.violate("deed %s is not as it was committed: %v", key, there)
+		case b.refused && len(there) > 0:
+			r.violate("deed %s was refused and is there", key)
+		case b.fate == acked && !b.refused && !whole:
+			r.violate("deed %s was acknowledged and is lost", key)
+		case b.fate == absent && whole:
+			r.violate("deed %s was lost and has come back", key)
+		}
+		if b.fate == unknown {
+			b.fate = absent
+			if len(there) > 0 {
+				b.fate = acked
+			} else {
+				delete(r.model.deeds, key) // lost, or refused
+			}
+		}
+	}
+	return r.checkLimits(ctx)
+}
+
+func (r *run) checkLimits(ctx context.Context) error {
+	balances, err := r.house.book.Balances(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, b := range balances {
+		limited := strings.HasPrefix(string(b.Account), "wallet/") || strings.HasPrefix(string(b.Account), "line-item/")
+		if limited && b.Amount < 0 {
+			r.violate("%s is overdrawn: %s", b.Account, b.Amount)
+		}
+	}
+	return nil
+}
+
+// checkArtefacts: every version stored is there and whole.
+func (r *run) checkArtefacts(ctx context.Context) error {
+	fs := r.house.disk.FS()
+	for name, a := range r.model.artefacts {
+		last := slices.Max(append(slices.Collect(maps.Keys(a.acked)), 0))
+		if newest, err := r.house.files.Newest(ctx, name); err == nil {
+			last = max(last, newest)
+		}
+		for version := uint64(1); version <= last; version++ {
+			path, err := r.house.files.Path(ctx, name, version)
+			content, ok := a.acked[version]
+			if err != nil {
+				if ok && version >= a.dropped {
+					r.violate("version %d of %s was acknowledged: %v", version, name, err)
+				}
+				continue
+			}
+			got, err := readFile(fs, path)
+			if err != nil {
+				return err
+			}
+			if !ok && a.tried[got] { // it was stored after all
+				a.acked[version] = got
+				delete(a.tried, got)
+				continue
+			}
+			if got != content {
+				r.violate("version %d of %s is not what was stored: %d bytes, want %d", version, name, len(got), len(content))
+			}
+		}
+	}
+	return nil
+}
+
+func readFile(fs vfs.FS, path string) (string, error) {
+	f, err := fs.Open(path)
+	if err != nil {
+		return "", err
+	}
+	b, err := io.ReadAll(f)
+	return string(b), cmp.Or(err, f.Close())
+}
+
+// until is a stream that ends where a follower has come.
+type until struct {
+	stream.Stream
+	ends []event.Cursor
+}
+
+// End implements stream.Stream.
+func (u until) End(_ context.Context, partition int) (event.Cursor, error) {
+	return u.ends[partition], nil
+}
+
+// Read implements stream.Stream.
+func (u until) Read(ctx context.Context, partition int, after event.Cursor, limit int) ([]stream.Entry, error) {
+	entries, err := u.Stream.Read(ctx, partition, after, limit)
+	for i := range entries {
+		if entries[i].At > u.ends[partition] {
+			return entries[:i], err
+		}
+	}
+	return entries, err
+}
+
+// checkProfiles: what a follower has folded is what the facts up to its cursor
+// fold to, byte for byte.
+func (r *run) checkProfiles(ctx context.Context) error {
+	if trimmed, err := r.anyTrimmed(ctx); err != nil || trimmed {
+		return err // history gives corrections and no clicks back: endcap verify compares those
+	}
+	fresh, err := pebbleshelf.Open(ctx, "profiles", pebbleshelf.Options{FS: vfs.NewMem(), CacheBytes: cacheBytes, RecentBytes: 1})
+	if err != nil {
+		return err
+	}
+	biller, err := billing.New(billing.Config{Ledger: r.house.ledger, Profiles: fresh, Stream: r.house.log, Now: r.plan.now})
+	if err != nil {
+		return cmp.Or(err, fresh.Close())
+	}
+	for i, f := range followers(fresh, biller.Refold()) {
+		u := until{r.house.whole, make([]event.Cursor, partitions)}
+		for p := range partitions {
+			if u.ends[p], err = r.house.followers[i].Cursor(ctx, p); err != nil {
+				return cmp.Or(err, fresh.Close())
+			}
+		}
+		if err := stream.CatchUp(ctx, u, f); err != nil {
+			return cmp.Or(fmt.Errorf("fold %s again: %w", f.Name, err), fresh.Close())
+		}
+	}
+	want, err := dump(ctx, fresh)
+	got, failed := dump(ctx, r.house.shelf)
+	if err := cmp.Or(err, failed, fresh.Close()); err != nil {
+		return err
+	}
+	for key := range want {
+		if got[key] != want[key] {
+			r.violate("a profile's section %s is not what its facts fold to: %x, want %x", key.section, got[key], want[key])
+		}
+	}
+	for key := range got {
+		if _, ok := want[key]; !ok {
+			r.violate("a profile has a section %s that no fact gave it", key.section)
+		}
+	}
+	return nil
+}
+
+type shelved struct {
+	who     shopper.ID
+	section profile.Section
+}
+
+func dump(ctx context.Context, s *pebbleshelf.Store) (map[shelved]string, error) {
+	out := map[shelved]string{}
+	err := s.Dump(ctx, func(who shopper.ID, section profile.Section, value []byte) error {
+		out[shelved{who, section}] = string(value)
+		return nil
+	})
+	return out, err
+}
+
+func (r *run) anyTrimmed(ctx context.Context) (bool, error) {
+	for p := range partitions {
+		first, err := r.house.log.First(ctx, p)
+		if err != nil || first != "" {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// catchUp bills and relays everything and folds everything.
+func (r *run) catchUp(ctx context.Context) error {
+	if err := r.house.follow(ctx, -1); err != nil {
+		return err
+	}
+	for {
+		n, err := r.house.relay.Pass(ctx)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return r.house.follow(ctx, -1)
+		}
+	}
+}
+
+// checkBills: each click is answered once, each token charged once, and the
+// bills are the revenue to the cent.
+func (r *run) checkBills(ctx context.Context) error {
+	facts, err := stored(ctx, r.house.log)
+	if err != nil {
+		return err
+	}
+	r.bills = bills{answers: map[string]int{}, tokens: map[string]int{}, terms: map[string]int{}}
+	for i := range facts {
+		r.bills.add(&facts[i])
+	}
+	if r.house.history == nil {
+		for click := range r.bills.clicks() {
+			if n := r.bills.answers[click]; n != 1 {
+				r.violate("click %s is answered %d times", click, n)
+			}
+		}
+	} else if err := r.addCharges(ctx); err != nil {
+		return err
+	}
+	for token, n := range r.bills.tokens {
+		if n > 1 {
+			r.violate("token %s is charged %d times", token, n)
+		}
+	}
+	revenue, err := r.house.book.Balances(ctx, string(ledger.Revenue))
+	if err != nil {
+		return err
+	}
+	total := retail.Micros(0)
+	for _, b := range revenue {
+		total += b.Amount
+	}
+	if total != r.bills.sum {
+		r.violate("the bills sum to %s and the book's revenue is %s", r.bills.sum, total)
+	}
+	return r.checkMoney(ctx)
+}
+
+// bills is what the stream says of clicks and terms.
+type bills struct {
+	clicked []string
+	answers map[string]int // Billed facts by click
+	tokens  map[string]int // charges by token
+	terms   map[string]int // TermsChanged facts by thing and version
+	sum     retail.Micros
+}
+
+func (b *bills) add(f *event.Fact) {
+	switch body := f.Body.(type) {
+	case event.Clicked:
+		b.clicked = append(b.clicked, f.ID)
+	case event.Billed:
+		b.answers[body.Click]++
+		b.sum += body.Amount
+		if body.Reason == "" {
+			b.tokens[fmt.Sprintf("%s/%d", body.Decision, body.Slot)]++
+		}
+	case event.TermsChanged:
+		b.terms[fmt.Sprintf("%s/%d", body.ID, body.Version)]++
+	}
+}
+
+func (b *bills) clicks() map[string]bool {
+	out := map[string]bool{}
+	for _, click := range b.clicked {
+		out[click] = true
+	}
+	return out
+}
+
+// addCharges takes bills from history, which has those that the stream has
+// given up too: every click of the model must be among them once.
+func (r *run) addCharges(ctx context.Context) error {
+	got, err := r.house.history.Query(ctx, warehouse.Query{Name: "charges", Purpose: warehouse.Accounting, SQL: `select click, amount from charges`})
+	if err != nil {
+		return err
+	}
+	r.bills.answers, r.bills.sum = map[string]int{}, 0
+	for i := range got.Len {
+		r.bills.answers[got.Columns[0].Texts[i]]++
+		r.bills.sum += retail.Micros(got.Columns[1].Ints[i])
+	}
+	for n, s := range r.model.facts {
+		if n.kind == event.KindClicked && s.fate == acked && r.bills.answers[n.id] != 1 {
+			r.violate("click %s is answered %d times in history", n.id, r.bills.answers[n.id])
+		}
+	}
+	return nil
+}
+
+// checkTerms: every version acknowledged is there, and each is told the stream
+// once.
+func (r *run) checkTerms(ctx context.Context) error {
+	for id, version := range r.model.terms {
+		rows, err := r.house.book.Versions(ctx, registry.Placement, id)
+		if err != nil {
+			return err
+		}
+		if uint64(len(rows)) < version {
+			r.violate("version %d of %s was acknowledged, and %d is the newest", version, id, len(rows))
+		}
+		for i := range rows {
+			if n := r.bills.terms[fmt.Sprintf("%s/%d", id, rows[i].Version)]; n > 1 || n == 0 && r.house.history == nil {
+				r.violate("version %d of %s was told the stream %d times", rows[i].Version, id, n)
+			}
+		}
+	}
+	out, err := r.house.book.Outbox(ctx, 1)
+	if err == nil && len(out) > 0 {
+		r.violate("the outbox is not empty after it was relayed")
+	}
+	return err
+}
+
+// checkHistory: sealed files are whole, and history holds each receipt as it
+// stands, once.
+func (r *run) checkHistory(ctx context.Context) error {
+	if r.house.history == nil {
+		return nil
+	}
+	if err := r.house.history.Check(ctx); err != nil {
+		return err
+	}
+	got, err := r.house.history.Query(ctx, warehouse.Query{
+		Name: "receipts", Purpose: warehouse.Accounting, SQL: `select receipt, version, sales from receipts`,
+	})
+	if err != nil {
+		return err
+	}
+	newest := map[string]uint32{}
+	for n, s := range r.model.facts {
+		if n.kind == event.KindReceipt && s.fate == acked {
+			newest[n.id] = max(newest[n.id], n.version)
+		}
+	}
+	for i := range got.Len {
+		id, version := got.Columns[0].Texts[i], uint32(got.Columns[1].Ints[i])
+		if want, ok := newest[id]; !ok || want != version {
+			r.violate("history has version %d of receipt %s, want %d once", version, id, want)
+		}
+		delete(newest, id)
+	}
+	for id, version := range newest {
+		r.violate("history lacks version %d of receipt %s", version, id)
+	}
+	return nil
+}
