@@ -94,14 +94,16 @@ func keepHouse(ctx context.Context, h *owner, today retail.Day) error {
 func seal(ctx context.Context, h *owner, today retail.Day) error {
 	h.sealing.Lock()
 	defer h.sealing.Unlock()
-	_, err := history.SealThrough(ctx, h.history, h.stream, passed(h.followers), today)
+	_, err := history.SealThrough(ctx, h.history, h.stream, passed(h.followers, h.shelf.Sync), today)
 	return err
 }
 
 // passed is up to where all followers have saved what they read of a partition.
 // Those who keep their place in memory are asked for it like the others: what
-// they read again after a start, history gives back.
-func passed(all []stream.Follower) history.Passed {
+// they read again after a start, history gives back. Those in profiles are waited
+// for on disk: a power cut that took a place back to before what the stream has
+// forgotten would stop its follower for good.
+func passed(all []stream.Follower, sync func(context.Context) error) history.Passed {
 	return func(ctx context.Context, partition int) (event.Cursor, error) {
 		var lowest event.Cursor
 		for i := range all {
@@ -113,6 +115,6 @@ func passed(all []stream.Follower) history.Passed {
 				lowest = at
 			}
 		}
-		return lowest, nil
+		return lowest, sync(ctx)
 	}
 }

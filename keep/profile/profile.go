@@ -63,6 +63,10 @@ type Store interface {
 	Apply(ctx context.Context, follower string, partition int, next event.Cursor, changes []Change) error
 	// Cursor is the last cursor applied, empty for none.
 	Cursor(ctx context.Context, follower string, partition int) (event.Cursor, error)
+	// Sync returns when everything applied before is on disk, so that no crash
+	// takes a cursor back that was read before: ahead of whatever forgets facts
+	// because they have been folded.
+	Sync(ctx context.Context) error
 	// Replace deletes every section written by a follower together with its
 	// cursors, so that it can be folded from the start. Counters stay. One that
 	// fails or is cut short by a crash is finished by calling it again, or by

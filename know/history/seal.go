@@ -25,7 +25,8 @@ type Trimmer interface {
 	Trim(ctx context.Context, partition int, upto event.Cursor) error
 }
 
-// Passed says up to where every follower of a partition has saved what it read.
+// Passed says up to where every follower of a partition has saved what it read,
+// so that no power cut takes it back: what lies before, the stream may forget.
 type Passed func(ctx context.Context, partition int) (event.Cursor, error)
 
 // SealThrough seals the business days before today, drops decisions' records

@@ -149,13 +149,18 @@ func (r *directory) salvage(to *directory, rng *rand.Rand, keep int) error {
 	return r.salvageDir(r.root, to, rng, keep)
 }
 
+// derived files are DuckDB's own.
+func derived(name string) bool { return strings.HasPrefix(name, "warehouse.duckdb") }
+
 func (r *directory) salvageDir(from string, to *directory, rng *rand.Rand, keep int) error {
 	list, err := os.ReadDir(from)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // one that was removed since comes back empty
 		return err
 	}
 	target := filepath.Join(to.root, strings.TrimPrefix(from, r.root))
-	names := slices.Clone(r.names[from])
+	names := slices.DeleteFunc(slices.Clone(r.names[from]), func(n entry) bool {
+		return derived(n.name) && !slices.ContainsFunc(list, func(e os.DirEntry) bool { return e.Name() == n.name })
+	})
 	for _, e := range list {
 		info, err := e.Info()
 		if err != nil {
@@ -163,10 +168,9 @@ func (r *directory) salvageDir(from string, to *directory, rng *rand.Rand, keep 
 		}
 		i := slices.IndexFunc(names, func(n entry) bool { return n.name == e.Name() })
 		fresh := i < 0 || !os.SameFile(names[i].info, info)
-		derived := strings.HasPrefix(e.Name(), "warehouse.duckdb")
 		switch {
 		case !fresh:
-		case from == r.root || derived || rng.IntN(100) < keep:
+		case from == r.root || derived(e.Name()) || rng.IntN(100) < keep:
 			if i >= 0 {
 				names[i].info = info
 			} else {
@@ -177,7 +181,7 @@ func (r *directory) salvageDir(from string, to *directory, rng *rand.Rand, keep 
 	lost := rng.IntN(4) == 0 // the working copy
 	var kept []entry
 	for _, n := range names {
-		if strings.HasSuffix(n.name, "-shm") || strings.HasPrefix(n.name, "warehouse.duckdb") && lost {
+		if strings.HasSuffix(n.name, "-shm") || derived(n.name) && lost {
 			continue
 		}
 		path := filepath.Join(target, n.name)
@@ -218,7 +222,7 @@ func (r *directory) bytesOf(dir string, n entry, rng *rand.Rand, keep int) []byt
 		now, err := os.ReadFile(path)
 		switch {
 		case err != nil:
-		case strings.HasPrefix(n.name, "warehouse.duckdb"), rng.IntN(100) < keep:
+		case derived(n.name), rng.IntN(100) < keep:
 			return now
 		case was == nil:
 			return now[:rng.IntN(len(now)+1)]

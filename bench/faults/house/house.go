@@ -116,7 +116,7 @@ func open(ctx context.Context, d *disk.Disk, p plan) (h *house, err error) {
 		if err != nil {
 			return h, err
 		}
-		h.shut = append(h.shut, h.history.Close)
+		h.shut = append(h.shut, func() error { return d.Quiet(h.history.Close) })
 		h.whole = history.NewWhole(h.log, h.history)
 	}
 	if h.files, err = dirfiles.Open(disk.Root+"/files", d.FS()); err != nil {
@@ -193,7 +193,8 @@ func (h *house) follow(ctx context.Context, one int) error {
 	return nil
 }
 
-// passed says up to where every follower of a partition has saved what it read.
+// passed says up to where every follower of a partition has saved what it read,
+// on disk.
 func (h *house) passed(ctx context.Context, partition int) (event.Cursor, error) {
 	least, first := event.Cursor(""), true
 	for _, f := range h.followers {
@@ -205,7 +206,7 @@ func (h *house) passed(ctx context.Context, partition int) (event.Cursor, error)
 			least, first = at, false
 		}
 	}
-	return least, nil
+	return least, h.shelf.Sync(ctx)
 }
 
 // quiet is a warehouse whose own writing no power cut interrupts: see

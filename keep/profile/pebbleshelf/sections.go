@@ -237,6 +237,19 @@ func (s *Store) Cursor(ctx context.Context, follower string, partition int) (eve
 	return c.at, nil
 }
 
+// Sync implements profile.Store. Batches reach the disk in their order, so one
+// that holds nothing vouches for all before it.
+func (s *Store) Sync(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.life.RUnlock()
+	if err := s.db.LogData(nil, pebble.Sync); err != nil {
+		return fmt.Errorf("sync profiles: %w", err)
+	}
+	return nil
+}
+
 func (s *Store) loadCursor(c *cursor, follower string, partition int) error {
 	if c.loaded {
 		return nil

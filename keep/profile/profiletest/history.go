@@ -16,6 +16,28 @@ import (
 
 // testCrash has followers write the same number into a section of all their
 // shoppers; whatever a crash leaves must be one number, that of the cursor.
+func testSync(t *testing.T, setup Setup) {
+	s, crash := setup.Crashing(t)
+	who := shopper.FromUint64(1 << 40)
+	for n, next := range []event.Cursor{"a", "b", "c"} {
+		value := []byte(next)
+		if err := s.Apply(t.Context(), "f", 0, next, []profile.Change{{Shopper: who, Section: "s", Value: value}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		after := crash(t, uint64(n), 100)
+		at, err := after.Cursor(t.Context(), "f", 0)
+		if err != nil || at != next {
+			t.Errorf("the cursor is %q after the power failed, want %q: %v", at, next, err)
+		}
+		if got, err := after.Sections(t.Context(), "s", []shopper.ID{who}); err != nil || string(got[0]) != string(value) {
+			t.Errorf("the section is %q, want %q: %v", got, value, err)
+		}
+	}
+}
+
 func testCrash(t *testing.T, setup Setup) {
 	const followers, partitions, shoppers = 2, 2, 40
 	s, crash := setup.Crashing(t)

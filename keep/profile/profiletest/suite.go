@@ -41,6 +41,7 @@ func Run(t *testing.T, setup Setup) {
 		"what was returned belongs to the reader":         testMemory,
 		"a profile is of one instant":                     testInstant,
 		"power fails and values stay with their cursors":  testCrash,
+		"what was synced outlives the power":              testSync,
 		"power fails while a section is replaced":         testCrashInReplace,
 		"a replace cut short is not half a state":         testHalfReplace,
 		"replacing deletes a follower's sections alone":   testReplace,

@@ -100,7 +100,7 @@ func Open(ctx context.Context, dir string, opts Options) (*Warehouse, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open warehouse: %w", err)
 	}
-	if err := opts.Disk.MkdirAll(filepath.Join(dir, sealedName)); err != nil {
+	if err := makeDir(opts.Disk, dir); err != nil {
 		return nil, fmt.Errorf("open warehouse: %w", err)
 	}
 	w := &Warehouse{
@@ -121,6 +121,12 @@ func Open(ctx context.Context, dir string, opts Options) (*Warehouse, error) {
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
+}
+
+// makeDir makes the directories of the warehouse and lets no power cut take
+// them, with all that is sealed, back: a directory is lost with its name.
+func makeDir(disk Disk, dir string) error {
+	return errors.Join(disk.MkdirAll(filepath.Join(dir, sealedName)), disk.Sync(dir), disk.Sync(filepath.Dir(dir)))
 }
 
 // openDatabase opens the file and leaves one connection as the writer's.

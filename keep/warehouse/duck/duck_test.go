@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -268,5 +269,36 @@ func TestDamageIsFound(t *testing.T) {
 	open(t, dir)
 	if _, err := os.Stat(stray); !errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("a file of no sealing is still there: %v", err)
+	}
+}
+
+// recording is a disk that remembers what was synced.
+type recording struct {
+	duck.System
+	synced *[]string
+}
+
+// Sync implements duck.Disk.
+func (r recording) Sync(name string) error {
+	*r.synced = append(*r.synced, name)
+	return r.System.Sync(name)
+}
+
+// Where the directory's own name is not on disk, a power cut takes every sealed
+// file with it, and the stream has forgotten what they held.
+func TestThePlaceOfSealedFilesIsOnDiskBeforeTheyAre(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	dir := filepath.Join(home, "history")
+	var synced []string
+	w, err := duck.Open(t.Context(), dir, duck.Options{MemoryMB: 128, Threads: 1, Disk: recording{synced: &synced}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = w.Close() }()
+	for _, name := range []string{home, dir} {
+		if !slices.Contains(synced, name) {
+			t.Errorf("the names in %s were not brought to disk", name)
+		}
 	}
 }
