@@ -16,6 +16,8 @@ DATA    ?=
 KEEP    ?= 1
 BENCH   ?= data/bench-decide
 KILLS   ?= 200
+SEEDS   ?= 1000
+SEED    ?=
 
 export CGO_ENABLED := 1
 
@@ -42,6 +44,10 @@ bench-ledger: ## durable charges a second beside bare inserts through the same w
 .PHONY: soak
 soak: ## kill the program KILLS times under load and count every cent (KILLS=200, ENDCAP_SEED=… repeats)
 	ENDCAP_KILLS='$(KILLS)' go test -count=1 -timeout 60m -v -run TestNothingIsLostOrDoubledByKills ./cmd/endcap
+
+.PHONY: faults
+faults: ## cut the power of a small house, SEEDS times more, and count what was lost (SEEDS=1000; SEED=n repeats one)
+	go run ./bench/faults $(if $(SEED),-seed '$(SEED)',-seeds '$(SEEDS)')
 
 .PHONY: build
 build: ## build bin/endcap

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 
@@ -34,6 +35,7 @@ type options struct {
 	one   uint64 // the seed to play alone, with a trace
 	jobs  int
 	cache string // where counts are kept; empty to keep none
+	wrong string // what is built wrong, to see that it is found; empty for nothing
 }
 
 func main() {
@@ -43,6 +45,7 @@ func main() {
 	flag.Uint64Var(&o.one, "seed", 0, "play this seed alone, again and again until it fails, and tell every operation")
 	flag.IntVar(&o.jobs, "jobs", 2, "how many seeds to play at once")
 	flag.StringVar(&o.cache, "cache", ".cache/faults", "where the count is kept; empty to keep none")
+	flag.StringVar(&o.wrong, "wrong", "", "build the house wrong, to see that it is found: limits, cursor, or the name of a store that is never synced; counts nothing")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, os.Stdout, &o)
@@ -63,8 +66,15 @@ func run(ctx context.Context, out io.Writer, o *options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	sabotage, err := sabotageOf(o.wrong)
+	if err != nil {
+		return err
+	}
 	if o.one > 0 {
-		return repeat(ctx, out, o.one, scratch)
+		return repeat(ctx, out, house.Options{Seed: o.one, Scratch: scratch, Sabotage: sabotage})
+	}
+	if o.wrong != "" {
+		o.cache = ""
 	}
 	hash, err := covered(ctx)
 	if err != nil {
@@ -79,7 +89,8 @@ func run(ctx context.Context, out io.Writer, o *options) (err error) {
 		from = all.Next
 	}
 	_, _ = fmt.Fprintf(out, "seeds %d to %d on code %s\n", from, from+o.seeds-1, hash)
-	if err := play(ctx, out, &all, span{from, from + o.seeds}, scratch, o); err != nil {
+	how := house.Options{Scratch: scratch, Sabotage: sabotage}
+	if err := play(ctx, out, &all, span{from, from + o.seeds, how}, o); err != nil {
 		return err
 	}
 	if report(out, &all) {
@@ -88,14 +99,34 @@ func run(ctx context.Context, out io.Writer, o *options) (err error) {
 	return errBroken
 }
 
-// span is a run of seeds, without the last.
-type span struct{ from, to uint64 }
+// sabotageOf is what a word says to build wrong.
+func sabotageOf(word string) (house.Sabotage, error) {
+	stores := []disk.Store{disk.Book, disk.Vault, disk.Stream, disk.Files}
+	switch {
+	case word == "":
+		return house.Sabotage{}, nil
+	case word == "limits":
+		return house.Sabotage{CheckThenAct: true}, nil
+	case word == "cursor":
+		return house.Sabotage{CursorFirst: true}, nil
+	case slices.Contains(stores, disk.Store(word)):
+		return house.Sabotage{Unsynced: []disk.Store{disk.Store(word)}}, nil
+	default:
+		return house.Sabotage{}, fmt.Errorf("nothing is built wrong by %q: say limits, cursor or one of %v", word, stores)
+	}
+}
+
+// span is a run of seeds, without the last, and how they are played.
+type span struct {
+	from, to uint64
+	how      house.Options
+}
 
 // saveEvery is how many seeds may be lost to a kill.
 const saveEvery = 200
 
 // play plays seeds, several at once, and adds them to all.
-func play(ctx context.Context, out io.Writer, all *tally, s span, scratch string, o *options) error {
+func play(ctx context.Context, out io.Writer, all *tally, s span, o *options) error {
 	var mu sync.Mutex
 	var failed error
 	seeds := make(chan uint64)
@@ -103,13 +134,15 @@ func play(ctx context.Context, out io.Writer, all *tally, s span, scratch string
 	for range max(1, o.jobs) {
 		players.Go(func() {
 			for seed := range seeds {
-				r, err := playOne(ctx, seed, scratch, nil)
+				r, err := playOne(ctx, seed, s.how)
 				mu.Lock()
 				if err != nil {
 					failed = errors.Join(failed, fmt.Errorf("seed %d: %w", seed, err))
 				} else {
 					all.add(&r)
-					tell(out, &r)
+					if tell(out, &r); len(r.Violations) > 0 && o.wrong != "" {
+						failed = errors.Join(failed, errBroken) // found
+					}
 					if all.Seeds%saveEvery == 0 {
 						failed = errors.Join(failed, all.save(o.cache))
 					}
@@ -135,12 +168,13 @@ func play(ctx context.Context, out io.Writer, all *tally, s span, scratch string
 }
 
 // playOne plays one seed in a scratch directory of its own.
-func playOne(ctx context.Context, seed uint64, scratch string, trace func(string, ...any)) (house.Report, error) {
-	dir, err := os.MkdirTemp(scratch, "seed")
+func playOne(ctx context.Context, seed uint64, how house.Options) (house.Report, error) {
+	dir, err := os.MkdirTemp(how.Scratch, "seed")
 	if err != nil {
 		return house.Report{}, err
 	}
-	r, err := house.Play(ctx, house.Options{Seed: seed, Scratch: dir, Trace: trace})
+	how.Seed, how.Scratch = seed, dir
+	r, err := house.Play(ctx, how)
 	return r, errors.Join(err, ctx.Err(), os.RemoveAll(dir))
 }
 
@@ -158,17 +192,18 @@ func tell(out io.Writer, r *house.Report) {
 // background, no seed fixes.
 const repeatMax = 20
 
-func repeat(ctx context.Context, out io.Writer, seed uint64, scratch string) error {
+func repeat(ctx context.Context, out io.Writer, how house.Options) error {
 	for n := range repeatMax {
 		var told strings.Builder
-		r, err := playOne(ctx, seed, scratch, func(format string, args ...any) { fmt.Fprintf(&told, format+"\n", args...) })
+		how.Trace = func(format string, args ...any) { fmt.Fprintf(&told, format+"\n", args...) }
+		r, err := playOne(ctx, how.Seed, how)
 		if err != nil {
 			return err
 		}
 		if len(r.Violations) > 0 || n == repeatMax-1 {
 			_, _ = fmt.Fprint(out, told.String())
 			tell(out, &r)
-			_, _ = fmt.Fprintf(out, "seed %d: %d operations, %d power cuts, %v\n", seed, r.Operations, r.Opened, r.Faults)
+			_, _ = fmt.Fprintf(out, "seed %d: %d operations, %d crashes, %v\n", r.Seed, r.Operations, r.Opened, r.Faults)
 			if len(r.Violations) > 0 {
 				return errBroken
 			}

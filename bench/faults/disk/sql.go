@@ -79,8 +79,7 @@ func (s system) Open(name string, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, e
 			return nil, flags, err
 		}
 	}
-	journal := flags&vfs.OPEN_CREATE != 0 && flags&vfs.OPEN_MAIN_DB == 0
-	return &file{d: s.d, n: n, store: storeOf(name), naming: journal, shm: vfs.NewSharedMemory(name+"-shm", flags)}, flags, nil
+	return &file{d: s.d, n: n, store: storeOf(name), shm: vfs.NewSharedMemory(name+"-shm", flags)}, flags, nil
 }
 
 // Delete implements vfs.VFS.
@@ -106,12 +105,11 @@ func (s system) FullPathname(name string) (string, error) { return name, nil }
 
 // file is an open one.
 type file struct {
-	d      *Disk
-	n      *node
-	store  Store
-	naming bool // its first sync brings its name to disk too, as SQLite's own file systems do for journals
-	shm    vfs.SharedMemory
-	lock   vfs.LockLevel
+	d     *Disk
+	n     *node
+	store Store
+	shm   vfs.SharedMemory
+	lock  vfs.LockLevel
 }
 
 var _ vfs.FileSharedMemory = (*file)(nil)
@@ -160,15 +158,9 @@ func (f *file) Truncate(size int64) error {
 	return f.d.do(f.store, Write, "", func() { f.n.truncate(size) })
 }
 
-// Sync implements vfs.File.
+// Sync implements vfs.File. Like the driver's own, it leaves the names to others.
 func (f *file) Sync(vfs.SyncFlag) error {
-	return f.d.do(f.store, Sync, "", func() {
-		f.n.sync()
-		if f.naming {
-			f.d.tree.syncDir(Root)
-			f.naming = false
-		}
-	})
+	return f.d.do(f.store, Sync, "", f.n.sync)
 }
 
 // Size implements vfs.File.

@@ -159,7 +159,7 @@ func (h *house) wire(ctx context.Context, p plan) (err error) {
 	return nil
 }
 
-// followers are those who fold profiles; billing charges, or only remembers.
+// followers are those who fold profiles.
 func followers(store profile.Store, billing stream.Follower) []stream.Follower {
 	return []stream.Follower{identity.Follower(store), audience.Follower(store), recommend.Follower(store), billing}
 }
@@ -217,8 +217,8 @@ type quiet struct {
 }
 
 // Append implements warehouse.Writer.
-func (q quiet) Append(ctx context.Context, partition int, next event.Cursor, through time.Time, rows []warehouse.Rows) error {
-	return q.disk.Quiet(func() error { return q.Warehouse.Append(ctx, partition, next, through, rows) })
+func (q quiet) Append(ctx context.Context, folds []warehouse.Fold) error {
+	return q.disk.Quiet(func() error { return q.Warehouse.Append(ctx, folds) })
 }
 
 // Seal implements history.Sealer.

@@ -30,6 +30,7 @@ const (
 	lastName   = ".last"  // holds the number of the last version where it was dropped
 	digits     = 20       // of a version's file name
 	bufferSize = 64 << 10 // of a version being written
+	safeMax    = 1_024    // folders that are known to be on disk
 )
 
 // Dir is an open directory of artefacts.
@@ -38,6 +39,8 @@ type Dir struct {
 	fs  vfs.FS
 	mu  sync.Mutex // held while folders are made, numbers given, versions renamed or removed
 	seq uint64     // names unfinished versions apart
+
+	safe map[string]bool // folders whose names this Dir has brought to disk
 }
 
 var _ files.Files = (*Dir)(nil)
@@ -49,7 +52,7 @@ func Open(dir string, disk vfs.FS) (*Dir, error) {
 	if disk == nil {
 		disk = vfs.Default
 	}
-	d := &Dir{dir: dir, fs: disk}
+	d := &Dir{dir: dir, fs: disk, safe: map[string]bool{}}
 	if err := disk.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of artefacts: %w", err)
 	}
@@ -130,9 +133,11 @@ func (d *Dir) makeFolder(name string) (string, error) {
 	d.mu.Lock() // else a second Put could rely on a folder that is not synced yet
 	defer d.mu.Unlock()
 	folder := d.folder(name)
-	if _, err := d.fs.Stat(folder); err == nil {
+	if d.safe[folder] {
 		return folder, nil
 	}
+	// One that is there already may come from a call that failed before its
+	// name was on disk, or from a program that was killed then.
 	if err := d.fs.MkdirAll(folder, 0o700); err != nil {
 		return "", err
 	}
@@ -142,6 +147,10 @@ func (d *Dir) makeFolder(name string) (string, error) {
 			return "", err
 		}
 	}
+	if len(d.safe) >= safeMax {
+		clear(d.safe)
+	}
+	d.safe[folder] = true
 	return folder, nil
 }
 
