@@ -11,6 +11,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -165,11 +166,7 @@ func (d *Disk) IsFull() bool {
 func (d *Disk) Fired() map[Kind]int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	out := make(map[Kind]int, len(d.fired))
-	for k, n := range d.fired {
-		out[k] = n
-	}
-	return out
+	return maps.Clone(d.fired)
 }
 
 // Left is what the power cut left, nil while there was none. This disk goes on

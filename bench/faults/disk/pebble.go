@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -235,7 +236,7 @@ func (h *handle) do(op Op, fn func() error) error { return memory{nil, h.d}.do(o
 func (h *handle) Read(p []byte) (int, error) {
 	n, err := h.ReadAt(p, h.at)
 	h.at += int64(n)
-	if n > 0 && err == io.EOF {
+	if n > 0 && errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return n, err

@@ -2,8 +2,10 @@ package house
 
 import (
 	"fmt"
+	"strconv"
 
 	"endcap/keep/ledger"
+	"endcap/retail/consent"
 	"endcap/retail/event"
 )
 
@@ -96,19 +98,21 @@ func nameOf(f *event.Fact) (name, string) {
 		return n, saysTouch(&body.Touch)
 	case event.Consent:
 		n.id = body.Wording
-		return n, fmt.Sprint(uint64(body.Allowed))
+		return n, saysConsent(body.Allowed)
 	default:
 		return n, ""
 	}
 }
 
 func saysReceipt(r *event.Receipt) string {
-	text := fmt.Sprintf("%s %d", r.Store, r.At.UnixMicro())
+	text := fmt.Appendf(nil, "%s %d", r.Store, r.At.UnixMicro())
 	for i := range r.Lines {
-		text += fmt.Sprintf(" %s=%d", r.Lines[i].Product, int64(r.Lines[i].Sales))
+		text = fmt.Appendf(text, " %s=%d", r.Lines[i].Product, int64(r.Lines[i].Sales))
 	}
-	return text
+	return string(text)
 }
+
+func saysConsent(allowed consent.Set) string { return strconv.FormatUint(uint64(allowed), 10) }
 
 func saysTouch(t *event.Touch) string {
 	return fmt.Sprintf("%s/%d %s %d", t.Decision, t.Slot, t.LineItem, int64(t.Price))

@@ -41,8 +41,22 @@ func (r *run) operate(ctx context.Context) error {
 		do     func(context.Context) error
 	}
 	kinds := []kind{
-		{26, r.receipts}, {8, r.again}, {8, r.correct}, {5, r.strange}, {22, r.visit}, {6, r.consents},
-		{7, r.pay}, {7, r.fund}, {5, r.race}, {4, r.revise}, {9, r.follow}, {9, r.relay}, {4, r.put}, {1, r.drop}, {1, r.pass}, {8, r.forget},
+		{26, r.receipts},
+		{8, r.again},
+		{8, r.correct},
+		{5, r.strange},
+		{22, r.visit},
+		{6, r.consents},
+		{7, r.pay},
+		{7, r.fund},
+		{5, r.race},
+		{4, r.revise},
+		{9, r.follow},
+		{9, r.relay},
+		{4, r.put},
+		{1, r.drop},
+		{1, r.pass},
+		{8, r.forget},
 	}
 	if r.house.history != nil {
 		kinds = append(kinds, kind{4, r.seal})
@@ -253,7 +267,7 @@ func (r *run) consents(ctx context.Context) error {
 	card := fmt.Sprintf("card%04d", r.rng.IntN(cards))
 	row := ingest.Consent{ID: r.id("k"), Keys: keysOf(card), Allowed: consent.Set(r.rng.IntN(int(consent.All) + 1)), At: r.now}
 	row.Wording = "wording " + row.ID
-	facts := map[name]*sent{{event.KindConsent, row.Wording, 0}: {says: fmt.Sprint(uint64(row.Allowed)), card: card}}
+	facts := map[name]*sent{{event.KindConsent, row.Wording, 0}: {says: saysConsent(row.Allowed), card: card}}
 	r.model.send(facts)
 	res, err := r.house.desk.Consents(ctx, []ingest.Consent{row}, door)
 	if !r.stands(err) {
