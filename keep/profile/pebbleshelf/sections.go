@@ -98,6 +98,9 @@ func (s *Store) Sections(ctx context.Context, section profile.Section, who []sho
 	for _, i := range byID(who) {
 		key = append(appendPrefix(key[:0], who[i]), section...)
 		if !iter.SeekPrefixGE(key) || !bytes.Equal(iter.Key(), key) {
+			if err := iter.Error(); err != nil { // the next look-up would forget it, and she would pass for unknown
+				return nil, errors.Join(fmt.Errorf("read sections: %w", err), iter.Close())
+			}
 			continue
 		}
 		value, err := iter.ValueAndErr()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"endcap/keep/profile"
 	"endcap/keep/profile/pebbleshelf"
@@ -355,4 +356,54 @@ func BenchmarkApply(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(1_000*b.N)/b.Elapsed().Seconds(), "changes/s")
+}
+
+// A shopper whose block cannot be read is not one whom nobody knows: a fold
+// would begin her anew and save that over what is known of her.
+func TestAReadThatFailsIsNoAbsence(t *testing.T) {
+	t.Parallel()
+	var reads, fail atomic.Int64 // since armed; the one that fails, 0 for none
+	disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileReadAt && strings.HasSuffix(op.Path, ".sst") && fail.Load() > 0 && reads.Add(1) == fail.Load() {
+			return errorfs.ErrInjected
+		}
+		return nil
+	}))
+	var who []shopper.ID
+	var changes []profile.Change
+	for i := range 400 {
+		who = append(who, shopper.FromUint64(uint64(i+1)<<40))
+		changes = append(changes, profile.Change{Shopper: who[i], Section: "habits", Value: bytes.Repeat([]byte{byte(i), byte(i * 7)}, 300)})
+	}
+	struck := 0
+	for n := range int64(24) {
+		s, err := pebbleshelf.Open(t.Context(), "shelf", pebbleshelf.Options{FS: disk, CacheBytes: 64 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			err = s.Apply(t.Context(), "f", 0, "a", changes)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		reads.Store(0)
+		fail.Store(n) // on the first round everything is still in memory
+		values, err := s.Sections(t.Context(), "habits", who)
+		fail.Store(0)
+		if err != nil {
+			struck++
+		}
+		for i := range values {
+			if err == nil && values[i] == nil {
+				t.Fatalf("round %d: shopper %d is absent and there is no error", n, i)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if struck < 3 {
+		t.Errorf("only %d reads failed, so this proves little", struck)
+	}
 }

@@ -159,6 +159,8 @@ func (l *Log) load() error {
 		low := appendBlockKey(nil, p, 0)
 		if iter.SeekLT(appendBlockKey(nil, p+1, 0)) && bytes.Compare(iter.Key(), low) > 0 {
 			last = max(last, binary.BigEndian.Uint64(iter.Key()[3:]))
+		} else if err := iter.Error(); err != nil { // the next seek would forget it, and the partition would pass for empty
+			return errors.Join(err, iter.Close())
 		}
 		l.parts[p].trimmed, l.parts[p].durable, l.bench.next[p] = trimmed, last, last+1
 	}

@@ -6,12 +6,15 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"endcap/keep/stream"
 	"endcap/keep/stream/pebblelog"
@@ -108,6 +111,57 @@ func TestOptionsAreChecked(t *testing.T) {
 			t.Errorf("%s: opened", name)
 		}
 	}
+}
+
+// A partition whose end cannot be read is not an empty one: new facts would be
+// given the places of stored ones.
+func TestAReadThatFailsIsNoEmptyPartition(t *testing.T) {
+	t.Parallel()
+	var reads, fail atomic.Int64 // of tables since armed; the one that fails, 0 for none
+	disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileReadAt && strings.HasSuffix(op.Path, ".sst") && fail.Load() > 0 && reads.Add(1) == fail.Load() {
+			return errorfs.ErrInjected
+		}
+		return nil
+	}))
+	options := pebblelog.Options{Now: noon, FS: disk, Partitions: 3, CacheBytes: 64 << 10}
+	l := open(t, "stream", options)
+	if _, err := l.Append(t.Context(), receipts(t, 0, 600)); err != nil {
+		t.Fatal(err)
+	}
+	ends := endsOf(t, l)
+	shut(t, l)
+	shut(t, open(t, "stream", options)) // what was only in the log is in tables now
+	struck := 0
+	for n := range int64(24) {
+		reads.Store(0)
+		fail.Store(n + 1)
+		l, err := pebblelog.Open("stream", options)
+		fail.Store(0)
+		if err != nil {
+			struck++
+			continue
+		}
+		if got := endsOf(t, l); !slices.Equal(got, ends) {
+			t.Fatalf("read %d failed, and the partitions end at %x, not %x", n+1, got, ends)
+		}
+		shut(t, l)
+	}
+	if struck < 3 {
+		t.Errorf("only %d reads failed, so this proves little", struck)
+	}
+}
+
+func endsOf(t *testing.T, l *pebblelog.Log) []event.Cursor {
+	t.Helper()
+	ends := make([]event.Cursor, l.Partitions())
+	for p := range ends {
+		var err error
+		if ends[p], err = l.End(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return ends
 }
 
 func TestAFullDiskRefusesFactsAndHarmsNone(t *testing.T) {
