@@ -11,6 +11,7 @@ import (
 	"endcap/gate/api"
 	"endcap/gate/api/admin"
 	"endcap/gate/api/feed"
+	"endcap/gate/api/merge"
 	"endcap/gate/api/report"
 	"endcap/gate/api/shop"
 	"endcap/gate/api/till"
@@ -34,6 +35,7 @@ func newServer(h *owner) *api.Server {
 	shop.Mount(s, shop.Ports{Desk: h.desk, People: h.people, Decider: h.decider, Booked: h.campaigns, Tokens: h.keys, Names: h.assortment, Zone: h.zone})
 	till.Mount(s, h.desk, func(ctx context.Context) error { return h.progress.CaughtUp(ctx, h.whole, profileFollowers...) })
 	feed.Mount(s, h.desk)
+	merge.Mount(s, h.desk, h.people)
 	trade.Mount(s, trade.Ports{Book: h.campaigns, Currency: h.set.Currency, Audiences: trade.Audiences{
 		Terms: audience.NewTerms(h.book, h.now), Sizer: audience.NewSizer(h.history), Audit: audit, Policy: h.policy, Now: h.now, Zone: h.zone,
 	}})

@@ -51,6 +51,7 @@ type grammar struct {
 	Verify     verifyCmd     `cmd:"" help:"Prove that what is stored agrees with itself."`
 	Backup     backupCmd     `cmd:"" help:"Back up a data directory, also while it is served."`
 	Restore    restoreCmd    `cmd:"" help:"Make a data directory from a backup, and prove it."`
+	Identity   identityCmd   `cmd:"" help:"Find, see and answer merges of shoppers."`
 	Load       loadCmd       `cmd:"" help:"Send recorded requests at a set rate and measure the answers."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }

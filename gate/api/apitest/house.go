@@ -23,6 +23,7 @@ import (
 	"endcap/gate/api"
 	"endcap/gate/api/admin"
 	"endcap/gate/api/feed"
+	"endcap/gate/api/merge"
 	"endcap/gate/api/report"
 	"endcap/gate/api/shop"
 	"endcap/gate/api/till"
@@ -188,6 +189,7 @@ func (h *House) newServer() *api.Server {
 	shop.Mount(s, shop.Ports{Desk: h.Desk, People: h.people, Decider: h.decider, Booked: h.Campaigns, Tokens: h.Tokens, Names: h.shop, Zone: time.UTC})
 	till.Mount(s, h.Desk, func(context.Context) error { return nil })
 	feed.Mount(s, h.Desk)
+	merge.Mount(s, h.Desk, h.people)
 	trade.Mount(s, trade.Ports{Book: h.Campaigns, Currency: "EUR", Audiences: trade.Audiences{
 		Terms: audience.NewTerms(h.Book, h.Now), Sizer: audience.NewSizer(h.history), Audit: audit, Policy: policy, Now: h.Now, Zone: time.UTC,
 	}})

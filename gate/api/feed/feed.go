@@ -16,6 +16,7 @@ import (
 
 	"endcap/gate/access"
 	"endcap/gate/api"
+	"endcap/know/identity/graph"
 	"endcap/know/ingest"
 	"endcap/retail"
 	"endcap/retail/catalog"
@@ -92,7 +93,8 @@ type (
 	}
 	// Shopper ties keys of one person together.
 	Shopper struct {
-		Keys api.Shopper `json:"keys" doc:"all keys known of one person"`
+		Keys  api.Shopper `json:"keys" doc:"all keys known of one person"`
+		Basis string      `json:"basis,omitempty" enum:"declared,login,confirmed,observed" doc:"on what it rests that they are hers: the retailer's records (where absent), a login, an answer at the address; what was only observed together merges nobody"`
 	}
 	// Consent is what a shopper allows from an instant on.
 	Consent struct {
@@ -200,6 +202,10 @@ func answerOf(res *ingest.Result) *Answer {
 	for i := range res.Answers {
 		a := &res.Answers[i]
 		out.Results[i].Outcome = string(a.Outcome)
+		if a.Apart != "" {
+			out.Results[i].Reason, out.Results[i].Field = string(a.Apart), "keys"
+			out.Results[i].Say = "taken in, but its keys belong to shoppers who are not one person by the evidence so far: POST /v1/identity/lookups tells why"
+		}
 		if f := a.Fault; f != nil {
 			out.Results[i] = Result{string(a.Outcome), string(f.Reason), f.Field, f.String()}
 		}
@@ -273,7 +279,7 @@ func readWeek(w *StoreWeek, err error, raw []byte) ingest.Promotions {
 }
 
 func readShopper(w *Shopper, err error, raw []byte) ingest.Shopper {
-	row := ingest.Shopper{Raw: raw}
+	row := ingest.Shopper{Raw: raw, Basis: graph.Basis(w.Basis)}
 	if err == nil {
 		row.Keys, err = w.Keys.Keys("keys")
 	}

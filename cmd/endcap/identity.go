@@ -1,0 +1,281 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"endcap/gate/api"
+	"endcap/gate/api/merge"
+	"endcap/know/identity/linkage"
+)
+
+type identityCmd struct {
+	Link      identityLinkCmd      `cmd:"" help:"Find shoppers of a file who may be one person, and propose them."`
+	Proposals identityProposalsCmd `cmd:"" help:"Show which merges wait for an answer."`
+	Approve   identityApproveCmd   `cmd:"" help:"Approve proposals: the shoppers become one."`
+	Reject    identityRejectCmd    `cmd:"" help:"Reject proposals: the shoppers stay two."`
+}
+
+type identityLinkCmd struct {
+	dirFlags
+	File      string            `arg:"" help:"A CSV file with a header: a row per shopper, with a key of hers and what is known of her." type:"existingfile"`
+	Key       map[string]string `help:"Kind of key and its column: card=card_no (card, account, email_sha256, phone_sha256, device)." required:""`
+	Field     map[string]string `help:"Column and how it is compared: surname=name (name, date, email, code, place, category); name:shared where families share it." required:""`
+	Precision float64           `help:"Propose from this probability on, 0.99 at least." default:"0.99"`
+	Seed      uint64            `help:"Seed of the chance pairs." default:"1"`
+	Dry       bool              `name:"dry" help:"Say what would be proposed, and propose nothing."`
+	JSON      bool              `name:"json" help:"Answer in JSON."`
+}
+
+// Help shows an example.
+func (*identityLinkCmd) Help() string {
+	return "endcap identity link members.csv --key card=card_no --field given=name --field 'surname=name:shared' --field born=date --field 'postcode=code:shared'"
+}
+
+// linked is what a run of linkage came to.
+type linked struct {
+	Records    int     `json:"records"`
+	Candidates int     `json:"candidates"`
+	Found      int     `json:"found"`
+	Precision  float64 `json:"precision"` // as the model believes
+	Waiting    int     `json:"waiting"`
+}
+
+// Run links the file here and sends proposals, which hold no value of it.
+func (c *identityLinkCmd) Run(ctx context.Context, m *Main) error {
+	if c.Precision < 0.99 || c.Precision > 1 {
+		return usageError{fmt.Errorf("--precision is %v: at least 0.99, because a false merge shows one shopper another's basket", c.Precision)}
+	}
+	table, keys, err := readMembers(c)
+	if err != nil {
+		return err
+	}
+	cfg := linkage.Defaults()
+	cfg.Seed, cfg.ProbabilityMin = c.Seed, c.Precision
+	found, err := linkage.Link(table, cfg)
+	if err != nil {
+		return usageError{err}
+	}
+	out := linked{Records: table.Records(), Candidates: found.Candidates, Found: len(found.Proposals), Precision: found.Precision}
+	if !c.Dry && len(found.Proposals) > 0 {
+		if err := withOwner(ctx, m, c.Dir, func(o *client) error { return propose(ctx, o, c, found, keys, &out) }); err != nil {
+			return err
+		}
+	}
+	if c.JSON {
+		return json.NewEncoder(m.Stdout).Encode(out)
+	}
+	_, err = fmt.Fprintf(m.Stdout, "%d shoppers, %d pairs compared, %d found alike (%.4f of them right, as the model believes), %d wait for an answer\n",
+		out.Records, out.Candidates, out.Found, out.Precision, out.Waiting)
+	return err
+}
+
+// readMembers reads the file into a table, with each row's keys.
+func readMembers(c *identityLinkCmd) (_ *linkage.Table, keys []api.Shopper, err error) {
+	f, err := os.Open(c.File)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open members: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	read := csv.NewReader(f)
+	read.ReuseRecord = true
+	header, err := read.Read()
+	if err != nil {
+		return nil, nil, usageError{fmt.Errorf("%s has no header: %w", filepath.Base(c.File), err)}
+	}
+	header = slices.Clone(header)
+	names := slices.Sorted(maps.Keys(c.Field))
+	table, places, err := tableOf(c, header, names)
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	values := make([]string, len(names))
+	for {
+		row, err := read.Read()
+		if errors.Is(err, io.EOF) {
+			return table, keys, nil
+		}
+		if err != nil {
+			return nil, nil, usageError{fmt.Errorf("%s: %w", filepath.Base(c.File), err)}
+		}
+		for n, at := range places {
+			values[n] = row[at]
+		}
+		if err := table.Add(values); err != nil {
+			return nil, nil, usageError{err}
+		}
+		keys = append(keys, keysOf(c, header, row))
+	}
+}
+
+// tableOf makes the table and says where in the file its fields stand.
+func tableOf(c *identityLinkCmd, header, names []string) (*linkage.Table, []int, error) {
+	fields := make([]linkage.Field, len(names))
+	places := make([]int, len(names))
+	for n, name := range names {
+		kind, shared := strings.CutSuffix(c.Field[name], ":shared")
+		fields[n] = linkage.Field{Name: name, Kind: linkage.Kind(kind), Shared: shared}
+		if places[n] = slices.Index(header, name); places[n] < 0 {
+			return nil, nil, fmt.Errorf("the file has no column %.40q", name)
+		}
+	}
+	for kind, column := range c.Key {
+		if !slices.Contains(header, column) {
+			return nil, nil, fmt.Errorf("the file has no column %.40q", column)
+		}
+		if !slices.Contains([]string{"card", "account", "email_sha256", "phone_sha256", "device"}, kind) {
+			return nil, nil, fmt.Errorf("%.40q is no kind of key", kind)
+		}
+	}
+	table, err := linkage.NewTable(fields)
+	return table, places, err
+}
+
+func keysOf(c *identityLinkCmd, header, row []string) api.Shopper {
+	at := func(kind string) string {
+		if column, ok := c.Key[kind]; ok {
+			return strings.Clone(row[slices.Index(header, column)])
+		}
+		return ""
+	}
+	return api.Shopper{Card: at("card"), Account: at("account"), Email: at("email_sha256"), Phone: at("phone_sha256"), Device: at("device")}
+}
+
+// proposalsAtOnce is how many proposals one request brings.
+const proposalsAtOnce = 1_000
+
+// propose sends what was found; pairs whose rows name the same shopper or an
+// unknown one are left out by the server.
+func propose(ctx context.Context, o *client, c *identityLinkCmd, found *linkage.Result, keys []api.Shopper, out *linked) error {
+	type body struct {
+		Source    string           `json:"source"`
+		Proposals []merge.Proposed `json:"proposals"`
+	}
+	for some := range slices.Chunk(found.Proposals, proposalsAtOnce) {
+		in := body{Source: fmt.Sprintf("linkage %s seed %d", version, c.Seed)}
+		for _, p := range some {
+			in.Proposals = append(in.Proposals, merge.Proposed{A: keys[p.A], B: keys[p.B], Probability: p.Probability, Evidence: tellEvidence(p.Evidence)})
+		}
+		var answer struct {
+			Waiting []bool `json:"waiting"`
+		}
+		if err := ask(ctx, o, "POST /v1/identity/proposals", in, &answer); err != nil {
+			return err
+		}
+		for _, waits := range answer.Waiting {
+			if waits {
+				out.Waiting++
+			}
+		}
+	}
+	return nil
+}
+
+// tellEvidence says how the fields compare, without their values.
+func tellEvidence(all []linkage.Evidence) string {
+	parts := make([]string, len(all))
+	for n, e := range all {
+		parts[n] = fmt.Sprintf("%s %s %+.1f", e.Field, e.Level, e.Bits)
+	}
+	return strings.Join(parts, ", ")
+}
+
+type identityProposalsCmd struct {
+	dirFlags
+	After uint64 `help:"Proposals with ids above this."`
+	Limit int    `help:"Most proposals." default:"100"`
+	JSON  bool   `name:"json" help:"A JSON object a proposal."`
+}
+
+// Help shows an example.
+func (*identityProposalsCmd) Help() string { return "endcap identity proposals --limit 20" }
+
+// Run lists proposals.
+func (c *identityProposalsCmd) Run(ctx context.Context, m *Main) error {
+	return withOwner(ctx, m, c.Dir, func(o *client) error {
+		var out struct {
+			Proposals []merge.Waiting `json:"proposals"`
+			Next      uint64          `json:"next"`
+		}
+		if err := ask(ctx, o, fmt.Sprintf("GET /v1/identity/proposals?after=%d&limit=%d", c.After, c.Limit), nil, &out); err != nil {
+			return err
+		}
+		for _, p := range out.Proposals {
+			var err error
+			if c.JSON {
+				err = json.NewEncoder(m.Stdout).Encode(p)
+			} else {
+				_, err = fmt.Fprintf(m.Stdout, "%d  %.5f  %s\n    %s\n", p.ID, p.Probability, p.Source, p.Evidence)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if out.Next > 0 {
+			fmt.Fprintf(m.Stderr, "endcap: more proposals with --after %d\n", out.Next)
+		}
+		return nil
+	})
+}
+
+type answerFlags struct {
+	dirFlags
+	IDs  []uint64 `arg:"" name:"id" help:"The proposals' ids."`
+	JSON bool     `name:"json" help:"A JSON object a proposal."`
+}
+
+type identityApproveCmd struct{ answerFlags }
+
+// Help shows an example.
+func (*identityApproveCmd) Help() string { return "endcap identity approve 17 18" }
+
+// Run approves.
+func (c *identityApproveCmd) Run(ctx context.Context, m *Main) error {
+	return answerAll(ctx, m, &c.answerFlags, "approve")
+}
+
+type identityRejectCmd struct{ answerFlags }
+
+// Help shows an example.
+func (*identityRejectCmd) Help() string { return "endcap identity reject 17" }
+
+// Run rejects.
+func (c *identityRejectCmd) Run(ctx context.Context, m *Main) error {
+	return answerAll(ctx, m, &c.answerFlags, "reject")
+}
+
+func answerAll(ctx context.Context, m *Main, c *answerFlags, answer string) error {
+	return withOwner(ctx, m, c.Dir, func(o *client) error {
+		for _, id := range c.IDs {
+			var out merge.Merged
+			if err := ask(ctx, o, fmt.Sprintf("PUT /v1/identity/proposals/%d", id), map[string]string{"answer": answer}, &out); err != nil {
+				return fmt.Errorf("proposal %d: %w", id, err)
+			}
+			verdict := "two people"
+			if out.Merged {
+				verdict = "one person"
+			} else if out.Refused != "" && answer == "approve" {
+				verdict += ": " + out.Refused
+			}
+			var err error
+			if c.JSON {
+				err = json.NewEncoder(m.Stdout).Encode(out)
+			} else {
+				_, err = fmt.Fprintf(m.Stdout, "%d  %s (evidence %s)\n", id, verdict, out.ID)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
