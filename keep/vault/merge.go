@@ -106,6 +106,14 @@ type Declaration struct {
 	Mint  Mint
 }
 
+// Placed is what Declare made of a set of keys.
+type Placed struct {
+	Who []shopper.ID // whose each key is; nobody where it was left out
+	// Tied is set where something was written about a shopper about whom there
+	// is evidence: what that comes to is to be worked out again.
+	Tied bool
+}
+
 // EvidenceMax is the most edges and holdings that one Evidence holds. What is
 // more tangled can only be taken apart, key by key.
 const EvidenceMax = 20_000
@@ -118,7 +126,7 @@ type Merges interface {
 	// is an Anchor, it becomes a shopper of its own; where she has KindMax of
 	// them, it is left out and its place is nobody's. Keys of several shoppers
 	// stay theirs: what that says is for Merge.
-	Declare(ctx context.Context, sets [][]shopper.Key, d Declaration) ([][]shopper.ID, error)
+	Declare(ctx context.Context, sets [][]shopper.Key, d Declaration) ([]Placed, error)
 	// Evidence gives all that is connected with some shoppers. It does not go on
 	// through a key that more than sharedMax shoppers share, but holds enough of
 	// its edges to show it; ErrLimit where there is more than EvidenceMax.

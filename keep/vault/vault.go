@@ -126,7 +126,7 @@ type Mark [32]byte
 // Forgetting removes a person, and remembers that it did.
 type Forgetting interface {
 	// Forget deletes a shopper's keys, consents and all evidence about who she
-	// is, and leaves a tombstone of her id, so that Resolve never gives that id again.
+	// is or about a key of hers, and leaves a tombstone of her id, so that Resolve never gives that id again.
 	Forget(ctx context.Context, who shopper.ID) error
 	// Forgotten reports whether a tombstone stands for a shopper.
 	Forgotten(ctx context.Context, who shopper.ID) (bool, error)

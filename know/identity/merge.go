@@ -73,29 +73,34 @@ func (i *Identity) Declare(ctx context.Context, rows [][]shopper.Key, v Vouched)
 }
 
 func (i *Identity) declare(ctx context.Context, rows [][]shopper.Key, v Vouched, out []Verdict) error {
-	held, err := i.vault.Declare(ctx, rows, vault.Declaration{Basis: string(v.Basis), At: v.At, Mint: i.mint})
+	placed, err := i.vault.Declare(ctx, rows, vault.Declaration{Basis: string(v.Basis), At: v.At, Mint: i.mint})
 	if err != nil {
 		return fmt.Errorf("declare %d shoppers: %w", len(rows), err)
 	}
 	var edges []vault.Edge
+	var around []shopper.ID
 	of := make([][]string, len(rows)) // the evidence of each row
 	for n, row := range rows {
 		for _, key := range row {
 			i.ids.drop(key)
 		}
-		found := tie(row, held[n], v)
+		held := placed[n].Who
+		found := tie(row, held, v)
 		for _, e := range found {
 			of[n] = append(of[n], e.ID)
 		}
 		edges = append(edges, found...)
-		if best := strongest(row, held[n]); best >= 0 {
-			out[n].Who = held[n][best]
+		if best := strongest(row, held); best >= 0 {
+			out[n].Who = held[best]
+		}
+		if placed[n].Tied || len(found) > 0 {
+			around = append(around, held...)
 		}
 	}
-	if len(edges) == 0 {
+	if len(around) == 0 {
 		return nil
 	}
-	done, err := i.change(ctx, seedsOf(edges), func(*vault.Evidence) (vault.Merger, error) { return vault.Merger{Edges: edges, At: v.At}, nil })
+	done, err := i.change(ctx, around, func(*vault.Evidence) (vault.Merger, error) { return vault.Merger{Edges: edges, At: v.At}, nil })
 	if errors.Is(err, vault.ErrLimit) && len(rows) > 1 { // too much hangs together: one by one
 		for n := range rows {
 			if err := i.declare(ctx, rows[n:n+1], v, out[n:n+1]); err != nil {
@@ -105,7 +110,7 @@ func (i *Identity) declare(ctx context.Context, rows [][]shopper.Key, v Vouched,
 		return nil
 	}
 	if errors.Is(err, vault.ErrLimit) {
-		out[0].Edge, out[0].Refusal = of[0][0], graph.RefusedShoppers
+		out[0].Refusal = graph.RefusedShoppers
 		return nil
 	}
 	if err != nil {
@@ -162,14 +167,6 @@ func nameOf(basis graph.Basis, a, b shopper.ID, key shopper.Key, at time.Time) s
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro())))
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
-}
-
-func seedsOf(edges []vault.Edge) []shopper.ID {
-	var out []shopper.ID
-	for i := range edges {
-		out = append(out, edges[i].A, edges[i].B)
-	}
-	return out
 }
 
 // changed is what a change came to.

@@ -11,9 +11,11 @@ import (
 
 // The statements of declarations.
 const (
-	sqlHolding  = `select shopper, basis = '' from identifier where kind = ? and value = ?`
-	sqlHoldsOf  = `select count(*) from identifier where shopper = ? and kind = ?`
-	sqlHold     = `insert into identifier (kind, value, shopper, basis, at) values (?, ?, ?, ?, ?)`
+	sqlHolding = `select shopper, basis = '' from identifier where kind = ? and value = ?`
+	sqlHoldsOf = `select count(*) from identifier where shopper = ? and kind = ?`
+	sqlHold    = `insert into identifier (kind, value, shopper, basis, at) values (?, ?, ?, ?, ?)`
+	sqlTied    = `select 1 where exists (select 1 from edge where a = ?) or exists (select 1 from edge where b = ?)
+		or exists (select 1 from identifier i join edge e on e.kind = i.kind and e.value = i.value where i.shopper = ?)`
 	sqlVouchFor = `update identifier set basis = ?, at = ? where kind = ? and value = ? and shopper = ? and basis = ''`
 )
 
@@ -22,14 +24,14 @@ var strength = []shopper.KeyKind{shopper.Account, shopper.Card, shopper.EmailHas
 
 // Declare implements vault.Merges. Sets that say nothing new are answered by a
 // reader; only the others wait for the writer.
-func (v *Vault) Declare(ctx context.Context, sets [][]shopper.Key, d vault.Declaration) ([][]shopper.ID, error) {
+func (v *Vault) Declare(ctx context.Context, sets [][]shopper.Key, d vault.Declaration) ([]vault.Placed, error) {
 	if err := checkSets(sets); err != nil {
 		return nil, err
 	}
 	if d.Basis == "" {
 		return nil, fmt.Errorf("%w: a declaration says on what it rests", vault.ErrLimit)
 	}
-	out := make([][]shopper.ID, len(sets))
+	out := make([]vault.Placed, len(sets))
 	var open []int
 	err := v.file.read(ctx, func(c *conn) error {
 		for i, set := range sets {
@@ -37,7 +39,7 @@ func (v *Vault) Declare(ctx context.Context, sets [][]shopper.Key, d vault.Decla
 			if err != nil {
 				return err
 			}
-			if out[i] = s.who; s.open {
+			if out[i].Who = s.who; s.open {
 				open = append(open, i)
 			}
 		}
@@ -48,7 +50,7 @@ func (v *Vault) Declare(ctx context.Context, sets [][]shopper.Key, d vault.Decla
 		drawn := make(map[shopper.Key]shopper.ID)
 		for _, i := range open {
 			for n, key := range sets[i] {
-				if !out[i][n].Known() {
+				if !out[i].Who[n].Known() {
 					drawn[key] = d.Mint(key)
 				}
 			}
@@ -113,10 +115,10 @@ func byStrength(set []shopper.Key) []int {
 }
 
 // declare answers one set inside the writer.
-func (v *Vault) declare(c *conn, set []shopper.Key, d *vault.Declaration, drawn map[shopper.Key]shopper.ID) ([]shopper.ID, error) {
+func (v *Vault) declare(c *conn, set []shopper.Key, d *vault.Declaration, drawn map[shopper.Key]shopper.ID) (vault.Placed, error) {
 	s, err := v.standing(c, set)
 	if err != nil {
-		return nil, err
+		return vault.Placed{}, err
 	}
 	for _, i := range byStrength(set) {
 		kind, value := string(set[i].Kind()), set[i].Reveal()
@@ -130,13 +132,14 @@ func (v *Vault) declare(c *conn, set []shopper.Key, d *vault.Declaration, drawn 
 			s.who[i], err = v.hold(c, set[i], s.mine, d, drawn[set[i]])
 		}
 		if err != nil {
-			return nil, err
+			return vault.Placed{}, err
 		}
 		if !s.mine.Known() {
 			s.mine = s.who[i]
 		}
 	}
-	return s.who, nil
+	_, tied, err := c.query(sqlTied).int(stored(s.mine)).int(stored(s.mine)).int(stored(s.mine)).one()
+	return vault.Placed{Who: s.who, Tied: tied}, err
 }
 
 // hold gives a key that is nobody's to who, or to a shopper of its own, or to

@@ -48,9 +48,12 @@ const (
 	markProposals = "proposals"
 )
 
-// forgetMerges deletes all evidence about a shopper, with its withdrawals.
+// forgetMerges deletes all evidence about a shopper and about her keys, with its
+// withdrawals. It is called while she still holds them.
 func forgetMerges(c *conn, who shopper.ID) error {
 	for _, sql := range []string{
+		`delete from withdrawal where edge in (select e.id from identifier i join edge e on e.kind = i.kind and e.value = i.value where i.shopper = ?)`,
+		`delete from edge where id in (select e.id from identifier i join edge e on e.kind = i.kind and e.value = i.value where i.shopper = ?)`,
 		`delete from withdrawal where edge in (select id from edge where a = ?)`,
 		`delete from withdrawal where edge in (select id from edge where b = ?)`,
 		`delete from edge where a = ?`,

@@ -180,13 +180,13 @@ func (v *Vault) Forget(ctx context.Context, who shopper.ID) error {
 		return nil
 	}
 	err := v.do(ctx, func(c *conn) error {
+		if err := forgetMerges(c, who); err != nil {
+			return err
+		}
 		for _, sql := range []string{sqlDropKeys, sqlDropSayings, sqlDropOrdinal, sqlDropPerson} {
 			if err := c.query(sql).int(stored(who)).exec(); err != nil {
 				return err
 			}
-		}
-		if err := forgetMerges(c, who); err != nil {
-			return err
 		}
 		return c.query(sqlAddTombstone).blob(v.tombstone(who)).exec()
 	})

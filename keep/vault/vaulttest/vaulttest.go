@@ -1,5 +1,5 @@
-// Package vaulttest is the suite that every vault passes: naming shoppers,
-// consents, quarantine, secrets, forgetting, races, and a random history beside
+// Package vaulttest is the suite that every vault passes: naming and merging
+// shoppers, consents, quarantine, secrets, forgetting, races, and a random history beside
 // a plain model.
 //
 // It is beside the road of a receipt: it says what identity may rely on.
@@ -47,6 +47,11 @@ func Run(t *testing.T, open Open) {
 		"a secret can be destroyed":                   testDestroys,
 		"a forgotten shopper is gone":                 testForgets,
 		"an older vault learns who was forgotten":     testBuries,
+		"keys that somebody vouches for":              testDeclares,
+		"evidence merges, and withdrawn it is gone":   testMerges,
+		"evidence about the forgotten is gone":        testForgottenMerges,
+		"of merges from one reading one is made":      testMergeRace,
+		"a crowded key leads nowhere":                 testCrowdedKey,
 		"limits are refused by name":                  testLimits,
 		"any history is the model's history":          testHistories,
 	} {

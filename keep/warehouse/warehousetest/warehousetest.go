@@ -53,6 +53,7 @@ func Run(t *testing.T, s Suite) {
 		"sealing changes no answer, and damage is found":            sealing,
 		"a late receipt is sealed the next time":                    late,
 		"forgetting keeps the totals and loses the shopper":         forgetting,
+		"who is one person counts as one, until she is two again":   merging,
 		"a decision's record is kept only so long":                  expiry,
 		"sealed facts can be given back":                            replay,
 		"random histories agree with a plain model after any crash": random,
@@ -316,6 +317,60 @@ func forgetting(t *testing.T, h *shop) {
 		h.must(h.store.Check(t.Context()))
 		h.reopen(true)
 	}
+}
+
+// known says as whom a shopper is known; moves are counted by version.
+func known(who, as shopper.ID, day retail.Day, version uint32) event.Fact {
+	at := day.UTC().Add(7 * time.Hour)
+	return event.Fact{
+		ID: fmt.Sprint("merge/", version), Version: version, At: at, Arrived: at, Day: day, Shopper: who, Source: "derived",
+		Body: event.Clustered{Canonical: as},
+	}
+}
+
+func merging(t *testing.T, h *shop) {
+	t.Helper()
+	count := func(purpose warehouse.Purpose, receipts, shoppers int) {
+		t.Helper()
+		h.want(purpose, "select count(*), count(distinct shopper) from receipts", fmt.Sprint(receipts, " ", shoppers))
+	}
+	h.add(0, said("c1", ana, monday, consent.Of(consent.Measurement)), bought("r1", 0, ana, monday, 5*retail.Unit))
+	h.add(1, said("c2", bea, monday+1, consent.All), bought("r2", 0, bea, monday, 7*retail.Unit))
+	count("measurement", 2, 2)
+	count("personal_ads", 1, 1)
+	h.add(1, known(bea, ana, monday+1, 1))
+	for _, fresh := range []bool{false, true, true} {
+		count(warehouse.Accounting, 2, 1)
+		count("measurement", 2, 1)
+		count("personal_ads", 2, 1) // her newest word counts for all of her
+		h.want("measurement", "select count(*), min(allowed) from consents", fmt.Sprint("1 ", int(consent.All)))
+		h.want(warehouse.Accounting, "select count(*) from receipts where shopper = came_as", "1")
+		h.want(warehouse.Accounting, totals, "4 12.00")
+		_, err := h.store.Seal(t.Context(), monday+2)
+		h.must(err)
+		h.reopen(fresh)
+	}
+	h.add(0, said("c3", ana, monday+2, consent.None))
+	count("measurement", 0, 0)
+	h.add(0, said("c4", ana, monday+3, consent.Of(consent.Measurement)))
+	h.add(1, said("c5", bea, monday+3, consent.Of(consent.PersonalAds)))
+	count("measurement", 0, 0) // of one instant what all of her allow
+	h.add(1, known(bea, bea, monday+3, 3))
+	h.add(1, known(bea, ana, monday+2, 2)) // an older move that comes late
+	_, err := h.store.Seal(t.Context(), monday+4)
+	h.must(err)
+	for range 2 {
+		count(warehouse.Accounting, 2, 2)
+		count("measurement", 1, 1)
+		count("personal_ads", 1, 1)
+		h.reopen(true)
+	}
+	if _, err := h.store.Analyse(t.Context(), warehouse.Analysis{Purpose: "measurement", SQL: "select * from " + event.TableMerged}); err == nil {
+		t.Fatal("an analyst saw who was merged with whom")
+	}
+	h.add(1, known(bea, ana, monday+3, 4))
+	h.must(h.store.Forget(t.Context(), []shopper.ID{ana, bea}))
+	count(warehouse.Accounting, 2, 0)
 }
 
 func expiry(t *testing.T, h *shop) {
