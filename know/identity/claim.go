@@ -48,9 +48,7 @@ func (i *Identity) claim(ctx context.Context, c Claim, basis string) (Verdict, e
 	if a == b {
 		return Verdict{}, &retail.Error{Kind: retail.Conflict, Say: "both sides have keys of the same shopper", Cure: "name two that are known apart; keys that came together belong together"}
 	}
-	return i.add(ctx, vault.Edge{
-		ID: nameOf(graph.Basis(basis), a, b, shopper.Key{}, c.At), A: a, B: b, Basis: basis, Source: c.Source, By: c.By, Say: c.Say, At: c.At,
-	})
+	return i.add(ctx, vault.Edge{A: a, B: b, Basis: basis, Source: c.Source, By: c.By, Say: c.Say, At: c.At})
 }
 
 func invalid(field, say, cure string) error {
@@ -73,8 +71,21 @@ func (i *Identity) base(ctx context.Context, field string, keys []shopper.Key) (
 	return held[best], nil
 }
 
-// add adds one edge and says what it came to.
+// instantsMax is how often the same can be said of two shoppers at one instant.
+const instantsMax = 1_000
+
+// add adds one edge between two shoppers and says what it came to. What is said
+// again is evidence of its own, which stands though the former was withdrawn.
 func (i *Identity) add(ctx context.Context, e vault.Edge, settled ...uint64) (Verdict, error) {
+	for range instantsMax {
+		e.ID = nameOf(graph.Basis(e.Basis), e.A, e.B, e.Key, e.At)
+		if _, err := i.vault.Edge(ctx, e.ID); errors.Is(err, vault.ErrNotFound) {
+			break
+		} else if err != nil {
+			return Verdict{}, err
+		}
+		e.At = e.At.Add(time.Microsecond)
+	}
 	done, err := i.change(ctx, []shopper.ID{e.A, e.B}, func(*vault.Evidence) (vault.Merger, error) {
 		return vault.Merger{Edges: []vault.Edge{e}, Settled: settled, At: e.At}, nil
 	})
@@ -224,9 +235,7 @@ func (i *Identity) answer(ctx context.Context, id uint64, basis string, v Vouche
 		return Verdict{}, &retail.Error{Kind: retail.NotFound, Say: "no such proposal: it was answered, or one of its shoppers was forgotten"}
 	}
 	p := found[0]
-	e := vault.Edge{
-		ID: nameOf(graph.Basis(basis), p.A, p.B, shopper.Key{}, v.At), A: p.A, B: p.B, Basis: basis, Source: p.Source, By: v.By, Say: p.Say, At: v.At,
-	}
+	e := vault.Edge{A: p.A, B: p.B, Basis: basis, Source: p.Source, By: v.By, Say: p.Say, At: v.At}
 	if basis == string(graph.Linked) {
 		e.PPM = p.PPM
 	}
