@@ -67,7 +67,11 @@ func (c *identityLinkCmd) Run(ctx context.Context, m *Main) error {
 	}
 	out := linked{Records: table.Records(), Candidates: found.Candidates, Found: len(found.Proposals), Precision: found.Precision}
 	if !c.Dry && len(found.Proposals) > 0 {
-		if err := withOwner(ctx, m, c.Dir, func(o *client) error { return propose(ctx, o, c, found, keys, &out) }); err != nil {
+		err := withOwner(ctx, m, c.Dir, func(o *client) (err error) {
+			out.Waiting, err = propose(ctx, o, c.Seed, found, keys)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -153,15 +157,15 @@ func keysOf(c *identityLinkCmd, header, row []string) api.Shopper {
 // proposalsAtOnce is how many proposals one request brings.
 const proposalsAtOnce = 1_000
 
-// propose sends what was found; pairs whose rows name the same shopper or an
+// propose sends what was found and says how many wait for an answer; pairs whose rows name the same shopper or an
 // unknown one are left out by the server.
-func propose(ctx context.Context, o *client, c *identityLinkCmd, found *linkage.Result, keys []api.Shopper, out *linked) error {
+func propose(ctx context.Context, o *client, seed uint64, found *linkage.Result, keys []api.Shopper) (waiting int, err error) {
 	type body struct {
 		Source    string           `json:"source"`
 		Proposals []merge.Proposed `json:"proposals"`
 	}
 	for some := range slices.Chunk(found.Proposals, proposalsAtOnce) {
-		in := body{Source: fmt.Sprintf("linkage %s seed %d", version, c.Seed)}
+		in := body{Source: fmt.Sprintf("linkage %s seed %d", version, seed)}
 		for _, p := range some {
 			in.Proposals = append(in.Proposals, merge.Proposed{A: keys[p.A], B: keys[p.B], Probability: p.Probability, Evidence: tellEvidence(p.Evidence)})
 		}
@@ -169,15 +173,15 @@ func propose(ctx context.Context, o *client, c *identityLinkCmd, found *linkage.
 			Waiting []bool `json:"waiting"`
 		}
 		if err := ask(ctx, o, "POST /v1/identity/proposals", in, &answer); err != nil {
-			return err
+			return waiting, err
 		}
 		for _, waits := range answer.Waiting {
 			if waits {
-				out.Waiting++
+				waiting++
 			}
 		}
 	}
-	return nil
+	return waiting, nil
 }
 
 // tellEvidence says how the fields compare, without their values.

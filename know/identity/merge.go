@@ -162,7 +162,9 @@ func strongest(row []shopper.Key, held []shopper.ID) int {
 func nameOf(basis graph.Basis, a, b shopper.ID, key shopper.Key, at time.Time) string {
 	h := sha256.New()
 	h.Write(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, a.Reveal()), b.Reveal()))
-	fmt.Fprintf(h, "%s\x00%s\x00%s\x00", basis, key.Kind(), key.Reveal())
+	for _, part := range []string{string(basis), string(key.Kind()), key.Reveal()} {
+		h.Write(append([]byte(part), 0))
+	}
 	if !at.IsZero() {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro())))
 	}

@@ -44,6 +44,7 @@ func (h *house) declare(tb testing.TB, rows ...[]shopper.Key) []identity.Verdict
 }
 
 func mail(tb testing.TB, n int) shopper.Key {
+	tb.Helper()
 	return key(tb, shopper.EmailHash, fmt.Sprintf("%064x", n))
 }
 

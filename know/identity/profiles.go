@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"endcap/keep/profile"
 	"endcap/retail/shopper"
@@ -68,7 +67,7 @@ func (m *merged) holds(who shopper.ID, of []profile.Profile) bool {
 		}
 		for name, section := range of[i] {
 			before, ok := m.of[i][name]
-			if !ok || len(before) != len(section) || unsafe.SliceData(before) != unsafe.SliceData(section) {
+			if !ok || len(before) != len(section) || len(section) > 0 && &before[0] != &section[0] {
 				return false
 			}
 		}

@@ -69,17 +69,17 @@ func forgetMerges(c *conn, who shopper.ID) error {
 			return err
 		}
 	}
-	_, err := step(c, markMerges, 1)
+	_, err := step(c, markMerges)
 	return err
 }
 
-// step moves a mark on by n and gives where it stood before.
-func step(c *conn, name string, n int64) (int64, error) {
+// step moves a mark on by one and gives where it stood before.
+func step(c *conn, name string) (int64, error) {
 	at, _, err := c.query(sqlMark).text(name).one()
 	if err != nil {
 		return 0, err
 	}
-	return at, c.query(sqlSetMark).text(name).int(at + n).exec()
+	return at, c.query(sqlSetMark).text(name).int(at + 1).exec()
 }
 
 // edge reads the row that q stands on.
@@ -151,7 +151,7 @@ func (v *Vault) Merge(ctx context.Context, m vault.Merger) error {
 }
 
 func (v *Vault) merge(c *conn, m *vault.Merger) error {
-	at, err := step(c, markMerges, 1)
+	at, err := step(c, markMerges)
 	if err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func (v *Vault) moveMember(c *conn, to vault.Member, at int64) error {
 	if err != nil || before == after {
 		return err
 	}
-	seq, err := step(c, markMoves, 1)
+	seq, err := step(c, markMoves)
 	if err != nil {
 		return err
 	}
@@ -304,7 +304,7 @@ func (v *Vault) propose(c *conn, p *vault.Proposal) error {
 			return err
 		}
 	}
-	id, err := step(c, markProposals, 1)
+	id, err := step(c, markProposals)
 	if err != nil {
 		return err
 	}

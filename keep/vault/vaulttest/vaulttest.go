@@ -1,6 +1,6 @@
 // Package vaulttest is the suite that every vault passes: naming and merging
-// shoppers, consents, quarantine, secrets, forgetting, races, and a random history beside
-// a plain model.
+// shoppers, consents, quarantine, secrets, forgetting, races, and a random history
+// beside a plain model.
 //
 // It is beside the road of a receipt: it says what identity may rely on.
 package vaulttest
