@@ -12,6 +12,7 @@ import (
 	"endcap/gate/api/admin"
 	"endcap/gate/api/feed"
 	"endcap/gate/api/merge"
+	"endcap/gate/api/privacy"
 	"endcap/gate/api/report"
 	"endcap/gate/api/shop"
 	"endcap/gate/api/till"
@@ -43,6 +44,7 @@ func newServer(h *owner) *api.Server {
 		Reader: reader, Reporter: insight.NewReporter(reader, audit), Book: h.campaigns, History: h.history,
 		Policy: h.policy, Frame: frame, Lookback: h.set.NewToBrand, Zone: h.zone, Currency: h.set.Currency,
 	})
+	privacy.Mount(s, h.office)
 	admin.Mount(s, adminPorts(h, keys))
 	return s
 }

@@ -314,7 +314,7 @@ func TestARestoreForgetsWhoWasForgottenSince(t *testing.T) {
 	s = serve(t, house) // it brings the tombstone to the backups by itself
 	until(t, time.Minute, "the tombstone lies beside the backups", func() bool {
 		text, err := os.ReadFile(filepath.Join(f.target, "tombstones"))
-		return err == nil && strings.Contains(string(text), `"count":1}`)
+		return err == nil && strings.Contains(string(text), `"count":2}`) // hers and her card's
 	})
 	s.kill()
 	dir, said := f.restore(t)

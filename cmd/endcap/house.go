@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,6 +50,7 @@ type stores struct {
 	keys     media.Keyring
 	newID    vault.Mint
 	closings []func() error
+	sealing  sync.Mutex // held while history takes facts over from the stream, and while a backup notes both
 }
 
 // openStores takes the directory and opens every store in it. On error nothing

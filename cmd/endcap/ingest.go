@@ -158,6 +158,9 @@ func writeSummary(w io.Writer, s *admin.Summary) error {
 			_, err = fmt.Fprintf(w, "  %s: %s %d\n", part.say, word, part.of[word])
 		}
 	}
+	if s.Suppressed > 0 {
+		_, err = fmt.Fprintf(w, "  left out, for they name somebody who was forgotten: %d\n", s.Suppressed)
+	}
 	if s.UnknownProducts+s.UnknownStores > 0 {
 		_, err = fmt.Fprintf(w, "  %d products the catalogue lacks; %d stores derived from receipts\n", s.UnknownProducts, s.UnknownStores)
 	}

@@ -47,6 +47,8 @@ type grammar struct {
 	Quarantine quarantineCmd `cmd:"" help:"See and replay what could not be taken in."`
 	Report     reportCmd     `cmd:"" help:"A campaign's report."`
 	Key        keyCmd        `cmd:"" help:"Make, list and revoke API keys."`
+	Forget     forgetCmd     `cmd:"" help:"Forget a shopper who asked for it."`
+	Privacy    privacyCmd    `cmd:"" help:"Answer what shoppers ask by right of the law."`
 	Rebuild    rebuildCmd    `cmd:"" help:"Throw away everything derived and fold it again."`
 	Verify     verifyCmd     `cmd:"" help:"Prove that what is stored agrees with itself."`
 	Backup     backupCmd     `cmd:"" help:"Back up a data directory, also while it is served."`

@@ -76,6 +76,10 @@ func keepHouse(ctx context.Context, h *owner, today retail.Day) error {
 	if err := h.progress.CaughtUp(ctx, h.whole, history.FollowerName); err != nil {
 		return err
 	}
+	// Before days are sealed, so that they are sealed without the forgotten.
+	if err := sweepForgotten(ctx, h); err != nil {
+		return err
+	}
 	if err := seal(ctx, h, today); err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}

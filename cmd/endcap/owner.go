@@ -37,7 +37,6 @@ type owner struct {
 	*wings
 	day     sync.Mutex // one morning at a time
 	begun   retail.Day // the last business day that has begun; guarded by day
-	sealing sync.Mutex // held while history takes facts over from the stream, and while a backup notes both
 	backup  sync.Mutex // one backup at a time
 	carried sync.Mutex // one writer of tombstones at a time
 	stop    context.CancelFunc

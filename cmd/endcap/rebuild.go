@@ -54,6 +54,9 @@ func (c *rebuildCmd) Run(ctx context.Context, m *Main) (err error) {
 	if err := settle(ctx, s); err != nil {
 		return err
 	}
+	if err := applyTombstones(ctx, s); err != nil {
+		return err
+	}
 	profiles, rows, err := digests(ctx, s)
 	if err != nil {
 		return err
@@ -99,7 +102,13 @@ func refold(ctx context.Context, s *stores) error {
 			return fmt.Errorf("drop %s: %w", r.section, err)
 		}
 	}
+	if err := applyTombstones(ctx, s); err != nil { // before anything is folded from what history holds
+		return err
+	}
 	if err := settle(ctx, s); err != nil {
+		return err
+	}
+	if err := applyTombstones(ctx, s); err != nil { // and after, for facts of hers that the stream still holds
 		return err
 	}
 	today := retail.DayOf(s.now(), s.zone)
@@ -154,11 +163,14 @@ func profileDigest(ctx context.Context, store *pebbleshelf.Store) (string, error
 
 type verifyCmd struct {
 	dirFlags
-	JSON bool `name:"json" help:"Answer in JSON."`
+	Forgotten bool `help:"Search every store for those who are forgotten instead, and sign what is found."`
+	JSON      bool `name:"json" help:"Answer in JSON."`
 }
 
 // Help shows an example.
-func (*verifyCmd) Help() string { return "endcap verify --dir /srv/endcap" }
+func (*verifyCmd) Help() string {
+	return "endcap verify --dir /srv/endcap\nendcap verify --forgotten --json --dir /srv/endcap >report.json"
+}
 
 // Run proves the book, the sealed files, and that the profiles are what the
 // facts fold to, without changing anything.
@@ -168,6 +180,9 @@ func (c *verifyCmd) Run(ctx context.Context, m *Main) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeStores(s)) }()
+	if c.Forgotten {
+		return lookForgotten(ctx, m, s, c.JSON)
+	}
 	if err := settle(ctx, s); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"endcap/know/history"
 	"endcap/know/identity"
 	"endcap/know/ingest"
+	"endcap/know/privacy"
 	"endcap/know/recommend"
 	"endcap/prove/cleanroom"
 	"endcap/retail"
@@ -42,6 +43,7 @@ type wings struct {
 	biller     *billing.Biller
 	decider    *decide.Decider
 	progress   *stream.Progress
+	office     *privacy.Office
 	policy     cleanroom.Policy
 	followers  []stream.Follower
 }
@@ -65,6 +67,9 @@ func openWings(ctx context.Context, s *stores) (*wings, error) {
 		return nil, err
 	}
 	if err := openSell(ctx, s, w); err != nil {
+		return nil, err
+	}
+	if err := openOffice(ctx, s, w); err != nil {
 		return nil, err
 	}
 	for _, f := range []stream.Follower{

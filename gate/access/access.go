@@ -42,11 +42,12 @@ const (
 	Analyse  Scope = "analyse"  // ask history, size audiences exactly, explain decisions
 	Identity Scope = "identity" // say and see who is one person
 	Admin    Scope = "admin"    // keys, imports, quarantine, clock
+	Privacy  Scope = "privacy"  // what shoppers ask by right of the law
 )
 
 // Scopes lists every scope.
 func Scopes() []Scope {
-	return []Scope{Decide, Receipts, Feeds, Trade, Reports, Analyse, Identity, Admin}
+	return []Scope{Decide, Receipts, Feeds, Trade, Reports, Analyse, Identity, Admin, Privacy}
 }
 
 // Principal is an authenticated caller.
@@ -75,7 +76,7 @@ func (p *Principal) Retailer() bool { return p.Advertiser == "" }
 // Spec asks for a new key.
 type Spec struct {
 	Name       string             `json:"name" doc:"who will use it"`
-	Scopes     []Scope            `json:"scopes" minItems:"1" doc:"what it may do: decide, receipts, feeds, trade, reports, analyse, identity, admin"`
+	Scopes     []Scope            `json:"scopes" minItems:"1" doc:"what it may do: decide, receipts, feeds, trade, reports, analyse, identity, admin, privacy"`
 	Advertiser media.AdvertiserID `json:"advertiser,omitempty" doc:"bind the key to one advertiser"`
 	Rate       int                `json:"rate,omitempty" minimum:"0" doc:"requests a second; 0 for the server's default"`
 }

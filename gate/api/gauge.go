@@ -49,7 +49,7 @@ func (g *gauges) route(operation string) func(status int, took time.Duration) {
 
 // Took counts what became of a batch of rows of a kind.
 func (s *Server) Took(kind string, sum *ingest.Summary) {
-	for outcome, n := range map[ingest.Outcome]int64{ingest.New: sum.New, ingest.Repeat: sum.Repeat, ingest.Corrected: sum.Corrected} {
+	for outcome, n := range map[ingest.Outcome]int64{ingest.New: sum.New, ingest.Repeat: sum.Repeat, ingest.Corrected: sum.Corrected, ingest.Suppressed: sum.Suppressed} {
 		if n > 0 {
 			s.gauge.rows.WithLabelValues(kind, string(outcome), "").Add(float64(n))
 		}

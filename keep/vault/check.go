@@ -18,6 +18,19 @@ const (
 	PageMax   = 10_000
 )
 
+// Check returns ErrLimit, with the field, unless every store can take r.
+func (r *Request) Check() error {
+	switch {
+	case r.ID == "" || len(r.ID) > NameMax:
+		return fmt.Errorf("%w: a request's id has 1 to %d bytes, this %d", ErrLimit, NameMax, len(r.ID))
+	case len(r.Kind) > NameMax || len(r.State) > NameMax || len(r.Reason) > TextMax:
+		return fmt.Errorf("%w: a word of a request has at most %d bytes, its reason %d", ErrLimit, NameMax, TextMax)
+	case len(r.Doc) > DocMax:
+		return fmt.Errorf("%w: a request's document has at most %d bytes, this %d", ErrLimit, DocMax, len(r.Doc))
+	}
+	return nil
+}
+
 // NoOrdinal is what Ordinals gives for nobody and for a forgotten shopper.
 const NoOrdinal uint32 = math.MaxUint32
 

@@ -39,6 +39,7 @@ type Vault interface {
 	Quarantine
 	Secrets
 	Forgetting
+	Requests
 }
 
 // Identities maps keys to shoppers.
@@ -46,7 +47,8 @@ type Identities interface {
 	// Resolve returns the shopper of each set of keys. Where none of a set is
 	// known it mints one; unknown keys beside a known one are added to that
 	// shopper. A set that joins two shoppers gives the zero ID at its place,
-	// and so does an empty one.
+	// and so do an empty one and one of whose keys some is suppressed and none
+	// is known. A suppressed key is never added to anybody.
 	Resolve(ctx context.Context, sets [][]shopper.Key, mint Mint) ([]shopper.ID, error)
 	// Lookup is Resolve without minting or adding; zero where unknown.
 	Lookup(ctx context.Context, keys []shopper.Key) ([]shopper.ID, error)
@@ -119,23 +121,76 @@ type Secrets interface {
 	Destroy(ctx context.Context, from, before string) (int, error)
 }
 
-// Mark is what stays of somebody forgotten: a hash of her id under a key that is
-// the vault's own. It names nobody and recognises her id.
+// Mark is what stays of somebody forgotten: a hash of her id, or of a key
+// of hers, under a key that is the vault's own. It names nobody and recognises
+// the id, or the key.
 type Mark [32]byte
 
-// Forgetting removes a person, and remembers that it did.
+// Forgetting removes a person, and remembers that it did by keyed hashes that
+// name nobody: a tombstone recognises her id, a mark a key that was hers.
 type Forgetting interface {
-	// Forget deletes a shopper's keys, consents and all evidence about who she
-	// is or about a key of hers, and leaves a tombstone of her id, so that Resolve never gives that id again.
-	Forget(ctx context.Context, who shopper.ID) error
+	// Forget deletes shoppers' keys, consents and all evidence about who they are
+	// or about their keys, in one step. It leaves a tombstone of each id, so that Resolve never gives
+	// it again, and a mark of each key, which is suppressed from then on.
+	Forget(ctx context.Context, who ...shopper.ID) error
 	// Forgotten reports whether a tombstone stands for a shopper.
 	Forgotten(ctx context.Context, who shopper.ID) (bool, error)
-	// Marks returns every tombstone, so that they can be kept apart from the
+	// Marks returns every tombstone and every mark of a key, so that they can be kept apart from the
 	// vault: a vault restored from a backup has lost those made since.
 	Marks(ctx context.Context) ([]Mark, error)
-	// MarkCount is how many tombstones there are.
+	// MarkCount is how many there are.
 	MarkCount(ctx context.Context) (int, error)
 	// Bury sets up tombstones that were kept apart, and returns the shoppers
 	// whom this vault knows and who are under one of them: forget each.
 	Bury(ctx context.Context, marks []Mark) ([]shopper.ID, error)
+	// Gone returns those for whom a tombstone stands; BatchMax at most.
+	Gone(ctx context.Context, who []shopper.ID) ([]shopper.ID, error)
+	// Suppressed says of each key whether it was a forgotten shopper's and may
+	// not come back; BatchMax at most.
+	Suppressed(ctx context.Context, keys []shopper.Key) ([]bool, error)
+	// Lift ends the suppression of keys, and says of how many: somebody
+	// registered anew, of her own will. The tombstones stay.
+	Lift(ctx context.Context, keys []shopper.Key) (int, error)
+	// Remains counts the rows of the vault that name somebody who is forgotten,
+	// by her id or by a suppressed key. It reads them all, and should find none.
+	Remains(ctx context.Context) (int, error)
+}
+
+// Request is what somebody asked by right of the law. Words and documents are
+// know/privacy's.
+type Request struct {
+	ID       string
+	Kind     string
+	State    string
+	Received time.Time
+	Due      time.Time // the day by which it must be answered
+	Extended time.Time // when she was told that Due was put off; zero if it was not
+	Closed   time.Time // zero while it is open
+	Reason   string    // of an extension or a refusal
+	Shopper  shopper.ID
+	Doc      []byte // at most DocMax bytes
+}
+
+// DocMax bounds a request's and a sweep's document.
+const DocMax = 64 << 10
+
+// Sweep is the record of one nightly erasure.
+type Sweep struct {
+	At  time.Time
+	Doc []byte
+}
+
+// Requests keeps what people asked and the records of erasures.
+type Requests interface {
+	// PutRequest stores a request in the place of the one with its ID.
+	PutRequest(ctx context.Context, r Request) error
+	// Request returns one, ErrNotFound where there is none.
+	Request(ctx context.Context, id string) (Request, error)
+	// Requests returns up to limit requests in the order of their ids, after
+	// one; those that are open alone, or all.
+	Requests(ctx context.Context, open bool, after string, limit int) ([]Request, error)
+	// PutSweep stores a record.
+	PutSweep(ctx context.Context, s Sweep) error
+	// Sweeps returns up to limit records, the newest first.
+	Sweeps(ctx context.Context, limit int) ([]Sweep, error)
 }

@@ -170,16 +170,35 @@ type Writer interface {
 	// Reset drops everything that is not sealed, with all cursors set back to
 	// where sealing stood, so that the stream brings the rest again.
 	Reset(ctx context.Context) error
-	// Forget sets a shopper's columns to NULL everywhere, sealed files too.
-	Forget(ctx context.Context, who []shopper.ID) error
 	// Expire drops the records of decisions of business days before a day, in
 	// sealed files too; their other columns stay.
 	Expire(ctx context.Context, before retail.Day) error
 	// Check proves that sealed files are whole and agree with their manifest.
 	Check(ctx context.Context) error
+	// Erasing is how shoppers leave.
+	Erasing
 	// Keeping is how sealed history stands in for a trimmed stream.
 	Keeping
 }
+
+// Erasing is the part of the port by which rows lose their shoppers. The rows
+// themselves stay, so that totals do.
+type Erasing interface {
+	// Forget sets shoppers' columns to NULL for every question asked from then
+	// on. Their bytes are left to Erase.
+	Forget(ctx context.Context, who []shopper.ID) error
+	// Erase is Forget that leaves no byte of them in any file, sealed or not, nor
+	// of those whom Forget was given before, and says how many sealed files it
+	// wrote anew. It may take minutes; questions
+	// go on, appends wait.
+	Erase(ctx context.Context, who []shopper.ID) (files int, err error)
+	// Shoppers calls each with the shoppers of every place where rows name them,
+	// in batches of at most ShoppersMax. A shopper may come more than once.
+	Shoppers(ctx context.Context, each func(place string, who []shopper.ID) error) error
+}
+
+// ShoppersMax is the longest batch of Shoppers.
+const ShoppersMax = 65_536
 
 // Keeping is the part of the port by which history gives facts back.
 type Keeping interface {

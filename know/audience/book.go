@@ -128,6 +128,14 @@ func (b *Book) Run(ctx context.Context, every time.Duration, failed func(error))
 	}
 }
 
+// Definition is an audience as people set it up, and whether there is one.
+func (b *Book) Definition(id audience.ID) (Definition, bool) {
+	b.refresh.Lock()
+	defer b.refresh.Unlock()
+	d, ok := b.definitions[id]
+	return d, ok
+}
+
 // Version changes whenever Members may answer otherwise for the same purchases
 // and day.
 func (b *Book) Version() uint64 { return b.now.Load().version }

@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"endcap/keep/vault"
@@ -152,25 +153,55 @@ func (i *Identity) Newest(ctx context.Context, who []shopper.ID) (map[shopper.ID
 	return out, nil
 }
 
-// Forget removes a shopper's keys and consents from the vault and from the
-// copies here. Everything else she left follows from the Forgotten fact, which
-// know/ingest appends.
-func (i *Identity) Forget(ctx context.Context, who shopper.ID) error {
+// Forget removes shoppers' keys, consents and evidence from the vault, in one
+// step, and from the copies here. Who forgets a person names all her Members.
+// Everything else she left follows from the Forgotten facts, which know/ingest
+// appends.
+func (i *Identity) Forget(ctx context.Context, who ...shopper.ID) error {
 	i.merging.Lock()
 	defer i.merging.Unlock()
-	near, err := i.neighbours(ctx, who)
-	if err != nil {
-		return err
+	var near []shopper.ID
+	for _, id := range who {
+		some, err := i.neighbours(ctx, id)
+		if err != nil {
+			return err
+		}
+		near = append(near, some...)
 	}
-	if err := i.vault.Forget(ctx, who); err != nil {
+	near = slices.DeleteFunc(near, func(id shopper.ID) bool { return slices.Contains(who, id) })
+	if err := i.vault.Forget(ctx, who...); err != nil {
 		return fmt.Errorf("forget a shopper: %w", err)
 	}
-	i.clusters.set([]shopper.ID{who}, nil)
+	i.clusters.set(who, nil)
 	if err := i.resettle(ctx, near); err != nil {
 		return err
 	}
-	i.ids.dropWhere(func(id shopper.ID) bool { return id == who })
-	i.says.drop(who)
-	i.gone.drop(who)
+	i.ids.dropWhere(func(id shopper.ID) bool { return slices.Contains(who, id) })
+	for _, id := range who {
+		i.says.drop(id)
+		i.gone.drop(id)
+	}
+	return nil
+}
+
+// Suppressed says of each key whether it was a forgotten shopper's. It always
+// asks the vault, so that what was lifted there counts at once.
+func (i *Identity) Suppressed(ctx context.Context, keys []shopper.Key) ([]bool, error) {
+	out := make([]bool, 0, len(keys))
+	for some := range slices.Chunk(keys, vault.BatchMax) {
+		marked, err := i.vault.Suppressed(ctx, some)
+		if err != nil {
+			return nil, fmt.Errorf("ask whether %d keys are suppressed: %w", len(some), err)
+		}
+		out = append(out, marked...)
+	}
+	return out, nil
+}
+
+// Lift ends the suppression of keys of somebody who registered anew.
+func (i *Identity) Lift(ctx context.Context, keys []shopper.Key) error {
+	if _, err := i.vault.Lift(ctx, keys); err != nil {
+		return fmt.Errorf("lift the suppression of %d keys: %w", len(keys), err)
+	}
 	return nil
 }

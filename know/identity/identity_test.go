@@ -216,8 +216,14 @@ func TestForgettingDropsEveryCopy(t *testing.T) {
 	if h.allowed(t, who) != consent.None || h.find(t, mail).Known() {
 		t.Error("a copy outlived the forgetting")
 	}
+	if h.name(t, card).Known() {
+		t.Error("a forgotten shopper came back by her card")
+	}
+	if err := h.Lift(t.Context(), []shopper.Key{card}); err != nil {
+		t.Fatal(err)
+	}
 	if again := h.name(t, card); again == who || !again.Known() {
-		t.Error("a forgotten shopper came back under her old id")
+		t.Error("who registered anew is not a new shopper")
 	}
 	if h.find(t, key(t, shopper.Card, "2")) != other {
 		t.Error("another shopper was forgotten too")

@@ -19,6 +19,7 @@ const (
 	Repeat      Outcome = "repeat"      // it is known already; nothing was done
 	Corrected   Outcome = "corrected"   // it replaces an earlier version
 	Quarantined Outcome = "quarantined" // it was not taken in; Fault says why
+	Suppressed  Outcome = "suppressed"  // it names somebody who was forgotten: not taken in, and not kept
 )
 
 // Reason is a stable word for why an item was not taken in.
@@ -40,6 +41,7 @@ const (
 	TwoVersions Reason = "two_versions"
 	Conflict    Reason = "conflict" // the same id is stored with other content
 	NoShopper   Reason = "no_shopper"
+	WasForgot   Reason = "forgotten" // a key belonged to somebody who was forgotten
 )
 
 // Fault is why an item was not taken in: which field, what is wrong with it,
@@ -68,7 +70,7 @@ func fault(reason Reason, field, say, cure string) *Fault { return &Fault{reason
 // Answer is what became of one item.
 type Answer struct {
 	Outcome Outcome
-	Fault   *Fault // for Quarantined
+	Fault   *Fault // for Quarantined and Suppressed
 	// Older is set where a row with a later time stands already: on a Repeat
 	// that was one only for that, and on a consent that was kept but does not
 	// count.
@@ -93,6 +95,7 @@ const DistinctMax = 1_000_000
 type Summary struct {
 	Items, New, Repeat, Corrected, Quarantined int64
 
+	Suppressed int64 // items that named somebody who was forgotten
 	// Of receipts that are not in quarantine, repeats included:
 	Receipts, Lines  int64
 	Anonymous        int64 // receipts without a shopper
@@ -116,6 +119,7 @@ func (s *Summary) Add(other *Summary) {
 	s.Repeat += other.Repeat
 	s.Corrected += other.Corrected
 	s.Quarantined += other.Quarantined
+	s.Suppressed += other.Suppressed
 	s.Receipts += other.Receipts
 	s.Lines += other.Lines
 	s.Anonymous += other.Anonymous
@@ -177,6 +181,8 @@ func (s *Summary) count(answers []Answer) {
 		case Quarantined:
 			s.Quarantined++
 			addOne(&s.QuarantinedByWhy, a.Fault.Reason, 1, 0)
+		case Suppressed:
+			s.Suppressed++
 		default:
 			panic(fmt.Sprintf("ingest: bug: an item has the outcome %q", a.Outcome))
 		}

@@ -117,6 +117,7 @@ type Desk struct {
 	derived    *onceSet     // stores already derived from receipts
 	correcting sync.RWMutex // held by a batch of corrections alone, by other receipts together
 	telling    sync.Mutex   // held by one Tell
+	forgetting sync.RWMutex // held by Forget alone, by others from naming a shopper until her facts are appended
 }
 
 // NewDesk makes a Desk.

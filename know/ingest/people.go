@@ -40,16 +40,23 @@ func (d *Desk) Shoppers(ctx context.Context, rows []Shopper, from From) (Result,
 	if err := checkBatch(len(rows)); err != nil {
 		return Result{}, err
 	}
+	d.forgetting.RLock()
+	defer d.forgetting.RUnlock()
 	now := micro(d.Clock())
-	answers := make([]Answer, len(rows))
+	answers, err := d.suppress(ctx, len(rows), func(i int) []shopper.Key { return rows[i].Keys })
+	if err != nil {
+		return Result{}, err
+	}
 	by := make(map[graph.Basis][]int) // places in rows
 	for i := range rows {
 		f := rows[i].Fault
 		if f == nil {
 			f = checkShopper(&rows[i])
 		}
-		if f != nil {
+		if answers[i].Outcome == "" && f != nil {
 			answers[i] = Answer{Outcome: Quarantined, Fault: f}
+		}
+		if answers[i].Outcome != "" {
 			continue
 		}
 		basis := cmp.Or(rows[i].Basis, graph.Declared)
@@ -65,8 +72,8 @@ func (d *Desk) Shoppers(ctx context.Context, rows []Shopper, from From) (Result,
 	}
 	refused := newRefusals(0, from, now)
 	for i := range answers {
-		if f := answers[i].Fault; f != nil {
-			refused.add(rows[i].Line, f, rows[i].Raw, nil)
+		if answers[i].Outcome == Quarantined {
+			refused.add(rows[i].Line, answers[i].Fault, rows[i].Raw, nil)
 		}
 	}
 	res := Result{Answers: answers}
@@ -162,13 +169,23 @@ func (d *Desk) Consents(ctx context.Context, rows []Consent, from From) (Result,
 	if err := checkBatch(len(rows)); err != nil {
 		return Result{}, err
 	}
+	d.forgetting.RLock()
+	defer d.forgetting.RUnlock()
 	now := micro(d.Clock())
-	answers := make([]Answer, len(rows))
+	answers, err := d.suppress(ctx, len(rows), func(i int) []shopper.Key { return rows[i].Keys })
+	if err != nil {
+		return Result{}, err
+	}
 	var sets [][]shopper.Key
 	var places []int
 	for i := range rows {
-		if f := d.cfg.checkConsent(&rows[i], now); f != nil {
+		switch f := d.cfg.checkConsent(&rows[i], now); {
+		case f != nil && answers[i].Outcome == Suppressed:
+			answers[i].Fault = f // it might be put right, though nothing is kept
+		case f != nil:
 			answers[i] = Answer{Outcome: Quarantined, Fault: f}
+		}
+		if answers[i].Outcome != "" {
 			continue
 		}
 		sets, places = append(sets, rows[i].Keys), append(places, i)
@@ -191,8 +208,8 @@ func (d *Desk) Consents(ctx context.Context, rows []Consent, from From) (Result,
 	}
 	refused := newRefusals(event.KindConsent, from, now)
 	for i := range answers {
-		if f := answers[i].Fault; f != nil {
-			refused.add(rows[i].Line, f, rows[i].Raw, answers[i].stored)
+		if answers[i].Outcome == Quarantined {
+			refused.add(rows[i].Line, answers[i].Fault, rows[i].Raw, answers[i].stored)
 		}
 	}
 	res := Result{Answers: answers}
@@ -350,26 +367,4 @@ func (d *Desk) packSayings(said []saying, stamp stamp) ([]event.Packed, error) {
 		facts[n] = p
 	}
 	return facts, nil
-}
-
-// Forget forgets a shopper: at once in the vault and in the copies of
-// know/identity, and through the Forgotten fact in every fold. Forgetting her
-// again does nothing.
-func (d *Desk) Forget(ctx context.Context, who shopper.ID, from From) error {
-	if !who.Known() {
-		return &retail.Error{Kind: retail.NotFound, Say: "no such shopper"}
-	}
-	if err := d.People.Forget(ctx, who); err != nil {
-		return err
-	}
-	now := micro(d.Clock())
-	p, err := event.Pack(nil, &event.Fact{
-		ID: veiled(who, "forgotten"), At: now, Arrived: now, Day: retail.DayOf(now, d.cfg.Zone),
-		Shopper: who, Source: from.Door, Body: event.Forgotten{},
-	})
-	if err != nil {
-		return fmt.Errorf("pack a forgetting: %w", err)
-	}
-	_, err = d.appendAll(ctx, []event.Packed{p})
-	return err
 }

@@ -19,7 +19,8 @@ import (
 
 // taken is a receipt on its way through the desk.
 type taken struct {
-	at      int // its place in the batch
+	at      int  // its place in the batch
+	veiled  bool // its shopper was forgotten: it is taken in as nobody's
 	who     shopper.ID
 	allowed consent.Set
 	rounded int
@@ -33,6 +34,8 @@ func (d *Desk) Receipts(ctx context.Context, rs []Receipt, from From) (Result, e
 	if err := checkBatch(len(rs)); err != nil {
 		return Result{}, err
 	}
+	d.forgetting.RLock()
+	defer d.forgetting.RUnlock()
 	now := micro(d.Clock())
 	answers := make([]Answer, len(rs))
 	for i := range rs {
@@ -63,6 +66,9 @@ func (d *Desk) Receipts(ctx context.Context, rs []Receipt, from From) (Result, e
 			}
 		}
 	}
+	if err := d.scrub(ctx, rs, answers); err != nil {
+		return Result{}, err
+	}
 	for i := range answers {
 		if f := answers[i].Fault; f != nil {
 			refused.add(rs[i].Line, f, rawOr(rs[i].Raw, &rs[i].Receipt), answers[i].stored)
@@ -90,9 +96,22 @@ func (d *Desk) name(ctx context.Context, rs []Receipt, answers []Answer) ([]take
 	if err != nil {
 		return nil, err
 	}
+	var open []int // those whose keys give nobody
+	for n := range good {
+		if len(sets[n]) > 0 && !who[n].Known() {
+			open = append(open, n)
+		}
+	}
+	marked, err := d.marked(ctx, len(open), func(n int) []shopper.Key { return sets[open[n]] })
+	if err != nil {
+		return nil, err
+	}
+	for n, at := range open {
+		good[at].veiled = marked[n]
+	}
 	kept := good[:0]
 	for n, g := range good {
-		if len(sets[n]) > 0 && !who[n].Known() {
+		if len(sets[n]) > 0 && !who[n].Known() && !g.veiled {
 			answers[g.at] = Answer{Outcome: Quarantined, Fault: twoShoppers()}
 			continue
 		}
@@ -217,10 +236,21 @@ func (d *Desk) appendReceipts(ctx context.Context, rs []Receipt, good []taken, a
 	for i, a := range done {
 		at := good[i].at
 		answers[at] = judge(a.Outcome, rs[at].Version, string(rs[at].ID))
-		if a.Outcome == stream.Conflict {
-			if answers[at].stored, err = d.stored(ctx, a); err != nil {
+		if a.Outcome != stream.Conflict {
+			continue
+		}
+		if good[i].veiled {
+			before, err := d.cameBefore(ctx, &rs[at], a)
+			if err != nil {
 				return err
 			}
+			if before {
+				answers[at] = Answer{Outcome: Repeat}
+				continue
+			}
+		}
+		if answers[at].stored, err = d.stored(ctx, a); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -34,6 +34,8 @@ func (d *Desk) Touches(ctx context.Context, ts []Touch, from From) (Result, erro
 	if err := checkBatch(len(ts)); err != nil {
 		return Result{}, err
 	}
+	d.forgetting.RLock()
+	defer d.forgetting.RUnlock()
 	now := micro(d.Clock())
 	answers := make([]Answer, len(ts))
 	who := make([]shopper.ID, len(ts))

@@ -222,6 +222,16 @@ func (h *habits) at(i int) (hash uint64, count int, last retail.Day) {
 	return binary.LittleEndian.Uint64(b), int(binary.LittleEndian.Uint16(b[8:])), h.newest - retail.Day(binary.LittleEndian.Uint16(b[10:]))
 }
 
+// Habits calls each with the products of a section, by the hash of their ids: on
+// how many receipts she bought it, and when last. Bytes that are no section have
+// none.
+func Habits(section []byte, each func(product uint64, receipts int, last retail.Day)) {
+	hers, _, _ := open(section)
+	for i := range hers.len() {
+		each(hers.at(i))
+	}
+}
+
 // scanner reads the receipts of a section front to back without copying them. After the first
 // thing that does not fit it is bad and gives zeros.
 type scanner struct {

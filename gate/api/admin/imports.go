@@ -51,6 +51,7 @@ type Summary struct {
 	Corrected       int64             `json:"corrected"`
 	Quarantined     int64             `json:"quarantined"`
 	QuarantinedBy   map[string]int64  `json:"quarantined_by,omitempty"`
+	Suppressed      int64             `json:"suppressed,omitempty" doc:"rows that named somebody who was forgotten; nothing of them was kept"`
 	Receipts        int64             `json:"receipts,omitempty"`
 	Lines           int64             `json:"lines,omitempty"`
 	Anonymous       int64             `json:"anonymous,omitempty"`
@@ -69,6 +70,7 @@ type Summary struct {
 // Count fills s from what the desk counted.
 func (s *Summary) Count(d *ingest.Summary) {
 	s.New, s.Repeat, s.Corrected, s.Quarantined = d.New, d.Repeat, d.Corrected, d.Quarantined
+	s.Suppressed = d.Suppressed
 	s.Receipts, s.Lines, s.Anonymous, s.Rounded = d.Receipts, d.Lines, d.Anonymous, d.Rounded
 	s.Promotions = d.Promotions
 	s.UnknownProducts, s.UnknownStores = len(d.ProductsUnknown), len(d.StoresUnknown)

@@ -24,6 +24,7 @@ import (
 	"endcap/gate/api/admin"
 	"endcap/gate/api/feed"
 	"endcap/gate/api/merge"
+	privacydoor "endcap/gate/api/privacy"
 	"endcap/gate/api/report"
 	"endcap/gate/api/shop"
 	"endcap/gate/api/till"
@@ -40,6 +41,7 @@ import (
 	"endcap/know/history"
 	"endcap/know/identity"
 	"endcap/know/ingest"
+	"endcap/know/privacy"
 	"endcap/know/recommend"
 	"endcap/prove/cleanroom"
 	"endcap/prove/insight"
@@ -47,6 +49,7 @@ import (
 	"endcap/retail"
 	"endcap/retail/event"
 	"endcap/retail/media"
+	"endcap/retail/shopper"
 	"endcap/sell/billing"
 	"endcap/sell/campaign"
 	"endcap/sell/decide"
@@ -80,6 +83,7 @@ type House struct {
 	recommend *recommend.Recommender
 	biller    *billing.Biller
 	decider   *decide.Decider
+	office    *privacy.Office
 	recorder  *ingest.Recorder
 	relay     *ingest.Relay
 	followers []stream.Follower
@@ -151,6 +155,19 @@ func (h *House) openWings(tb testing.TB) {
 	})
 	h.Desk, err = ingest.NewDesk(ingest.Ports{Log: h.stream, People: h.people, Quarantine: h.vault, Assortment: h.shop, Past: history.NewPast(h.history), Clock: h.Now}, ingest.Defaults(time.UTC, "EUR"))
 	must(tb, err)
+	h.office, err = privacy.New(ctx, privacy.Ports{
+		Vault: h.vault, People: h.people, History: h.history, Profiles: h.shelf, Clock: h.Now, Chance: rand.Reader,
+		Acts: privacy.Acts{
+			Forget: func(ctx context.Context, who shopper.ID) error {
+				return h.Desk.Forget(ctx, who, ingest.From{Door: "privacy"})
+			},
+			Object: func(context.Context, shopper.ID, time.Time) error { return nil },
+		},
+	}, privacy.Config{
+		Retailer: "test", StreamDays: 7, BackupDays: 30,
+		Derived: func(context.Context, shopper.ID) (privacy.Derived, error) { return privacy.Derived{}, nil },
+	})
+	must(tb, err)
 	h.recorder = ingest.NewRecorder(h.stream, ingest.RecorderDefaults())
 	h.recorder.Start(context.WithoutCancel(ctx))
 	tb.Cleanup(h.recorder.Stop)
@@ -197,6 +214,7 @@ func (h *House) newServer() *api.Server {
 		Reader: reader, Reporter: insight.NewReporter(reader, audit), Book: h.Campaigns, History: h.history,
 		Policy: policy, Frame: insight.Frame{Clock: "replay"}, Lookback: 365, Zone: time.UTC, Currency: "EUR",
 	})
+	privacydoor.Mount(s, h.office)
 	admin.Mount(s, admin.Ports{Keys: h.Keys, Desk: h.Desk, Decode: h.again, Clock: h.clock, Moved: h.Campaigns.Tick, Status: h.status, Import: noImport})
 	return s
 }

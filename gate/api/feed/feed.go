@@ -38,6 +38,7 @@ type Desk interface {
 	Trade
 	Shoppers(ctx context.Context, rows []ingest.Shopper, from ingest.From) (ingest.Result, error)
 	Consents(ctx context.Context, rows []ingest.Consent, from ingest.From) (ingest.Result, error)
+	Registrations(ctx context.Context, rows []ingest.Consent, from ingest.From) (ingest.Result, error)
 }
 
 // BatchMax is how many rows one request may bring.
@@ -130,6 +131,9 @@ type (
 	Consents struct {
 		Consents []api.Each[Consent] `json:"consents" minItems:"1" maxItems:"5000"`
 	}
+	Registrations struct {
+		Registrations []api.Each[Consent] `json:"registrations" minItems:"1" maxItems:"5000"`
+	}
 )
 
 // Answer says what became of each row.
@@ -139,7 +143,7 @@ type Answer struct {
 
 // Result is what became of one row.
 type Result struct {
-	Outcome string `json:"outcome" enum:"new,repeat,corrected,quarantined"`
+	Outcome string `json:"outcome" enum:"new,repeat,corrected,quarantined,suppressed"`
 	Reason  string `json:"reason,omitempty"`
 	Field   string `json:"field,omitempty"`
 	Say     string `json:"say,omitempty"`
@@ -154,6 +158,8 @@ func Mount(s *api.Server, desk Desk) {
 	mount(s, words{"promotions", "Put what stores promote in a week."}, func(in *Promotions) []api.Each[StoreWeek] { return in.Promotions }, readWeek, desk.Promotions)
 	mount(s, words{"shoppers", "Put shoppers with their keys."}, func(in *Shoppers) []api.Each[Shopper] { return in.Shoppers }, readShopper, desk.Shoppers)
 	mount(s, words{"consents", "Put what shoppers allow."}, func(in *Consents) []api.Each[Consent] { return in.Consents }, readConsent, desk.Consents)
+	mount(s, words{"registrations", "Put shoppers who registered by an act of their own, with what they allow; a key of somebody who was forgotten may come back this way alone."},
+		func(in *Registrations) []api.Each[Consent] { return in.Registrations }, readConsent, desk.Registrations)
 }
 
 // words are what a route is called and what it does.
@@ -191,7 +197,7 @@ func from(caller, feed string) ingest.From {
 	switch feed {
 	case "prices":
 		f.Fields = map[string]string{"amount": "price.amount", "currency": "price.currency"}
-	case "consents":
+	case "consents", "registrations":
 		f.Fields = map[string]string{"keys": "shopper"}
 	}
 	return f

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -409,6 +410,34 @@ func (s *Store) Dump(ctx context.Context, each func(who shopper.ID, section prof
 	}
 	if err := errors.Join(iter.Error(), iter.Close()); err != nil {
 		return fmt.Errorf("dump profiles: %w", err)
+	}
+	return nil
+}
+
+// Shoppers calls each with everybody of whom the store keeps anything, counters
+// too, once.
+func (s *Store) Shoppers(ctx context.Context, each func(who shopper.ID) error) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.life.RUnlock()
+	iter, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: []byte{tagShopper}, UpperBound: []byte{tagShopper + 1}})
+	if err != nil {
+		return fmt.Errorf("list shoppers: %w", err)
+	}
+	for ok := iter.First(); ok; {
+		who, _ := splitKey(iter.Key())
+		if err := errors.Join(each(who), ctx.Err()); err != nil {
+			return errors.Join(err, iter.Close())
+		}
+		next := appendPrefix(nil, who)
+		if who.Reveal() == math.MaxUint64 {
+			break
+		}
+		ok = iter.SeekGE(after(next))
+	}
+	if err := errors.Join(iter.Error(), iter.Close()); err != nil {
+		return fmt.Errorf("list shoppers: %w", err)
 	}
 	return nil
 }

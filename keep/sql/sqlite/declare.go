@@ -143,8 +143,11 @@ func (v *Vault) declare(c *conn, set []shopper.Key, d *vault.Declaration, drawn 
 }
 
 // hold gives a key that is nobody's to who, or to a shopper of its own, or to
-// nobody where she has enough of its kind.
+// nobody where she has enough of its kind or it is suppressed.
 func (v *Vault) hold(c *conn, key shopper.Key, who shopper.ID, d *vault.Declaration, drawn shopper.ID) (shopper.ID, error) {
+	if marked, err := v.suppressed(c, key); err != nil || marked {
+		return shopper.ID{}, err
+	}
 	basis := d.Basis
 	if who.Known() {
 		has, _, err := c.query(sqlHoldsOf).int(stored(who)).text(string(key.Kind())).one()

@@ -38,11 +38,11 @@ func (v *Vault) Resolve(ctx context.Context, sets [][]shopper.Key, mint vault.Mi
 	var open []int
 	err := v.file.read(ctx, func(c *conn) error {
 		for i, set := range sets {
-			f, err := find(c, set)
+			f, err := v.find(c, set)
 			if err != nil {
 				return err
 			}
-			if len(f.unknown) > 0 && !f.joins {
+			if len(f.unknown) > 0 {
 				open = append(open, i)
 			} else {
 				out[i] = f.who
@@ -86,35 +86,45 @@ func checkSets(sets [][]shopper.Key) error {
 // finding is what the vault knows of a set of keys.
 type finding struct {
 	who     shopper.ID    // whose they are; zero for nobody's, and where they join
-	unknown []shopper.Key // the keys that are nobody's yet
-	joins   bool          // they belong to more than one shopper
+	unknown []shopper.Key // the keys that are nobody's yet and are to be added
 }
 
-func find(c *conn, set []shopper.Key) (f finding, err error) {
+// find looks a set up. A suppressed key is never added, and beside no known one
+// it makes the whole set nobody's: what comes with it is hers who was forgotten.
+func (v *Vault) find(c *conn, set []shopper.Key) (f finding, err error) {
+	joins, suppressed := false, false
 	for _, key := range set {
 		bits, found, err := c.query(sqlShopper).text(string(key.Kind())).text(key.Reveal()).one()
 		switch {
 		case err != nil:
 			return f, err
 		case !found:
-			f.unknown = append(f.unknown, key)
+			marked, err := v.suppressed(c, key)
+			if err != nil {
+				return f, err
+			}
+			if marked {
+				suppressed = true
+			} else {
+				f.unknown = append(f.unknown, key)
+			}
 		case f.who.Known() && f.who != known(bits):
-			f.joins = true
+			joins = true
 		default:
 			f.who = known(bits)
 		}
 	}
-	if f.joins {
-		f.who = shopper.ID{}
+	if joins || suppressed && !f.who.Known() {
+		return finding{}, nil
 	}
 	return f, nil
 }
 
 // resolve answers one set, adding keys as needed, and drawn where nobody has one.
 func (v *Vault) resolve(c *conn, set []shopper.Key, drawn shopper.ID) (shopper.ID, error) {
-	f, err := find(c, set)
-	if err != nil || f.joins {
-		return shopper.ID{}, err
+	f, err := v.find(c, set)
+	if err != nil || len(f.unknown) == 0 {
+		return f.who, err
 	}
 	who, own := f.who, -1
 	if !who.Known() {
@@ -192,22 +202,26 @@ func (v *Vault) Lookup(ctx context.Context, keys []shopper.Key) ([]shopper.ID, e
 
 // Keys implements vault.Identities.
 func (v *Vault) Keys(ctx context.Context, who shopper.ID) (out []shopper.Key, err error) {
-	err = v.file.read(ctx, func(c *conn) error {
-		q := c.query(sqlKeys).int(stored(who))
-		for q.next() {
-			key, err := shopper.ParseKey(shopper.KeyKind(q.stmt.ColumnText(0)), q.stmt.ColumnText(1))
-			if err != nil {
-				_ = q.done()
-				return err
-			}
-			out = append(out, key)
-		}
-		return q.done()
+	err = v.file.read(ctx, func(c *conn) (err error) {
+		out, err = keysOf(c, who)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("keys of a shopper: %w", err)
 	}
 	return out, nil
+}
+
+func keysOf(c *conn, who shopper.ID) (out []shopper.Key, err error) {
+	q := c.query(sqlKeys).int(stored(who))
+	for q.next() {
+		key, err := shopper.ParseKey(shopper.KeyKind(q.stmt.ColumnText(0)), q.stmt.ColumnText(1))
+		if err != nil {
+			return nil, errors.Join(err, q.done())
+		}
+		out = append(out, key)
+	}
+	return out, q.done()
 }
 
 // Ordinals implements vault.Identities.

@@ -2,10 +2,8 @@ package sqlite
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -16,7 +14,8 @@ import (
 )
 
 // TombstoneSecret names the secret under which the vault keeps the key of its
-// tombstones: a tombstone is HMAC-SHA256 of the shopper's id, 8 bytes big-endian.
+// marks: a tombstone is HMAC-SHA256 of the shopper's id, 8 bytes big-endian; a
+// suppressed key's mark that of the key's kind, a zero byte and its value.
 const TombstoneSecret = "vault/tombstones"
 
 // vaultGroupMax is after how many calls a group of the vault is full. A call may
@@ -100,21 +99,11 @@ func (v *Vault) write(group []*work) error {
 	})
 }
 
-// The statements of secrets and forgetting.
+// The statements of secrets and of the log.
 const (
 	sqlSecret    = `select value from secret where name = ?`
 	sqlAddSecret = `insert into secret (name, value) values (?, ?)`
 	sqlDestroy   = `delete from secret where name >= ? and name < ?`
-
-	sqlTombstone    = `select 1 from tombstone where sum = ?`
-	sqlAddTombstone = `insert into tombstone (sum) values (?) on conflict (sum) do nothing`
-	sqlTombstones   = `select sum from tombstone order by sum`
-	sqlCountTombs   = `select count(*) from tombstone`
-	sqlEverybody    = `select shopper from person`
-	sqlDropKeys     = `delete from identifier where shopper = ?`
-	sqlDropSayings  = `delete from saying where shopper = ?`
-	sqlDropOrdinal  = `delete from ordinal where shopper = ?`
-	sqlDropPerson   = `delete from person where shopper = ?`
 
 	sqlTruncateLog = `pragma wal_checkpoint(truncate)`
 )
@@ -173,32 +162,6 @@ func (v *Vault) Destroy(ctx context.Context, from, before string) (n int, err er
 	return n, nil
 }
 
-// Forget implements vault.Forgetting. When it returns, no byte of her keys is
-// left in the file or in its log. After an error, forget her again.
-func (v *Vault) Forget(ctx context.Context, who shopper.ID) error {
-	if !who.Known() {
-		return nil
-	}
-	err := v.do(ctx, func(c *conn) error {
-		if err := forgetMerges(c, who); err != nil {
-			return err
-		}
-		for _, sql := range []string{sqlDropKeys, sqlDropSayings, sqlDropOrdinal, sqlDropPerson} {
-			if err := c.query(sql).int(stored(who)).exec(); err != nil {
-				return err
-			}
-		}
-		return c.query(sqlAddTombstone).blob(v.tombstone(who)).exec()
-	})
-	if err == nil {
-		err = v.truncateLog(ctx)
-	}
-	if err != nil {
-		return fmt.Errorf("forget a shopper: %w", err)
-	}
-	return nil
-}
-
 // truncateLog empties the write-ahead log, which still holds deleted rows as
 // they were. Readers that began before are waited for, up to the busy timeout.
 func (v *Vault) truncateLog(ctx context.Context) error {
@@ -215,88 +178,6 @@ func (v *Vault) truncateLog(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// Forgotten implements vault.Forgetting.
-func (v *Vault) Forgotten(ctx context.Context, who shopper.ID) (gone bool, err error) {
-	err = v.file.read(ctx, func(c *conn) (err error) {
-		gone, err = v.forgotten(c, who)
-		return err
-	})
-	if err != nil {
-		return false, fmt.Errorf("look for a tombstone: %w", err)
-	}
-	return gone, nil
-}
-
-func (v *Vault) forgotten(c *conn, who shopper.ID) (bool, error) {
-	_, found, err := c.query(sqlTombstone).blob(v.tombstone(who)).one()
-	return found, err
-}
-
-// Marks implements vault.Forgetting.
-func (v *Vault) Marks(ctx context.Context) (marks []vault.Mark, err error) {
-	err = v.file.read(ctx, func(c *conn) error {
-		q := c.query(sqlTombstones)
-		for q.next() {
-			var m vault.Mark
-			if b := q.bytes(0); copy(m[:], b) != len(b) || len(b) != len(m) {
-				return errors.Join(errors.New("a tombstone is damaged"), q.done())
-			}
-			marks = append(marks, m)
-		}
-		return q.done()
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the tombstones: %w", err)
-	}
-	return marks, nil
-}
-
-// MarkCount implements vault.Forgetting.
-func (v *Vault) MarkCount(ctx context.Context) (n int, err error) {
-	err = v.file.read(ctx, func(c *conn) error {
-		count, _, err := c.query(sqlCountTombs).one()
-		n = int(count)
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("count the tombstones: %w", err)
-	}
-	return n, nil
-}
-
-// Bury implements vault.Forgetting. It reads everybody once: callers are rare.
-func (v *Vault) Bury(ctx context.Context, marks []vault.Mark) (risen []shopper.ID, err error) {
-	set := make(map[vault.Mark]bool, len(marks))
-	for _, m := range marks {
-		set[m] = true
-	}
-	err = v.do(ctx, func(c *conn) error {
-		for i := range marks {
-			if err := c.query(sqlAddTombstone).blob(marks[i][:]).exec(); err != nil {
-				return err
-			}
-		}
-		risen = risen[:0]
-		q := c.query(sqlEverybody)
-		for q.next() {
-			if who := known(q.stmt.ColumnInt64(0)); set[vault.Mark(v.tombstone(who))] {
-				risen = append(risen, who)
-			}
-		}
-		return q.done()
-	})
-	if err != nil {
-		return nil, fmt.Errorf("set up tombstones: %w", err)
-	}
-	return risen, nil
-}
-
-func (v *Vault) tombstone(who shopper.ID) []byte {
-	mac := hmac.New(sha256.New, v.tombs)
-	mac.Write(binary.BigEndian.AppendUint64(nil, who.Reveal()))
-	return mac.Sum(nil)
 }
 
 // stored is a shopper as the file keeps her: the same 64 bits, signed.

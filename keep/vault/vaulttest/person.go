@@ -142,11 +142,118 @@ func testForgets(t *testing.T, open Open) {
 			t.Errorf("forgotten %d: %v, %v", i, gone, err)
 		}
 	}
-	if back := resolve(t, s, always, set(card(1)))[0]; back == who || !back.Known() {
-		t.Error("her card got her old id again")
+	if gone, err := s.Gone(t.Context(), []shopper.ID{other, who, {}}); err != nil || len(gone) != 1 || gone[0] != who {
+		t.Errorf("gone: %d of them, %v; want her alone", len(gone), err)
 	}
 	if err := s.Forget(t.Context(), shopper.ID{}); err != nil {
 		t.Errorf("forgetting nobody: %v", err)
+	}
+}
+
+func testSuppresses(t *testing.T, open Open) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	mint := counter()
+	account, device := key(shopper.Account, "card-000001"), key(shopper.Device, "phone")
+	ana := resolve(t, s, mint, set(card(1), device))[0]
+	ben := resolve(t, s, mint, set(card(2)))[0]
+	cleo := resolve(t, s, mint, set(card(3)))[0]
+	if err := s.Forget(t.Context(), ana, cleo); err != nil { // one person under two ids
+		t.Fatal(err)
+	}
+	s = again(t, open, s, dir)
+	defer func() { _ = s.Close() }()
+	seen, err := s.Suppressed(t.Context(), set(card(1), device, card(3), card(2), account))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "her keys may not come back, a key of another kind that reads the same may", seen, []bool{true, true, true, false, false})
+	same(t, "a feed with her card makes nobody, whatever comes with it", resolve(t, s, mint, set(card(1)), set(card(1), card(9)), set(card(3), card(1))), make([]shopper.ID, 3))
+	same(t, "beside a known key hers is not added", resolve(t, s, mint, set(card(2), card(1)), set(card(1))), []shopper.ID{ben, {}})
+	for _, want := range []int{2, 0} {
+		if n, err := s.Lift(t.Context(), set(card(1), device, card(2))); err != nil || n != want {
+			t.Errorf("lifted %d marks, %v; want %d", n, err, want)
+		}
+	}
+	back := resolve(t, s, mint, set(card(1)))[0]
+	if !back.Known() || back == ana {
+		t.Error("who registered anew is not a new shopper")
+	}
+	if gone, err := s.Forgotten(t.Context(), ana); err != nil || !gone {
+		t.Errorf("her tombstone was lifted too: %v", err)
+	}
+}
+
+func testRequests(t *testing.T, open Open) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	who := resolve(t, s, counter(), set(card(1)))[0]
+	put := func(r vault.Request) {
+		t.Helper()
+		if err := s.PutRequest(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := func(open bool, after string, limit int) (ids string) {
+		t.Helper()
+		got, err := s.Requests(t.Context(), open, after, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range got {
+			ids += r.ID
+		}
+		return ids
+	}
+	first := vault.Request{ID: "a", Kind: "access", State: "ready", Received: noon, Due: noon.AddDate(0, 1, 0), Shopper: who, Doc: []byte("{}")}
+	put(first)
+	for _, id := range []string{"c", "b"} {
+		r := first
+		r.ID = id
+		put(r)
+	}
+	done := first
+	done.ID, done.State, done.Closed, done.Reason = "b", "done", noon, "answered"
+	put(done)
+	same(t, "all, in order", list(false, "", 9), "abc")
+	same(t, "those that wait", list(true, "", 9), "ac")
+	same(t, "a page", list(false, "a", 1), "b")
+	s = again(t, open, s, dir)
+	defer func() { _ = s.Close() }()
+	if got, err := s.Request(t.Context(), "b"); err != nil {
+		t.Error(err)
+	} else {
+		same(t, "one", got, done)
+	}
+	if _, err := s.Request(t.Context(), "z"); !errors.Is(err, vault.ErrNotFound) {
+		t.Errorf("none: %v", err)
+	}
+	if err := s.PutRequest(t.Context(), vault.Request{ID: "d", Doc: make([]byte, vault.DocMax+1)}); !errors.Is(err, vault.ErrLimit) {
+		t.Errorf("too long: %v", err)
+	}
+	if n, err := s.Remains(t.Context()); err != nil || n != 0 {
+		t.Errorf("%d rows name somebody forgotten, %v", n, err)
+	}
+	if err := s.Forget(t.Context(), who); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Request(t.Context(), "a"); err != nil || got.Shopper.Known() || len(got.Doc) > 0 {
+		t.Errorf("her request still knows her: %v", err)
+	}
+	if err := s.Say(t.Context(), []vault.Said{said(id(7), "e7", consent.All, noon)}); err != nil {
+		t.Fatal(err)
+	}
+	for at, doc := range map[int]string{1: "one", 2: "two", 3: "three"} {
+		if err := s.PutSweep(t.Context(), vault.Sweep{At: noon.Add(time.Duration(at) * time.Hour), Doc: []byte(doc)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sweeps, err := s.Sweeps(t.Context(), 2)
+	if err != nil || len(sweeps) != 2 || string(sweeps[0].Doc) != "three" || string(sweeps[1].Doc) != "two" {
+		t.Errorf("the newest sweeps: %d, %v", len(sweeps), err)
+	}
+	if n, err := s.Remains(t.Context()); err != nil || n != 0 {
+		t.Errorf("%d rows name somebody forgotten, %v", n, err)
 	}
 }
 
@@ -191,7 +298,7 @@ func testHistories(t *testing.T, open Open) {
 	chance := rand.New(rand.NewPCG(seed, 2))
 	dir := t.TempDir()
 	s, mint := open(t, dir), counter()
-	owner, people := map[shopper.Key]shopper.ID{}, map[shopper.ID]*person{}
+	owner, people, marked := map[shopper.Key]shopper.ID{}, map[shopper.ID]*person{}, map[shopper.Key]bool{}
 	var ids []shopper.ID
 	for step := range 150 {
 		switch chance.IntN(8) {
@@ -205,6 +312,7 @@ func testHistories(t *testing.T, open Open) {
 				for k, o := range owner {
 					if o == who {
 						delete(owner, k)
+						marked[k] = true
 					}
 				}
 			}
@@ -223,11 +331,16 @@ func testHistories(t *testing.T, open Open) {
 		default:
 			keys := set(card(chance.IntN(30)), card(chance.IntN(30)))[:1+chance.IntN(2)]
 			got := resolve(t, s, mint, keys)[0]
-			owners := map[shopper.ID]bool{}
+			owners, stopped := map[shopper.ID]bool{}, false
 			for _, k := range keys {
 				if o, ok := owner[k]; ok {
 					owners[o] = true
 				}
+				stopped = stopped || marked[k]
+			}
+			if stopped && len(owners) == 0 {
+				same(t, "a suppressed card", got, shopper.ID{})
+				continue
 			}
 			if joins := len(owners) > 1; joins || len(owners) == 1 && !owners[got] || len(owners) == 0 && people[got] != nil {
 				if !joins || got.Known() {
@@ -240,7 +353,9 @@ func testHistories(t *testing.T, open Open) {
 				ids = append(ids, got)
 			}
 			for _, k := range keys {
-				owner[k] = got
+				if !marked[k] {
+					owner[k] = got
+				}
 			}
 		}
 	}

@@ -52,6 +52,8 @@ func Run(t *testing.T, open Open) {
 		"evidence about the forgotten is gone":        testForgottenMerges,
 		"of merges from one reading one is made":      testMergeRace,
 		"a crowded key leads nowhere":                 testCrowdedKey,
+		"a forgotten shopper's keys are suppressed":   testSuppresses,
+		"requests and sweeps are kept":                testRequests,
 		"limits are refused by name":                  testLimits,
 		"any history is the model's history":          testHistories,
 	} {

@@ -6,82 +6,11 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
 	"endcap/keep/warehouse"
 	"endcap/retail"
 	"endcap/retail/event"
-	"endcap/retail/shopper"
 )
-
-// Forget sets shoppers' columns to NULL in the working copy and rewrites the
-// sealed files that hold them. Rows stay, so that totals do.
-func (w *Warehouse) Forget(ctx context.Context, who []shopper.ID) error {
-	if len(who) == 0 {
-		return nil
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err := w.opened(); err != nil {
-		return err
-	}
-	ids := make([]string, len(who))
-	for i, id := range who {
-		ids[i] = strconv.FormatInt(int64(id.Reveal()), 10)
-	}
-	list := " in (" + strings.Join(ids, ", ") + ")"
-	hers, known := "shopper"+list, "canonical"+list
-	err := w.writer.within(ctx, func() error {
-		for _, t := range w.order {
-			if t.shop < 0 {
-				continue
-			}
-			if err := w.writer.exec(ctx, "update "+t.base()+" set shopper = null where "+hers); err != nil {
-				return err
-			}
-		}
-		if err := w.writer.exec(ctx, "update base.merged set canonical = null where "+known); err != nil {
-			return err
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("forget in the warehouse: %w", err)
-	}
-	var names []string
-	for _, t := range w.order {
-		files := w.paths(t.Name)
-		if t.shop < 0 || len(files) == 0 {
-			continue
-		}
-		got, err := w.writer.ask(ctx, "select distinct filename from "+readParquet(files, ", filename = true")+" where "+hers)
-		if err != nil {
-			return fmt.Errorf("forget in sealed history: %w", err)
-		}
-		names = append(names, got.Columns[0].Texts...)
-	}
-	if err := w.rewrite(ctx, names, "case when "+hers+" then null else shopper end as shopper", false); err != nil {
-		return fmt.Errorf("forget in sealed history: %w", err)
-	}
-	if err := w.forgetKnownAs(ctx, known); err != nil {
-		return fmt.Errorf("forget in sealed history: %w", err)
-	}
-	return w.writer.exec(ctx, "checkpoint")
-}
-
-// forgetKnownAs rewrites the sealed files that say as whom shoppers are known.
-func (w *Warehouse) forgetKnownAs(ctx context.Context, known string) error {
-	files := w.paths(event.TableMerged)
-	if len(files) == 0 {
-		return nil
-	}
-	got, err := w.writer.ask(ctx, "select distinct filename from "+readParquet(files, ", filename = true")+" where "+known)
-	if err != nil {
-		return err
-	}
-	return w.rewrite(ctx, got.Columns[0].Texts, "case when "+known+" then null else canonical end as canonical", false)
-}
 
 // Expire drops the records of decisions of business days before a day; what
 // was won and refused stays.

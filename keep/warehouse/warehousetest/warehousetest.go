@@ -311,12 +311,28 @@ func forgetting(t *testing.T, h *shop) {
 	h.must(err)
 	h.add(0, bought("r3", 0, ana, monday+1, 2*retail.Unit))
 	h.must(h.store.Forget(t.Context(), []shopper.ID{ana}))
+	h.want("measurement", totals, "2 7.00")
+	for n, want := range []int{3, 0} { // a file each of her receipt, its lines, her consent
+		files, err := h.store.Erase(t.Context(), []shopper.ID{ana})
+		h.must(err)
+		if files != want {
+			t.Errorf("erasing her for the time %d wrote %d files anew, want %d", n+1, files, want)
+		}
+	}
 	for range 2 {
 		h.want(warehouse.Accounting, "select count(*), count(shopper), count(distinct shopper) from receipts where day <= date '2017-12-04'", "2 1 1")
 		h.want("measurement", totals, "2 7.00")
 		h.must(h.store.Check(t.Context()))
+		h.must(h.store.Shoppers(t.Context(), func(place string, who []shopper.ID) error {
+			if len(who) != 1 || who[0] != bea {
+				t.Errorf("%s names %d shoppers, want bea alone", place, len(who))
+			}
+			return nil
+		}))
 		h.reopen(true)
 	}
+	h.add(0, bought("r4", 0, bea, monday+1, 2*retail.Unit))
+	h.want("measurement", totals, "4 9.00")
 }
 
 // known says as whom a shopper is known; moves are counted by version.

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"endcap/keep/vault"
+	"endcap/know/audience"
+	"endcap/know/history"
+	"endcap/know/ingest"
+	"endcap/know/privacy"
+	"endcap/know/recommend"
+	"endcap/retail"
+	"endcap/retail/consent"
+	"endcap/retail/event"
+	"endcap/retail/shopper"
+)
+
+// backupDays is how long a backup can be read: its key is destroyed then.
+const backupDays = 30
+
+// officeDoor is what facts say of where they came from.
+const officeDoor = "privacy"
+
+func openOffice(ctx context.Context, s *stores, w *wings) (err error) {
+	w.office, err = privacy.New(ctx, privacy.Ports{
+		Vault: s.vault, People: w.people, History: s.history, Profiles: s.shelf, Clock: s.now, Chance: rand.Reader,
+		Acts: privacy.Acts{
+			Forget: func(ctx context.Context, who shopper.ID) error {
+				return w.desk.Forget(ctx, who, ingest.From{Door: officeDoor})
+			},
+			Object: func(ctx context.Context, who shopper.ID, at time.Time) error { return object(ctx, s, w, who, at) },
+		},
+	}, privacy.Config{
+		Retailer: s.set.Name, Alone: &s.sealing, StreamDays: history.KeepDays, BackupDays: backupDays, Retention: retention(),
+		Derived: func(ctx context.Context, who shopper.ID) (privacy.Derived, error) { return derived(ctx, s, w, who) },
+	})
+	if err != nil {
+		return fmt.Errorf("open the privacy office: %w", err)
+	}
+	return nil
+}
+
+// object records that a shopper allows nothing, as if she had said so herself.
+func object(ctx context.Context, s *stores, w *wings, who shopper.ID, at time.Time) error {
+	keys, err := s.vault.Keys(ctx, who)
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	res, err := w.desk.Consents(ctx, []ingest.Consent{{Keys: keys[:1], Allowed: consent.None, Wording: "objection", At: at}}, ingest.From{Door: officeDoor, Name: officeDoor})
+	if err == nil {
+		err = res.Taken()
+	}
+	return err
+}
+
+// derived is what was worked out of a shopper, from her profile.
+func derived(ctx context.Context, s *stores, w *wings, who shopper.ID) (privacy.Derived, error) {
+	d := privacy.Derived{Audiences: []privacy.Membership{}, Habits: []privacy.Habit{}}
+	p, err := w.profiles.Get(ctx, who)
+	if err != nil {
+		return d, err
+	}
+	for _, id := range w.audiences.Members(p[audience.Section], retail.DayOf(s.now(), s.zone)) {
+		of, _ := w.audiences.Definition(id)
+		d.Audiences = append(d.Audiences, privacy.Membership{Audience: of.Name, Sentence: of.Sentence.String()})
+	}
+	recommend.Habits(p[recommend.Section], func(product uint64, receipts int, last retail.Day) {
+		d.Habits = append(d.Habits, privacy.Habit{Hash: product, Receipts: receipts, Last: last})
+	})
+	return d, nil
+}
+
+// retention says how long each kind of data is kept, as docs/operations.md does.
+func retention() []privacy.Kept {
+	days := func(n int) string { return strconv.Itoa(n) + " days" }
+	return []privacy.Kept{
+		{What: "identifiers and consents", Long: "while you are a member"},
+		{What: "receipts and what you did with sponsored products", Long: "for good, and after an erasure without saying whose they are"},
+		{What: "how a decision was made", Long: days(event.RememberDays)},
+		{What: "rows that could not be read", Long: days(vault.RefusedDays)},
+		{What: "backups", Long: days(backupDays)},
+	}
+}
+
+// sweepForgotten takes the forgotten out of files, and tells of requests that
+// wait too long.
+func sweepForgotten(ctx context.Context, h *owner) error {
+	start := time.Now()
+	done, err := h.office.Sweep(ctx)
+	if err != nil {
+		return fmt.Errorf("sweep for the forgotten: %w", err)
+	}
+	h.log.Info("swept for the forgotten", slog.Int("shoppers", done.History), slog.Int("sealed_files", done.SealedFiles), slog.Int("profiles", done.Profiles),
+		slog.Int("quarantine", done.Quarantine), slog.Int("certified", done.Certified), slog.Duration("took", time.Since(start)))
+	waiting, err := h.office.Waiting(ctx)
+	if err != nil {
+		return err
+	}
+	if late := waiting[privacy.Day20] + waiting[privacy.Overdue]; late > 0 {
+		h.log.Warn("requests by right of the law wait too long", slog.Int("day_20", waiting[privacy.Day20]), slog.Int("overdue", waiting[privacy.Overdue]))
+	}
+	return nil
+}
+
+// applyTombstones takes the forgotten out of history's rows and out of profiles.
+func applyTombstones(ctx context.Context, s *stores) error {
+	if _, err := privacy.Bury(ctx, s.vault, s.history, s.shelf); err != nil {
+		return fmt.Errorf("apply tombstones: %w", err)
+	}
+	return nil
+}
+
+// lookForgotten searches the house for those who are forgotten and signs what it
+// found. It fails where something was.
+func lookForgotten(ctx context.Context, m *Main, s *stores, asJSON bool) error {
+	report, err := privacy.Look(ctx, privacy.Remains{
+		Vault: s.vault, Stream: s.stream, History: s.history, Profiles: s.shelf, Texts: s.book.Texts,
+		Files: os.DirFS(s.dir), Skip: decoded, Now: s.now(), StreamDays: history.KeepDays,
+	})
+	if err != nil {
+		return err
+	}
+	if err := writeReport(ctx, m.Stdout, s, report, asJSON); err != nil {
+		return err
+	}
+	if !report.Clean {
+		return errors.New("somebody who is forgotten is still named; the night's sweep puts it right, or endcap privacy sweep")
+	}
+	return nil
+}
+
+func writeReport(ctx context.Context, to io.Writer, s *stores, report privacy.Report, asJSON bool) error {
+	signer, err := privacy.OpenSigner(ctx, s.vault, rand.Reader)
+	if err != nil {
+		return err
+	}
+	signed, err := signer.Sign(report)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		_, err := fmt.Fprintln(to, string(signed))
+		return err
+	}
+	for _, p := range report.Places {
+		byAge := ""
+		if p.ByAge > 0 {
+			byAge = fmt.Sprintf(", %d leave by age", p.ByAge)
+		}
+		if _, err := fmt.Fprintf(to, "%-36s %d looked at, %d found%s\n", p.Name, p.Looked, p.Found, byAge); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decoded says of a path in a data directory that a store's own search goes
+// through it record by record, or that it is no file.
+func decoded(name string) bool {
+	top, _, _ := strings.Cut(name, "/")
+	switch top {
+	case "stream", "profiles", "history", socketFile, lockFile:
+		return true
+	}
+	return strings.HasPrefix(top, "vault.db") || strings.HasPrefix(top, "book.db")
+}

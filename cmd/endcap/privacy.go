@@ -1,0 +1,324 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	wire "endcap/gate/api/privacy"
+	"endcap/know/privacy"
+)
+
+type privacyCmd struct {
+	Request     privacyRequestCmd     `cmd:"" help:"Take in what a shopper asks."`
+	List        privacyListCmd        `cmd:"" help:"List requests with their deadlines."`
+	Show        privacyShowCmd        `cmd:"" help:"Show one request."`
+	File        privacyFileCmd        `cmd:"" help:"Fetch the file of an access or portability request."`
+	Extend      privacyExtendCmd      `cmd:"" help:"Put a deadline off by two months."`
+	Close       privacyCloseCmd       `cmd:"" help:"Close a request, or refuse it."`
+	Sweep       privacySweepCmd       `cmd:"" help:"Sweep files for the forgotten now."`
+	Certificate privacyCertificateCmd `cmd:"" help:"Fetch the signed certificate of an erasure."`
+	Key         privacyKeyCmd         `cmd:"" help:"Print the key by which certificates are checked."`
+	Verify      privacyVerifyCmd      `cmd:"" help:"Check a certificate, or a report of endcap verify --forgotten."`
+}
+
+// whoFlags name a shopper.
+type whoFlags struct {
+	Card    string `help:"Her loyalty card."`
+	Account string `help:"Her account."`
+	Email   string `name:"email-sha256" help:"The hash of her e-mail address."`
+	Phone   string `name:"phone-sha256" help:"The hash of her phone number."`
+	Device  string `help:"A device of hers."`
+}
+
+func keysOf(f *whoFlags) map[string]string {
+	out := make(map[string]string)
+	for kind, value := range map[string]string{"card": f.Card, "account": f.Account, "email_sha256": f.Email, "phone_sha256": f.Phone, "device": f.Device} {
+		if value != "" {
+			out[kind] = value
+		}
+	}
+	return out
+}
+
+type forgetCmd struct {
+	dirFlags
+	whoFlags
+	JSON bool `name:"json" help:"Answer in JSON."`
+}
+
+// Help shows an example.
+func (*forgetCmd) Help() string { return "endcap forget --card 4711" }
+
+// Run asks for an erasure in the operator's name.
+func (c *forgetCmd) Run(ctx context.Context, m *Main) error {
+	r := privacyRequestCmd{dirFlags: c.dirFlags, whoFlags: c.whoFlags, Kind: string(privacy.Erasure), JSON: c.JSON}
+	return r.Run(ctx, m)
+}
+
+type privacyRequestCmd struct {
+	dirFlags
+	whoFlags
+	Kind string `arg:"" help:"access, portability, erasure, objection or rectification." enum:"access,portability,erasure,objection,rectification"`
+	Note string `help:"For a rectification: what is wrong and what is right."`
+	JSON bool   `name:"json" help:"Answer in JSON."`
+}
+
+// Help shows an example.
+func (*privacyRequestCmd) Help() string {
+	return "endcap privacy request access --card 4711\nWhoever owns the directory vouches that it is her who asks."
+}
+
+// Run sends the request.
+func (c *privacyRequestCmd) Run(ctx context.Context, m *Main) error {
+	in := map[string]any{"kind": c.Kind, "means": privacy.Operator, "shopper": keysOf(&c.whoFlags)}
+	if c.Note != "" {
+		in["note"] = c.Note
+	}
+	return oneRequest(ctx, m, c.Dir, "POST /v1/privacy/requests", in, c.JSON)
+}
+
+// oneRequest asks what is answered with a request, and prints that.
+func oneRequest(ctx context.Context, m *Main, dir, route string, in any, asJSON bool) error {
+	return withOwner(ctx, m, dir, func(o *client) error {
+		var r wire.Request
+		if err := ask(ctx, o, route, in, &r); err != nil {
+			return err
+		}
+		if asJSON {
+			return json.NewEncoder(m.Stdout).Encode(r)
+		}
+		found := ""
+		if !r.Found {
+			found = "; nothing is held under these keys together"
+		}
+		_, err := fmt.Fprintf(m.Stdout, "%s  %s  %s  due %s%s\n", r.ID, r.Kind, r.State, r.Due.Format("2006-01-02"), found)
+		return err
+	})
+}
+
+func requestPath(id string) string { return "/v1/privacy/requests/" + url.PathEscape(id) }
+
+type privacyListCmd struct {
+	dirFlags
+	All  bool `help:"Closed ones too."`
+	JSON bool `name:"json" help:"A JSON object a request."`
+}
+
+// Help shows an example.
+func (*privacyListCmd) Help() string { return "endcap privacy list" }
+
+// Run lists requests, page by page.
+func (c *privacyListCmd) Run(ctx context.Context, m *Main) error {
+	return withOwner(ctx, m, c.Dir, func(o *client) error {
+		w := tabwriter.NewWriter(m.Stdout, 0, 0, 2, ' ', 0)
+		for after := ""; ; {
+			var out struct {
+				Requests []wire.Request `json:"requests"`
+				Next     string         `json:"next"`
+			}
+			if err := ask(ctx, o, fmt.Sprintf("GET /v1/privacy/requests?open=%t&limit=500&after=%s", !c.All, after), nil, &out); err != nil {
+				return err
+			}
+			for _, r := range out.Requests {
+				if c.JSON {
+					if err := json.NewEncoder(m.Stdout).Encode(r); err != nil {
+						return err
+					}
+					continue
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\treceived %s\tdue %s\t%s\n", r.ID, r.Kind, r.State, r.Received.Format("2006-01-02"), r.Due.Format("2006-01-02"), r.Alarm)
+			}
+			if after = out.Next; after == "" {
+				return w.Flush()
+			}
+		}
+	})
+}
+
+type privacyShowCmd struct {
+	dirFlags
+	ID   string `arg:"" help:"The request's id."`
+	JSON bool   `name:"json" help:"Answer in JSON."`
+}
+
+// Help shows an example.
+func (*privacyShowCmd) Help() string { return "endcap privacy show 0f3a…" }
+
+// Run shows it.
+func (c *privacyShowCmd) Run(ctx context.Context, m *Main) error {
+	return oneRequest(ctx, m, c.Dir, "GET "+requestPath(c.ID), nil, c.JSON)
+}
+
+type privacyExtendCmd struct {
+	dirFlags
+	ID     string `arg:"" help:"The request's id."`
+	Reason string `help:"As she was told." required:""`
+	JSON   bool   `name:"json" help:"Answer in JSON."`
+}
+
+// Help shows an example.
+func (*privacyExtendCmd) Help() string {
+	return "endcap privacy extend 0f3a… --reason 'many requests'"
+}
+
+// Run puts the deadline off.
+func (c *privacyExtendCmd) Run(ctx context.Context, m *Main) error {
+	return oneRequest(ctx, m, c.Dir, "POST "+requestPath(c.ID)+"/extension", map[string]string{"reason": c.Reason}, c.JSON)
+}
+
+type privacyCloseCmd struct {
+	dirFlags
+	ID     string `arg:"" help:"The request's id."`
+	State  string `help:"done or refused." enum:"done,refused" default:"done"`
+	Reason string `help:"Why it is refused."`
+	JSON   bool   `name:"json" help:"Answer in JSON."`
+}
+
+// Help shows an example.
+func (*privacyCloseCmd) Help() string { return "endcap privacy close 0f3a… --state done" }
+
+// Run closes it.
+func (c *privacyCloseCmd) Run(ctx context.Context, m *Main) error {
+	return oneRequest(ctx, m, c.Dir, "POST "+requestPath(c.ID)+"/close", map[string]string{"state": c.State, "reason": c.Reason}, c.JSON)
+}
+
+type privacyFileCmd struct {
+	dirFlags
+	ID     string `arg:"" help:"The request's id."`
+	Format string `help:"json, or csv for the lines of her receipts." enum:"json,csv" default:"json"`
+}
+
+// Help shows an example.
+func (*privacyFileCmd) Help() string { return "endcap privacy file 0f3a… --format csv >lines.csv" }
+
+// Run fetches it.
+func (c *privacyFileCmd) Run(ctx context.Context, m *Main) error {
+	return fetch(ctx, m, c.Dir, requestPath(c.ID)+"/file?format="+c.Format)
+}
+
+// fetch prints an answer as it comes.
+func fetch(ctx context.Context, m *Main, dir, path string) error {
+	return withOwner(ctx, m, dir, func(o *client) error {
+		body, err := call(ctx, o, http.MethodGet, path, nil)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(m.Stdout, body)
+		return firstOf(err, body.Close())
+	})
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type privacyCertificateCmd struct {
+	dirFlags
+	ID string `arg:"" help:"The erasure's id."`
+}
+
+// Help shows an example.
+func (*privacyCertificateCmd) Help() string {
+	return "endcap privacy certificate 0f3a… >certificate.json"
+}
+
+// Run fetches it.
+func (c *privacyCertificateCmd) Run(ctx context.Context, m *Main) error {
+	return fetch(ctx, m, c.Dir, requestPath(c.ID)+"/certificate")
+}
+
+type privacySweepCmd struct{ dirFlags }
+
+// Help shows an example.
+func (*privacySweepCmd) Help() string { return "endcap privacy sweep" }
+
+// Run sweeps.
+func (c *privacySweepCmd) Run(ctx context.Context, m *Main) error {
+	return withOwner(ctx, m, c.Dir, func(o *client) error {
+		var s privacy.Swept
+		start := time.Now()
+		if err := ask(ctx, o, "POST /v1/privacy/sweeps", nil, &s); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(m.Stdout, "%d shoppers taken out of history (%d sealed files written anew), %d profiles and %d rows of quarantine removed, %d erasures certified, in %v\n",
+			s.History, s.SealedFiles, s.Profiles, s.Quarantine, s.Certified, time.Since(start).Round(time.Millisecond))
+		return err
+	})
+}
+
+type privacyKeyCmd struct{ dirFlags }
+
+// Help shows an example.
+func (*privacyKeyCmd) Help() string { return "endcap privacy key" }
+
+// Run prints the key.
+func (c *privacyKeyCmd) Run(ctx context.Context, m *Main) error {
+	return withOwner(ctx, m, c.Dir, func(o *client) error {
+		key, err := publicKey(ctx, o)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(m.Stdout, base64.StdEncoding.EncodeToString(key))
+		return err
+	})
+}
+
+func publicKey(ctx context.Context, o *client) (ed25519.PublicKey, error) {
+	var out struct {
+		Key []byte `json:"key"`
+	}
+	err := ask(ctx, o, "GET /v1/privacy/key", nil, &out)
+	return out.Key, err
+}
+
+type privacyVerifyCmd struct {
+	dirFlags
+	File string `arg:"" help:"The certificate or report." type:"existingfile"`
+	Key  string `help:"The house's key, from endcap privacy key; without it, that of the data directory."`
+}
+
+// Help shows an example.
+func (*privacyVerifyCmd) Help() string {
+	return "endcap privacy verify certificate.json --key BASE64"
+}
+
+// Run checks the signature and prints what was signed.
+func (c *privacyVerifyCmd) Run(ctx context.Context, m *Main) error {
+	text, err := os.ReadFile(c.File)
+	if err != nil {
+		return fmt.Errorf("read the file: %w", err)
+	}
+	key, err := base64.StdEncoding.DecodeString(c.Key)
+	if err != nil {
+		return usageError{fmt.Errorf("--key is not base64: %w", err)}
+	}
+	if c.Key == "" {
+		err = withOwner(ctx, m, c.Dir, func(o *client) (err error) {
+			key, err = publicKey(ctx, o)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	document, err := privacy.Verify(text, key)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(m.Stdout, "the signature is right\n%s\n", document)
+	return err
+}

@@ -1,0 +1,110 @@
+// Package privacy answers what people may ask by right of the law: what is known
+// of them, to take it along, to be forgotten, to be left in peace, to have it put
+// right. It keeps the deadlines, builds the file of an access request, sweeps
+// what forgotten shoppers left in files, signs what was erased, and proves that
+// nothing of them is left.
+//
+// On the road of a receipt it walks behind everybody: each night it goes through
+// the stores to which the receipt has come, for those who asked to be forgotten.
+package privacy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"endcap/keep/vault"
+	"endcap/keep/warehouse"
+	"endcap/retail"
+	"endcap/retail/shopper"
+)
+
+// People is what must be known of know/identity.
+type People interface {
+	// Known says of each set of keys whether all of them belong to one shopper.
+	Known(ctx context.Context, sets [][]shopper.Key) ([]bool, error)
+	// Find returns the shopper to whom keys belong.
+	Find(ctx context.Context, keys []shopper.Key) (shopper.ID, error)
+	// Members gives all shoppers who are one person with who, she among them.
+	Members(ctx context.Context, who shopper.ID) ([]shopper.ID, error)
+	// Canonical is as whom she is known.
+	Canonical(who shopper.ID) shopper.ID
+}
+
+// Profiles is what must be known of a store of profiles.
+type Profiles interface {
+	Forget(ctx context.Context, who shopper.ID) error
+	Compact(ctx context.Context) error
+	// Shoppers calls each with everybody of whom the store keeps anything.
+	Shoppers(ctx context.Context, each func(who shopper.ID) error) error
+}
+
+// Acts are what the house does about a shopper at once.
+type Acts struct {
+	// Forget takes her, under all the ids she is known by, out of all live use.
+	Forget func(ctx context.Context, who shopper.ID) error
+	// Object records that she allows nothing.
+	Object func(ctx context.Context, who shopper.ID, at time.Time) error
+}
+
+// Ports is what an Office works with.
+type Ports struct {
+	Vault    vault.Vault
+	People   People
+	History  warehouse.Warehouse
+	Profiles Profiles
+	Acts     Acts
+	Clock    retail.Clock
+	Chance   io.Reader // of requests' ids and of the key that signs; never fails
+}
+
+// Config says what a house promises.
+type Config struct {
+	Retailer   string // who signs
+	StreamDays int    // how long the stream keeps facts after they were sealed
+	BackupDays int    // how long a backup can be read after it was made
+	// Retention says in words, by kind of data, how long it is kept.
+	Retention []Kept
+	// Alone is held by a sweep while it writes sealed files anew; may be nil.
+	Alone sync.Locker
+	// Derived gives what was worked out of a shopper.
+	Derived func(ctx context.Context, who shopper.ID) (Derived, error)
+}
+
+// Kept says how long one kind of data is kept.
+type Kept struct {
+	What string `json:"what"`
+	Long string `json:"long"`
+}
+
+// ErrConfig is returned by New.
+var ErrConfig = errors.New("the privacy office cannot run like this")
+
+// Office answers requests. Make one with New; it is safe for concurrent use.
+type Office struct {
+	Ports
+	cfg    Config
+	signer Signer
+}
+
+// New makes an Office, and in the vault the key with which it signs, should
+// there be none.
+func New(ctx context.Context, p Ports, cfg Config) (*Office, error) {
+	switch {
+	case p.Vault == nil || p.People == nil || p.History == nil || p.Profiles == nil || p.Acts.Forget == nil || p.Acts.Object == nil || p.Clock == nil || p.Chance == nil:
+		return nil, fmt.Errorf("%w: a port is missing", ErrConfig)
+	case cfg.StreamDays < 1 || cfg.BackupDays < 1 || cfg.Derived == nil:
+		return nil, fmt.Errorf("%w: the stream keeps %d days, backups %d", ErrConfig, cfg.StreamDays, cfg.BackupDays)
+	}
+	signer, err := OpenSigner(ctx, p.Vault, p.Chance)
+	if err != nil {
+		return nil, err
+	}
+	return &Office{Ports: p, cfg: cfg, signer: signer}, nil
+}
+
+// Signer signs certificates.
+func (o *Office) Signer() Signer { return o.signer }
