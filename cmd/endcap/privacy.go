@@ -39,7 +39,7 @@ type whoFlags struct {
 	Device  string `help:"A device of hers."`
 }
 
-func keysOf(f *whoFlags) map[string]string {
+func wireKeys(f *whoFlags) map[string]string {
 	out := make(map[string]string)
 	for kind, value := range map[string]string{"card": f.Card, "account": f.Account, "email_sha256": f.Email, "phone_sha256": f.Phone, "device": f.Device} {
 		if value != "" {
@@ -79,7 +79,7 @@ func (*privacyRequestCmd) Help() string {
 
 // Run sends the request.
 func (c *privacyRequestCmd) Run(ctx context.Context, m *Main) error {
-	in := map[string]any{"kind": c.Kind, "means": privacy.Operator, "shopper": keysOf(&c.whoFlags)}
+	in := map[string]any{"kind": c.Kind, "means": privacy.Operator, "shopper": wireKeys(&c.whoFlags)}
 	if c.Note != "" {
 		in["note"] = c.Note
 	}
