@@ -83,14 +83,14 @@ func (c *privacyRequestCmd) Run(ctx context.Context, m *Main) error {
 	if c.Note != "" {
 		in["note"] = c.Note
 	}
-	return oneRequest(ctx, m, c.Dir, "POST /v1/privacy/requests", in, c.JSON)
+	return oneRequest(ctx, m, c.Dir, asked{"POST /v1/privacy/requests", in}, c.JSON)
 }
 
 // oneRequest asks what is answered with a request, and prints that.
-func oneRequest(ctx context.Context, m *Main, dir, route string, in any, asJSON bool) error {
+func oneRequest(ctx context.Context, m *Main, dir string, a asked, asJSON bool) error {
 	return withOwner(ctx, m, dir, func(o *client) error {
 		var r wire.Request
-		if err := ask(ctx, o, route, in, &r); err != nil {
+		if err := ask(ctx, o, a.route, a.body, &r); err != nil {
 			return err
 		}
 		if asJSON {
@@ -103,6 +103,12 @@ func oneRequest(ctx context.Context, m *Main, dir, route string, in any, asJSON 
 		_, err := fmt.Fprintf(m.Stdout, "%s  %s  %s  due %s%s\n", r.ID, r.Kind, r.State, r.Due.Format("2006-01-02"), found)
 		return err
 	})
+}
+
+// asked is a route and what is sent to it.
+type asked struct {
+	route string
+	body  any
 }
 
 func requestPath(id string) string { return "/v1/privacy/requests/" + url.PathEscape(id) }
@@ -155,7 +161,7 @@ func (*privacyShowCmd) Help() string { return "endcap privacy show 0f3a…" }
 
 // Run shows it.
 func (c *privacyShowCmd) Run(ctx context.Context, m *Main) error {
-	return oneRequest(ctx, m, c.Dir, "GET "+requestPath(c.ID), nil, c.JSON)
+	return oneRequest(ctx, m, c.Dir, asked{"GET " + requestPath(c.ID), nil}, c.JSON)
 }
 
 type privacyExtendCmd struct {
@@ -172,7 +178,7 @@ func (*privacyExtendCmd) Help() string {
 
 // Run puts the deadline off.
 func (c *privacyExtendCmd) Run(ctx context.Context, m *Main) error {
-	return oneRequest(ctx, m, c.Dir, "POST "+requestPath(c.ID)+"/extension", map[string]string{"reason": c.Reason}, c.JSON)
+	return oneRequest(ctx, m, c.Dir, asked{"POST " + requestPath(c.ID) + "/extension", map[string]string{"reason": c.Reason}}, c.JSON)
 }
 
 type privacyCloseCmd struct {
@@ -188,7 +194,7 @@ func (*privacyCloseCmd) Help() string { return "endcap privacy close 0f3a… --s
 
 // Run closes it.
 func (c *privacyCloseCmd) Run(ctx context.Context, m *Main) error {
-	return oneRequest(ctx, m, c.Dir, "POST "+requestPath(c.ID)+"/close", map[string]string{"state": c.State, "reason": c.Reason}, c.JSON)
+	return oneRequest(ctx, m, c.Dir, asked{"POST " + requestPath(c.ID) + "/close", map[string]string{"state": c.State, "reason": c.Reason}}, c.JSON)
 }
 
 type privacyFileCmd struct {

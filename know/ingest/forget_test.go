@@ -29,7 +29,7 @@ func forgot(t *testing.T) (*house, ingest.Receipt) {
 func again(r ingest.Receipt, id string) ingest.Receipt {
 	r.Lines = append(r.Lines[:0:0], r.Lines...)
 	if id != "" {
-		r.Receipt.ID = "two"
+		r.ID = "two"
 	}
 	return r
 }

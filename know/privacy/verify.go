@@ -2,6 +2,7 @@ package privacy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -265,8 +266,11 @@ func lookFiles(ctx context.Context, r Remains) ([]Place, error) {
 					return err
 				}
 			}
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				return nil
+			}
 			if err != nil {
-				return nil //nolint:nilerr // the end of the file
+				return err
 			}
 			kept = copy(piece, piece[len(piece)-2*shopper.KeyMax:])
 		}
