@@ -86,6 +86,27 @@ func TestHowLinesBecomeReceipts(t *testing.T) {
 			"id,at,sku,total\n1," + day + "10:00,a,1\n1," + day + "10:00,b,x\n1," + day + "10:00,c,1\n2," + day + "10:00,c,3\n",
 			[]string{"line 3: bad_number", "2 09:00 c=3.00"},
 		},
+		"a line one column short refuses the receipt": {
+			"id,at,sku,total\n1," + day + "10:00,a,1\n1," + day + "10:00,b\n2," + day + "10:00,c,3\n",
+			[]string{"line 3: wrong_column_count", "2 09:00 c=3.00"},
+		},
+		"a line one column long refuses the receipt": {
+			"id,at,sku,total\n1," + day + "10:00,a,1,5\n1," + day + "10:00,b,1\n2," + day + "10:00,c,3\n",
+			[]string{"line 2: wrong_column_count", "2 09:00 c=3.00"},
+		},
+		"a column missing before the id": {
+			"at,sku,id,total\n" + day + "10:00,a,1,1\n" + day + "10:00,1,1\n" + day + "10:00,c,2,3\n",
+			[]string{"line 3: wrong_column_count", "2 09:00 c=3.00"},
+		},
+		"a quote that is not closed refuses the receipt": {
+			"id,at,sku,total\n1," + day + "10:00,a,1\n1," + day + "10:00,\"b,1\n2," + day + "10:00,\"c\",3\n",
+			[]string{"line 3: bad_quotes", "2 09:00 c=3.00"},
+		},
+		"a quote that is not closed on the last line refuses the receipt": {
+			"id,at,sku,total\n1," + day + "10:00,a,1\n1," + day + "10:00,\"b,1\n",
+			[]string{"line 3: bad_quotes"},
+		},
+		"a line cut within its id": {"id,at,sku,total\n1," + day + "10:00,a,1\n1", []string{"1 09:00 a=1.00", "line 3: wrong_column_count"}},
 		"a row without an id":      {"id,at,sku,total\n," + day + "10:00,a,1\n2," + day + "10:00,c,3\n", []string{"line 2: missing_id", "2 09:00 c=3.00"}},
 		"a channel nobody knows":   {"id,at,sku,total,where\n1," + day + "10:00,a,1,X\n", []string{"line 2: bad_value"}},
 		"a version that is no one": {"id,at,sku,total,version\n1," + day + "10:00,a,1,-4\n", []string{"line 2: bad_value"}},

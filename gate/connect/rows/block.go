@@ -140,17 +140,6 @@ func newBlock(fields []*mapping.Field, size int) *Block {
 	return b
 }
 
-// blank sets all values of row i to absent.
-func (b *Block) blank(fields []*mapping.Field, i int) {
-	for _, f := range fields {
-		if f.Name.Form() == mapping.Text {
-			b.Text[f.Name][i] = ""
-		} else {
-			b.Num[f.Name][i] = Absent
-		}
-	}
-}
-
 // missing is the fault of a required field without a value.
 func missing(row int, f *mapping.Field) Fault {
 	reason := Missing

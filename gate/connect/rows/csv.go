@@ -262,9 +262,7 @@ func (c *csv) parse(row []byte, b *Block, i int) *Fault {
 		}
 	}
 	if broken != nil {
-		for k := range c.cols {
-			c.cols[k].clear(b, i)
-		}
+		c.salvage(row, b, i)
 		f := broken.fault(i, "")
 		return &f
 	}
@@ -276,6 +274,35 @@ func (c *csv) parse(row []byte, b *Block, i int) *Fault {
 		}
 	}
 	return first
+}
+
+// salvage implements layout. The receipt id is counted from the left, unless
+// counted from the right it is that of the row before: then a column before it
+// is missing or too many. An id whose end is not in the row is none.
+func (c *csv) salvage(row []byte, b *Block, i int) {
+	for k := range c.cols {
+		c.cols[k].clear(b, i)
+	}
+	k := slices.IndexFunc(c.cols, func(col textColumn) bool { return col.Name == mapping.Receipt })
+	if k < 0 {
+		return
+	}
+	col, before := &c.cols[k], ""
+	if before = col.last; i > 0 {
+		before = b.Text[mapping.Receipt][i-1]
+	}
+	var id []byte
+	_ = c.split(row) // what lies before a broken quote is read
+	if col.index < len(c.fields)-1 {
+		id = c.fields[col.index]
+	}
+	all := bytes.Split(row, []byte{c.delimiter})
+	if at := len(all) - c.width + col.index; at >= 0 && at < len(all) {
+		if last := bytes.Trim(all[at], `"`); before != "" && string(last) == before {
+			id = last
+		}
+	}
+	b.Text[mapping.Receipt][i], _ = col.text(id)
 }
 
 // read reads one value into its place.

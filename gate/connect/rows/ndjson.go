@@ -167,6 +167,9 @@ func (n *ndjson) parse(row []byte, b *Block, i int) *Fault {
 	return nil
 }
 
+// salvage implements layout. What is read before the line breaks is kept.
+func (n *ndjson) salvage(row []byte, b *Block, i int) { n.parse(row, b, i) }
+
 func badJSON() *complaint {
 	return &complaint{BadJSON, "the line is not one JSON object", "write one object a line, without trailing commas, NaN or comments"}
 }

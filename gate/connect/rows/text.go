@@ -22,6 +22,9 @@ type layout interface {
 	end(buf []byte, last bool) (r extent)
 	// parse reads one row into place i of b.
 	parse(row []byte, b *Block, i int) *Fault
+	// salvage blanks place i of b but for the receipt id, where a row that
+	// cannot be read still tells it.
+	salvage(row []byte, b *Block, i int)
 	// header is what Block.Header gives.
 	header() []byte
 	// lacks says, after a block, which mapped column the file does not have.
@@ -180,7 +183,7 @@ func (b *Block) add(t *text, row []byte, line int64, broken *complaint) {
 	b.Line = append(b.Line, line)
 	b.ends = append(b.ends, t.pos)
 	if broken != nil {
-		b.blank(t.fields, i)
+		t.layout.salvage(row, b, i)
 		b.Faults = append(b.Faults, broken.fault(i, ""))
 		return
 	}
