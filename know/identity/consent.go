@@ -153,6 +153,34 @@ func (i *Identity) Newest(ctx context.Context, who []shopper.ID) (map[shopper.ID
 	return out, nil
 }
 
+// Heard returns, by EventID, what was allowed by those of the sayings' EventIDs
+// that the vault keeps already.
+func (i *Identity) Heard(ctx context.Context, said []vault.Said) (map[string]consent.Set, error) {
+	ids := make(map[string]bool, len(said))
+	for n := range said {
+		ids[said[n].EventID] = true
+	}
+	out := make(map[string]consent.Set)
+	asked := make(map[shopper.ID]bool, len(said))
+	for n := range said {
+		who := said[n].Shopper
+		if asked[who] {
+			continue
+		}
+		asked[who] = true
+		all, err := i.vault.Sayings(ctx, who)
+		if err != nil {
+			return nil, fmt.Errorf("ask what a shopper said: %w", err)
+		}
+		for k := range all {
+			if ids[all[k].EventID] {
+				out[all[k].EventID] = all[k].Allowed
+			}
+		}
+	}
+	return out, nil
+}
+
 // Forget removes shoppers' keys, consents and evidence from the vault, in one
 // step, and from the copies here. Who forgets a person names all her Members.
 // Everything else she left follows from the Forgotten facts, which know/ingest

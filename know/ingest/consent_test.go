@@ -1,6 +1,7 @@
 package ingest_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,68 @@ func TestAWithdrawalOutlivesAFastClock(t *testing.T) {
 	for _, f := range h.facts(t, event.KindConsent) {
 		if f.At.After(f.Arrived) {
 			t.Errorf("a consent of %v is dated %v", f.Arrived, f.At)
+		}
+	}
+}
+
+func TestDoesAWithdrawalCountThatReusesTheIDOfAGrant(t *testing.T) {
+	t.Parallel()
+	at := func(h *house, ago time.Duration) time.Time { return h.clock().Add(-ago) }
+	tests := map[string]struct {
+		second     func(h *house, grant ingest.Consent) ingest.Consent
+		want, cure string
+		allowed    consent.Set
+	}{
+		"nothing any more, at another time": {func(h *house, g ingest.Consent) ingest.Consent {
+			g.Allowed, g.At = consent.None, at(h, time.Minute)
+			return g
+		}, "new", "", consent.None},
+		"nothing any more, at the same time": {func(_ *house, g ingest.Consent) ingest.Consent {
+			g.Allowed = consent.None
+			return g
+		}, "new", "", consent.None},
+		"nothing any more, without a time": {func(_ *house, g ingest.Consent) ingest.Consent {
+			g.Allowed, g.At = consent.None, time.Time{}
+			return g
+		}, "new", "", consent.None},
+		"one purpose for another": {func(h *house, g ingest.Consent) ingest.Consent {
+			g.Allowed, g.At = consent.Of(consent.Measurement), at(h, time.Minute)
+			return g
+		}, "conflict:id", "give each saying an id of its own, or none", consent.None},
+		"more": {func(h *house, g ingest.Consent) ingest.Consent {
+			g.Allowed, g.At = consent.All, at(h, time.Minute)
+			return g
+		}, "conflict:id", "give each saying an id of its own, or none", consent.Of(consent.PersonalAds, consent.PersonalOffers)},
+	}
+	for name, tt := range tests {
+		for _, together := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				h := open(t)
+				grant := ingest.Consent{ID: "c1", Keys: []shopper.Key{card(t, "ana")}, Allowed: consent.Of(consent.PersonalAds, consent.PersonalOffers), At: at(h, time.Hour)}
+				second := tt.second(h, grant)
+				if together {
+					if got := h.consents(t, grant, second); got != "new "+tt.want {
+						t.Errorf("in one batch: %s", got)
+					}
+				} else if got := h.consents(t, grant) + " " + h.consents(t, second); got != "new "+tt.want {
+					t.Errorf("one after the other: %s", got)
+				}
+				sets, err := h.people.Allowed(t.Context(), []shopper.ID{h.who(t, grant.Keys...)})
+				if err != nil || sets[0] != tt.allowed {
+					t.Errorf("she allows %v (%v), want %v", sets, err, tt.allowed)
+				}
+				if rows := h.refused(t); tt.cure != "" && (len(rows) != 1 || !strings.Contains(rows[0].Say, tt.cure)) {
+					t.Errorf("in quarantine: %+v", rows)
+				}
+				again := "repeat"
+				if tt.cure != "" {
+					again = tt.want
+				}
+				if got := h.consents(t, grant, second); got != "repeat "+again {
+					t.Errorf("sent again: %s", got)
+				}
+			})
 		}
 	}
 }

@@ -164,7 +164,8 @@ type Consent struct {
 // withdrawal counts at once, then as facts. A shopper never seen before is
 // named by it. A saying without an id is known again by its shopper, time,
 // purposes and wording. One that is kept but does not count, because she said
-// something with a later time before, is answered Older.
+// something with a later time before, is answered Older. One that reuses the id
+// of another is refused, unless it allows less: that counts at once.
 func (d *Desk) Consents(ctx context.Context, rows []Consent, from From) (Result, error) {
 	if err := checkBatch(len(rows)); err != nil {
 		return Result{}, err
@@ -246,6 +247,7 @@ type saying struct {
 	vault.Said
 	place int       // of its row in the batch
 	told  time.Time // the time the source gave, ahead of the clock or zero as it may be
+	more  bool      // it reuses an id and allows something that the other does not
 }
 
 // sayingOf is r as the vault keeps it. Its EventID is a hash that also covers
@@ -281,14 +283,17 @@ func veiled(who shopper.ID, text string) string {
 }
 
 // sayAll writes sayings into the vault and appends their facts. Where an id is
-// known with other content both keep the first: the vault changes nothing, the
-// stream answers Conflict.
+// known with other content that withdraws nothing both keep the first: the vault
+// changes nothing, the stream answers Conflict.
 func (d *Desk) sayAll(ctx context.Context, said []saying, answers []Answer, stamp stamp) error {
 	if len(said) == 0 {
 		return nil
 	}
 	older, err := d.older(ctx, said)
 	if err != nil {
+		return err
+	}
+	if err := d.withdrawals(ctx, said); err != nil {
 		return err
 	}
 	words := make([]vault.Said, len(said))
@@ -308,8 +313,11 @@ func (d *Desk) sayAll(ctx context.Context, said []saying, answers []Answer, stam
 	}
 	for n := range said {
 		a := &answers[said[n].place]
-		*a = judge(done[n].Outcome, 0, "the saying")
+		*a = judge(done[n].Outcome, 0, "")
 		a.Older = older[n] && done[n].Outcome == stream.New
+		if done[n].Outcome == stream.Conflict || said[n].more {
+			*a = Answer{Outcome: Quarantined, Fault: reused(said[n].more)}
+		}
 		if done[n].Outcome == stream.Conflict {
 			if a.stored, err = d.stored(ctx, done[n]); err != nil {
 				return err
@@ -317,6 +325,47 @@ func (d *Desk) sayAll(ctx context.Context, said []saying, answers []Answer, stam
 		}
 	}
 	return nil
+}
+
+// withdrawals makes sayings of their own of those that reuse the id of another
+// and allow less than it: a no counts at once, whatever it is called. What they
+// allow beyond the other is left out.
+func (d *Desk) withdrawals(ctx context.Context, said []saying) error {
+	words := make([]vault.Said, len(said))
+	for n := range said {
+		words[n] = said[n].Said
+	}
+	heard, err := d.People.Heard(ctx, words)
+	if err != nil {
+		return err
+	}
+	first := make(map[string]consent.Set, len(said))
+	for n := range said {
+		s := &said[n]
+		allowed, known := heard[s.EventID]
+		if !known {
+			if allowed, known = first[s.EventID]; !known {
+				first[s.EventID] = s.Allowed
+			}
+		}
+		if !known || allowed&^s.Allowed == 0 {
+			continue
+		}
+		s.more = s.Allowed&^allowed != 0
+		s.EventID = veiled(s.Shopper, fmt.Sprintf("%s %d %d %s", s.EventID, s.told.UnixMicro(), s.Allowed, s.Wording))
+		s.Allowed &= allowed
+	}
+	return nil
+}
+
+// reused is the fault of a saying under the id of another; more says that what
+// it withdraws was heard, and what it allows beyond the other was not.
+func reused(more bool) *Fault {
+	say := "another saying of this shopper has this id"
+	if more {
+		say += "; what this one withdraws counts, what it allows beyond the other does not"
+	}
+	return fault(Conflict, "id", say, "give each saying an id of its own, or none")
 }
 
 // older says of each saying whether its shopper said something with a later
