@@ -56,13 +56,13 @@ type Receipt struct {
 
 // Line is one line of a receipt.
 type Line struct {
-	Product        string       `json:"product" maxLength:"64" doc:"the retailer's product id"`
-	Quantity       api.Quantity `json:"quantity" doc:"pieces, at most three decimals; negative for a return"`
-	UnitPrice      string       `json:"unit_price,omitempty" doc:"as printed, up to six decimals"`
-	Sales          string       `json:"sales" doc:"what the retailer receives for the line"`
-	RetailDiscount string       `json:"retail_discount,omitempty" doc:"the retailer's own discount, positive"`
-	CouponDiscount string       `json:"coupon_discount,omitempty" doc:"paid by a manufacturer's coupon, positive"`
-	CouponMatch    string       `json:"coupon_match,omitempty" doc:"added by the retailer to a coupon, positive"`
+	Product        string        `json:"product" maxLength:"64" doc:"the retailer's product id"`
+	Quantity       *api.Quantity `json:"quantity,omitempty" doc:"pieces, at most three decimals; negative for a return; one piece where absent"`
+	UnitPrice      string        `json:"unit_price,omitempty" doc:"as printed, up to six decimals"`
+	Sales          string        `json:"sales" doc:"what the retailer receives for the line"`
+	RetailDiscount string        `json:"retail_discount,omitempty" doc:"the retailer's own discount, positive"`
+	CouponDiscount string        `json:"coupon_discount,omitempty" doc:"paid by a manufacturer's coupon, positive"`
+	CouponMatch    string        `json:"coupon_match,omitempty" doc:"added by the retailer to a coupon, positive"`
 }
 
 // Answer is the answer of POST /v1/receipts.
@@ -200,8 +200,10 @@ func (w *Receipt) into(out *ingest.Receipt) (err error) {
 
 func (w *Line) into(l *basket.Line, at string) (err error) {
 	l.Product = catalog.ProductID(w.Product)
-	if l.Quantity, err = w.Quantity.Of(at + "quantity"); err != nil {
-		return err
+	if l.Quantity = basket.Piece; w.Quantity != nil {
+		if l.Quantity, err = w.Quantity.Of(at + "quantity"); err != nil {
+			return err
+		}
 	}
 	for _, a := range [...]struct {
 		to          *retail.Micros
