@@ -94,7 +94,7 @@ func (b *builder) head() Head {
 	h := Head{
 		Campaign: b.c.ID, Name: cmp.Or(b.c.Name, string(b.c.ID)), Advertiser: b.c.Advertiser,
 		AdvertiserName: cmp.Or(b.q.Advertiser.Name, string(b.c.Advertiser)),
-		FlightFrom:     b.c.Flight.From, FlightTo: b.c.Flight.To - 1, Through: b.q.Ask.LastDelivered(), Currency: b.q.Ask.Currency,
+		FlightFrom:     b.c.Flight.From, FlightLast: b.c.Flight.To - 1, Through: b.q.Ask.LastDelivered(), Currency: b.q.Ask.Currency,
 		ShoppersMin: b.q.Policy.ShoppersMin, ControlPPM: b.c.ControlPPM, WindowDays: b.c.WindowDays, Lookback: b.q.Ask.Lookback,
 		Model: b.q.Ask.Model,
 	}

@@ -103,7 +103,7 @@ type Head struct {
 	Advertiser     media.AdvertiserID `json:"advertiser"`
 	AdvertiserName string             `json:"advertiser_name"`
 	FlightFrom     retail.Day         `json:"flight_from"`
-	FlightTo       retail.Day         `json:"flight_to"` // the last day
+	FlightLast     retail.Day         `json:"last_day"` // of the flight
 	Through        retail.Day         `json:"through"`   // delivery and money are told up to this day
 	Edition        *retail.Day        `json:"edition"`   // what is about shoppers is told up to this day; null where nothing is
 	Currency       retail.Currency    `json:"currency"`

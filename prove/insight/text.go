@@ -79,7 +79,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	t := new(bytes.Buffer)
 	h, k := &r.Head, r.Head.ShoppersMin
 	fmt.Fprintf(t, "%s, %s\n", h.Name, h.AdvertiserName)
-	fmt.Fprintf(t, "Flight %s, delivery through %v; %s\n", days(h.FlightFrom, h.FlightTo), h.Through, r.editionText())
+	fmt.Fprintf(t, "Flight %s, delivery through %v; %s\n", days(h.FlightFrom, h.FlightLast), h.Through, r.editionText())
 	fmt.Fprintf(t, "Data: %s; clock: %s; made %s\n", r.Frame.Dataset, r.Frame.Clock, r.Frame.At.UTC().Format("2006-01-02 15:04 UTC"))
 	for _, n := range r.Frame.Notices {
 		fmt.Fprintf(t, "Note: %s\n", n)
@@ -210,7 +210,7 @@ func (r *Report) WriteCSV(w io.Writer) error {
 	about("campaign", string(h.Campaign))
 	about("name", h.Name)
 	about("advertiser", string(h.Advertiser))
-	about("flight", days(h.FlightFrom, h.FlightTo))
+	about("flight", days(h.FlightFrom, h.FlightLast))
 	about("through", h.Through.String())
 	about("sales", r.editionText())
 	about("dataset", r.Frame.Dataset)
