@@ -60,6 +60,7 @@ type Book struct {
 
 	ticking sync.Mutex // one Tick at a time
 
+	paying    sync.Mutex // around one payment
 	mu        sync.Mutex
 	docs      docs
 	versions  map[rowKey]uint64

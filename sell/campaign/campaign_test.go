@@ -265,6 +265,7 @@ func TestTermsThatCannotHoldAreRefusedWithTheirField(t *testing.T) {
 		"unknown product":          {func(l *media.LineItem) { l.Products = append(l.Products, "unknown") }, "products[1]"},
 		"no product":               {func(l *media.LineItem) { l.Products = nil }, "products"},
 		"a product twice":          {func(l *media.LineItem) { l.Products = append(l.Products, "oats") }, "products[1]"},
+		"unknown placement":        {func(l *media.LineItem) { l.Placements = []media.PlacementID{"nowhere"} }, "placements[0]"},
 		"unknown audience":         {func(l *media.LineItem) { l.Audience = "nobody" }, "audience"},
 		"unknown advertiser":       {func(l *media.LineItem) { l.Advertiser = "nobody" }, "advertiser"},
 		"another's campaign":       {func(l *media.LineItem) { l.Campaign = "milk" }, "campaign"},
@@ -293,6 +294,57 @@ func TestTermsThatCannotHoldAreRefusedWithTheirField(t *testing.T) {
 	_, err = d.TopUp(t.Context(), "oats", retail.Money{Amount: retail.Unit, Currency: "USD"}, campaign.Edit{Once: "x"})
 	if e, ok := errors.AsType[*retail.Error](err); !ok || e.Field != "currency" {
 		t.Errorf("dollars into a wallet of euros: %v", err)
+	}
+}
+
+func TestALineItemKeepsAPlacementThatIsRemoved(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.advertiser("oats", 0)
+	v, err := d.PutPlacement(t.Context(), media.Placement{ID: "search", Name: "search", SlotsMax: 2, Floor: retail.Cent, Currency: "EUR"}, by)
+	must(t, err)
+	l := item("x", "oats", 20*retail.Unit, 100*retail.Unit)
+	l.Placements = []media.PlacementID{"search"}
+	d.line(l)
+	_, err = d.RemovePlacement(t.Context(), "search", campaign.Edit{By: "ana", Version: v})
+	must(t, err)
+	l.Paused = true
+	if _, err = d.PutLineItem(t.Context(), l, campaign.Edit{By: "ana", Version: 1}); err != nil {
+		t.Errorf("pausing it: %v", err)
+	}
+}
+
+func TestWhatIsLeftOfALineItemIsNotToldBeforeItIsKnown(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.advertiser("oats", 100*retail.Unit)
+	d.tick()
+	d.line(item("x", "oats", 20*retail.Unit, 100*retail.Unit))
+	if s, ok := d.Standing("x"); ok {
+		t.Errorf("before its day is open it is told: %+v", s)
+	}
+	d.line(item("y", "oats", 20*retail.Unit, 100*retail.Unit)) // takes over the one before
+	if s, ok := d.Standing("x"); ok && s.Left.Amount == 0 {
+		t.Errorf("before its day is open it is told: %+v", s)
+	}
+	d.tick()
+	if s, ok := d.Standing("x"); !ok || s.Left.Amount != 20*retail.Unit {
+		t.Errorf("once its day is open: %+v, %v", s, ok)
+	}
+}
+
+func TestAPaymentSentAgainIsAnsweredAsTheFirstTime(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.advertiser("oats", 0)
+	pay := func(once string, amount retail.Micros) string {
+		m, err := d.TopUp(t.Context(), "oats", retail.Money{Amount: amount, Currency: "EUR"}, campaign.Edit{By: "bank", Once: once})
+		must(t, err)
+		return m.String()
+	}
+	first, second := pay("a", 3*retail.Unit), pay("b", 4*retail.Unit)
+	if again := pay("a", 3*retail.Unit); first != again || second != "7.00 EUR" {
+		t.Errorf("first %s, then %s, the first again %s", first, second, again)
 	}
 }
 

@@ -21,6 +21,7 @@ type Purse struct {
 	mu       sync.Mutex
 	bid      retail.Micros
 	balance  retail.Micros // of the flight account when last read
+	known    bool          // it was read
 	clicked  retail.Micros // of clicks not yet known to be in balance
 	settled  retail.Micros // the part of clicked that billing has answered since the last read
 	expected retail.Micros // what tokens out will cost, by their ages
@@ -121,10 +122,17 @@ func (p *Purse) answered() retail.Micros {
 func (p *Purse) read(balance, answered, bid retail.Micros) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.balance, p.bid = balance, bid
+	p.balance, p.bid, p.known = balance, bid, true
 	p.clicked -= answered
 	p.settled -= answered
 	p.settle()
+}
+
+// told is Can, or false before the flight account was read.
+func (p *Purse) told() (retail.Micros, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.Can(), p.known
 }
 
 // age lets the tokens out grow older up to now and believes in new chances; it

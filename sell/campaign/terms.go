@@ -116,6 +116,9 @@ func (b *Book) PutLineItem(ctx context.Context, l media.LineItem, e Edit) (uint6
 			}
 		}
 	}
+	if err := b.checkPlacements(&l); err != nil {
+		return 0, err
+	}
 	if l.Audience != "" {
 		_, err := b.cfg.Registry.Get(ctx, registry.Audience, string(l.Audience))
 		if errors.Is(err, registry.ErrNotFound) {
@@ -126,6 +129,23 @@ func (b *Book) PutLineItem(ctx context.Context, l media.LineItem, e Edit) (uint6
 		}
 	}
 	return b.putLine(ctx, &l, e)
+}
+
+// checkPlacements refuses a placement that does not exist, unless the line item
+// was booked on it before it was removed.
+func (b *Book) checkPlacements(l *media.LineItem) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	old := b.docs.lines[l.ID]
+	for i, p := range l.Placements {
+		if _, ok := b.docs.placements[p]; !ok && !slices.Contains(old.Placements, p) {
+			return &retail.Error{
+				Kind: retail.Invalid, Field: fmt.Sprintf("placements[%d]", i), Say: fmt.Sprintf("unknown placement %.64q", string(p)),
+				Cure: "name one of GET /v1/placements",
+			}
+		}
+	}
+	return nil
 }
 
 func (b *Book) unknown(p catalog.ProductID) bool { return !b.cfg.Known(p) }
@@ -162,7 +182,7 @@ func (b *Book) checkLine(l *media.LineItem, e Edit) error {
 		return invalid("campaign", "a line item's advertiser and campaign never change")
 	}
 	if !within(l.Flight, c.Flight) {
-		return invalid("flight", "%s to %s lies outside the campaign's flight", l.Flight.From, l.Flight.To-1)
+		return invalid("flight", "from %s to %s lies outside the campaign's, from %s to %s (to is the day after the last)", l.Flight.From, l.Flight.To, c.Flight.From, c.Flight.To)
 	}
 	for i, k := range l.Keywords {
 		if len(words(k, nil)) == 0 {
@@ -274,46 +294,6 @@ func invalid(field, format string, args ...any) error {
 	return &retail.Error{Kind: retail.Invalid, Field: field, Say: fmt.Sprintf(format, args...)}
 }
 
-// TopUp pays money into an advertiser's wallet, once per Edit.Once, which is
-// required, and returns what the wallet holds afterwards.
-func (b *Book) TopUp(ctx context.Context, id media.AdvertiserID, m retail.Money, e Edit) (retail.Money, error) {
-	if err := b.current(ctx); err != nil {
-		return retail.Money{}, err
-	}
-	b.mu.Lock()
-	payer, ok := b.docs.advertisers[id]
-	b.mu.Unlock()
-	switch {
-	case !ok:
-		return retail.Money{}, &retail.Error{Kind: retail.NotFound, Say: "no such advertiser"}
-	case m.Currency != payer.Currency:
-		return retail.Money{}, invalid("currency", "the wallet holds %s", payer.Currency)
-	case m.Amount <= 0 || m.Amount > retail.MicrosMax || m.Amount%m.Currency.Minor() != 0:
-		return retail.Money{}, invalid("amount", "an amount above zero in whole coins")
-	case e.Once == "" || len(e.Once) > onceMax:
-		return retail.Money{}, invalid("Idempotency-Key", "a payment needs a key of 1 to %d bytes, so that it is booked once", onceMax)
-	}
-	answer, err := b.commit(ctx, ledger.Deed{
-		Key:  fmt.Sprintf("top-up/%s/%s", id, hexHash(e.Once)),
-		Body: hash(m.String()),
-		Entries: []ledger.Entry{
-			{Account: ledger.Outside, Amount: -m.Amount, Currency: m.Currency},
-			{Account: ledger.Wallet(id), Amount: m.Amount, Currency: m.Currency},
-		},
-		At: b.cfg.Now(),
-	})
-	if err != nil {
-		return retail.Money{}, err
-	}
-	if answer.Err != nil {
-		return retail.Money{}, &retail.Error{Kind: retail.Conflict, Field: "Idempotency-Key", Say: "this key was used for another amount", Err: answer.Err}
-	}
-	b.mu.Lock()
-	b.moneyCame(id)
-	b.mu.Unlock()
-	return b.Wallet(ctx, id)
-}
-
 // Wallet is what an advertiser's wallet holds, without what is set aside.
 func (b *Book) Wallet(ctx context.Context, id media.AdvertiserID) (retail.Money, error) {
 	b.mu.Lock()
@@ -335,7 +315,8 @@ type Standing struct {
 	AsOf  time.Time
 }
 
-// Standing tells how a line item stands; ok is false where it is not booked.
+// Standing tells how a line item stands; ok is false where it is not booked, or
+// runs and its money for today is not known yet.
 func (b *Book) Standing(id media.LineItemID) (s Standing, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -347,7 +328,10 @@ func (b *Book) Standing(id media.LineItemID) (s Standing, ok bool) {
 	s = Standing{State: stateOf(&l, &c, b.day), Short: b.short[id], Day: b.day, AsOf: b.cfg.Now()}
 	s.Left.Currency = b.docs.advertisers[l.Advertiser].Currency
 	if p, ok := b.purses[id]; ok {
-		s.Left.Amount = p.Can().RoundDown(s.Left.Currency.Minor())
+		left, read := p.told()
+		s.Left.Amount, known = left.RoundDown(s.Left.Currency.Minor()), read
+	} else {
+		known = false
 	}
-	return s, true
+	return s, known || s.State != Running
 }
