@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -85,7 +86,8 @@ func noticeOf(f insight.Frame) string {
 
 func adminPorts(h *owner, keys *access.Keeper) admin.Ports {
 	p := admin.Ports{
-		Keys: keys, Desk: h.desk, Decode: decoder(h), Status: func(ctx context.Context) (admin.Status, error) { return statusOf(ctx, h) },
+		Keys: keys, Desk: h.desk, Decode: decoder(h), Mend: func(_ context.Context, text json.RawMessage) error { return mend(h.dir, text) },
+		Status: func(ctx context.Context) (admin.Status, error) { return statusOf(ctx, h) },
 		Import: func(ctx context.Context, in *admin.Import, tell func(admin.Imported)) error {
 			return importFile(ctx, h, in, tell)
 		},

@@ -46,7 +46,7 @@ func importFile(ctx context.Context, h *owner, in *admin.Import, tell func(admin
 	if err != nil {
 		return errors.New(say(err)) // it is told in one line
 	}
-	tell(admin.Imported{Done: 1, Total: 1, Rows: done.Rows, Step: "folding"})
+	tell(admin.Imported{Done: 1, Total: 1, Rows: done.Rows, PerSec: float64(done.Rows) / out.LoadSeconds, Step: "folding"})
 	if err := h.progress.CaughtUp(ctx, h.whole, history.FollowerName); err != nil {
 		return err
 	}
@@ -106,6 +106,19 @@ func loadOptions(h *owner, in *admin.Import) (connect.LoadOptions, error) {
 		}
 	}
 	return o, os.WriteFile(mappingPath(h.dir, m.Name), in.Mapping, 0o600)
+}
+
+// mend notes a mended mapping of files that were loaded.
+func mend(dir string, text []byte) error {
+	m, err := mapping.Parse(text)
+	if err != nil {
+		return err
+	}
+	path := mappingPath(dir, m.Name)
+	if _, err := os.Stat(path); err != nil {
+		return &retail.Error{Kind: retail.Invalid, Field: "mapping.name", Say: fmt.Sprintf("no file was loaded by a mapping called %.64q", m.Name), Cure: "keep the name that the mapping had", Err: err}
+	}
+	return os.WriteFile(path, text, 0o600)
 }
 
 func mappingPath(dir, name string) string { return filepath.Join(dir, "mappings", name+".json") }

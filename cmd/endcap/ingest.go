@@ -86,10 +86,10 @@ func (c *ingestCmd) check(text []byte) error {
 
 // bar draws progress on standard error.
 func (c *ingestCmd) bar(m *Main) func(admin.Imported) {
-	draw := connect.Bar(m.Stderr, isTerminal(m.Stderr), time.Now)
+	start, draw := time.Now(), connect.Bar(m.Stderr, isTerminal(m.Stderr), time.Now)
 	return func(l admin.Imported) {
 		draw(connect.Progress{
-			File: c.File, Done: l.Done, Total: l.Total, Rows: l.Rows, PerSec: l.PerSec,
+			File: c.File, Done: l.Done, Total: l.Total, Rows: l.Rows, PerSec: l.PerSec, Elapsed: time.Since(start),
 			Left: time.Duration(l.LeftSec * float64(time.Second)), Sorting: l.Step == "sorting", Ended: l.Step == "folding",
 		})
 	}
@@ -162,7 +162,7 @@ func writeSummary(w io.Writer, s *admin.Summary) error {
 		_, err = fmt.Fprintf(w, "  left out, for they name somebody who was forgotten: %d\n", s.Suppressed)
 	}
 	if s.UnknownProducts+s.UnknownStores > 0 {
-		_, err = fmt.Fprintf(w, "  %d products the catalogue lacks; %d stores derived from receipts\n", s.UnknownProducts, s.UnknownStores)
+		_, err = fmt.Fprintf(w, "  products the catalogue lacks: %d; stores derived from receipts: %d\n", s.UnknownProducts, s.UnknownStores)
 	}
 	if s.SkippedLines > 0 {
 		_, err = fmt.Fprintf(w, "  outside the given days: %d receipts, %d lines\n", s.SkippedReceipts, s.SkippedLines)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 
 	"endcap/gate/api/admin"
+	"endcap/gate/connect/mapping"
 )
 
 type quarantineCmd struct {
@@ -54,20 +56,32 @@ func (c *quarantineListCmd) Run(ctx context.Context, m *Main) error {
 
 type quarantineReplayCmd struct {
 	dirFlags
-	JSON bool `name:"json" help:"Answer in JSON."`
+	Mapping string `help:"The mended mapping of files that were loaded; by default each as it was last used." type:"existingfile"`
+	JSON    bool   `name:"json" help:"Answer in JSON."`
 }
 
 // Help shows an example.
-func (*quarantineReplayCmd) Help() string { return "endcap quarantine replay" }
+func (*quarantineReplayCmd) Help() string { return "endcap quarantine replay --mapping tills.json" }
 
 // Run replays.
 func (c *quarantineReplayCmd) Run(ctx context.Context, m *Main) error {
+	var in any
+	if c.Mapping != "" {
+		text, err := os.ReadFile(c.Mapping)
+		if err != nil {
+			return fmt.Errorf("read mapping: %w", err)
+		}
+		if _, err := mapping.Parse(text); err != nil {
+			return usageError{fmt.Errorf("mapping %s: %w", c.Mapping, err)}
+		}
+		in = admin.Replay{Mapping: text}
+	}
 	return withOwner(ctx, m, c.Dir, func(o *client) error {
 		var out struct {
 			Taken int64 `json:"taken"`
 			Kept  int64 `json:"kept"`
 		}
-		if err := ask(ctx, o, "POST /v1/quarantine/replay", nil, &out); err != nil {
+		if err := ask(ctx, o, "POST /v1/quarantine/replay", in, &out); err != nil {
 			return err
 		}
 		if c.JSON {

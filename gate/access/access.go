@@ -139,6 +139,15 @@ func (k *Keeper) Create(ctx context.Context, by string, spec Spec) (Known, strin
 	if err := checkSpec(&spec); err != nil {
 		return Known{}, "", err
 	}
+	if spec.Advertiser != "" {
+		_, err := k.rows.Get(ctx, registry.Advertiser, string(spec.Advertiser))
+		if errors.Is(err, registry.ErrNotFound) {
+			return Known{}, "", &retail.Error{Kind: retail.Invalid, Field: "advertiser", Say: "no such advertiser", Cure: "make it with PUT /v1/advertisers/{id} first", Err: err}
+		}
+		if err != nil {
+			return Known{}, "", fmt.Errorf("look up an advertiser: %w", err)
+		}
+	}
 	var raw [25 + 10]byte
 	if _, err := io.ReadFull(k.random, raw[:]); err != nil {
 		return Known{}, "", fmt.Errorf("draw a key: %w", err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"endcap/gate/access"
+	"endcap/keep/ledger"
 	"endcap/keep/registry"
 	"endcap/keep/sql/sqlite"
 	"endcap/retail"
@@ -56,6 +57,12 @@ func open(t *testing.T) *desk {
 
 func (d *desk) make(t *testing.T, spec access.Spec) (access.Known, string) {
 	t.Helper()
+	if id := string(spec.Advertiser); id != "" {
+		row := registry.Row{Kind: registry.Advertiser, ID: id, Version: 1, Doc: []byte(`{}`), By: "operator", At: d.clock()}
+		if _, err := d.book.Commit(t.Context(), ledger.Deed{Key: "advertiser/" + id, Rows: []registry.Row{row}, At: d.clock()}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	known, secret, err := d.Create(t.Context(), "operator", spec)
 	if err != nil {
 		t.Fatal(err)
@@ -184,6 +191,7 @@ func TestWhichKeysCannotBeMade(t *testing.T) {
 		"an unknown scope":                {access.Spec{Name: "x", Scopes: []access.Scope{"root"}}, "scopes"},
 		"a rate below zero":               {access.Spec{Name: "x", Scopes: []access.Scope{access.Decide}, Rate: -1}, "rate"},
 		"an advertiser that is no id":     {access.Spec{Name: "x", Scopes: []access.Scope{access.Trade}, Advertiser: "a b"}, "advertiser"},
+		"an advertiser nobody made":       {access.Spec{Name: "x", Scopes: []access.Scope{access.Trade}, Advertiser: "nobody"}, "advertiser"},
 		"an advertiser who may analyse":   {access.Spec{Name: "x", Scopes: []access.Scope{access.Trade, access.Analyse}, Advertiser: "oatly"}, "scopes"},
 		"an advertiser who may decide":    {access.Spec{Name: "x", Scopes: []access.Scope{access.Decide}, Advertiser: "oatly"}, "scopes"},
 		"an advertiser who is an admin":   {access.Spec{Name: "x", Scopes: []access.Scope{access.Admin}, Advertiser: "oatly"}, "scopes"},

@@ -35,7 +35,7 @@ func (s *Server) guard(ctx huma.Context, next func(huma.Context)) {
 	s.run(w, r, s.routes[op.OperationID], func() (int, string) {
 		who, err := s.admit(r.Context(), r.Header.Get("Authorization"), op.Security)
 		if err == nil && op.RequestBody != nil {
-			err = s.prepare(w, r)
+			err = s.prepare(w, r, op.RequestBody.Required)
 		}
 		if err != nil {
 			return s.refuse(w, r, op, err), who.Key

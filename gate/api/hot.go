@@ -121,8 +121,9 @@ func readBody(into *bytes.Buffer, w http.ResponseWriter, r *http.Request, limit 
 	return &retail.Error{Kind: retail.Invalid, Field: "body", Say: "the body could not be read", Cure: "send it whole", Err: err}
 }
 
-// prepare reads the body of a management operation and leaves it in r, checked.
-func (s *Server) prepare(w http.ResponseWriter, r *http.Request) error {
+// prepare reads the body of a management operation, which may be left out
+// unless it is required, and leaves it in r, checked.
+func (s *Server) prepare(w http.ResponseWriter, r *http.Request, required bool) error {
 	if err := checkType(r); err != nil {
 		return err
 	}
@@ -132,6 +133,10 @@ func (s *Server) prepare(w http.ResponseWriter, r *http.Request) error {
 	}
 	body := buf.Bytes()
 	if len(bytes.TrimSpace(body)) == 0 {
+		if !required {
+			r.Body, r.ContentLength = http.NoBody, 0
+			return nil
+		}
 		return wrongField("body", "the body is missing", "send JSON; see /docs for the fields")
 	}
 	if err := CheckJSON(body); err != nil {
@@ -183,7 +188,7 @@ func decode(body []byte, into any, keyed int) error {
 		if e, ok := errors.AsType[*retail.Error](err); ok {
 			return e
 		}
-		return jsonFault(body, err)
+		return jsonFault(body, into, err)
 	}
 	return nil
 }

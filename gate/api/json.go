@@ -117,11 +117,12 @@ func keyText(b []byte, s span) []byte {
 
 // jsonFault is a decoder's complaint without the caller's data: names of fields
 // and types are kept, values are not.
-func jsonFault(body []byte, err error) error {
+func jsonFault(body []byte, into any, err error) error {
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	if _, name, ok := strings.Cut(text, "unknown field "); ok {
 		name = strings.TrimSuffix(strings.TrimPrefix(name, `"`), `"`)
-		return &retail.Error{Kind: retail.Invalid, Field: cmp.Or(short(name), "body"), Say: "there is no such field", Cure: "leave it out, or see /docs for the field that is meant", Err: err}
+		field := cmp.Or(strangerAt(body, reflect.TypeOf(into), name, ""), name, "body")
+		return &retail.Error{Kind: retail.Invalid, Field: short(field), Say: "there is no such field", Cure: "leave it out, or see /docs for the field that is meant", Err: err}
 	}
 	out := &retail.Error{Kind: retail.Invalid, Field: "body", Say: "the body is not the JSON that is expected", Cure: "see /docs for the fields and their types", Err: err}
 	if e, ok := errors.AsType[*decoder.MismatchTypeError](err); ok {
@@ -130,6 +131,54 @@ func jsonFault(body []byte, err error) error {
 		out.Say = "the body is not JSON from byte " + strconv.Itoa(e.Pos) + " on"
 	}
 	return out
+}
+
+// strangerAt is the path of a field called name that t has no place for, in body,
+// which stands at a path itself; empty where there is none. It looks into lists
+// and structures that decode themselves field by field.
+func strangerAt(body []byte, t reflect.Type, name, at string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
+		return ""
+	}
+	switch t.Kind() {
+	case reflect.Slice:
+		var list []json.RawMessage
+		if json.Unmarshal(body, &list) != nil {
+			return ""
+		}
+		for i, one := range list {
+			if path := strangerAt(one, t.Elem(), name, at+"["+strconv.Itoa(i)+"]"); path != "" {
+				return path
+			}
+		}
+	case reflect.Struct:
+		var fields map[string]json.RawMessage
+		if json.Unmarshal(body, &fields) != nil {
+			return ""
+		}
+		if at != "" {
+			at += "."
+		}
+		known := make(map[string]bool)
+		for _, f := range reflect.VisibleFields(t) {
+			tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			one, sent := fields[tag]
+			if known[tag] = true; !sent {
+				continue
+			}
+			if path := strangerAt(one, f.Type, name, at+tag); path != "" {
+				return path
+			}
+		}
+		if _, sent := fields[name]; sent && !known[name] {
+			return at + name
+		}
+	default:
+	}
+	return ""
 }
 
 // wordOf is what JSON calls a Go type.

@@ -73,6 +73,7 @@ func TestWhatADecoderSaysIsForTheCaller(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ body, field, say string }{
 		"an unknown field":     {`{"nam":"x"}`, "nam", "there is no such field"},
+		"one within another":   {`{"name":"x","lines":[{"product":"a"},{"product":"a","name":"x"}]}`, "lines[1].name", "there is no such field"},
 		"of another case":      {`{"Name":"x"}`, "Name", "there is no such field"},
 		"text for a number":    {`{"name":"x","count":"a shopper's card"}`, "count", "a whole number in range is expected here"},
 		"a number for text":    {`{"lines":[{"product":"a"},{"product":7}]}`, "lines[1].product", "text is expected here"},

@@ -86,8 +86,8 @@ func TestLoadingTwiceChangesNothingAndReplayTakesInWhatWasMended(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := sum.Desk; got.New != want.New || got.Repeat != want.Repeat || got.Quarantined != want.Quarantined || got.Sales["EUR"] != 3*retail.Unit/2 {
-			t.Errorf("run %d: %d new, %d repeats, %d refused, sales %v", run, got.New, got.Repeat, got.Quarantined, got.Sales)
+		if got := sum.Desk; got.New != want.New || got.Repeat != want.Repeat || got.Quarantined != want.Quarantined || got.Sales["EUR"] != 3*retail.Unit/2 || len(got.StoresUnknown) != 0 {
+			t.Errorf("run %d: %d new, %d repeats, %d refused, sales %v, stores %v", run, got.New, got.Repeat, got.Quarantined, got.Sales, got.StoresUnknown)
 		}
 	}
 	refused, err := desk.Refused(t.Context(), 0, 100)

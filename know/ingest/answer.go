@@ -104,7 +104,7 @@ type Summary struct {
 	Rounded          int64 // amounts rounded to whole minor units
 	Sales            map[retail.Currency]retail.Micros
 	ProductsUnknown  map[catalog.ProductID]int64 // lines by product, at most DistinctMax products
-	StoresUnknown    map[catalog.StoreID]int64   // receipts by store
+	StoresUnknown    map[catalog.StoreID]int64   // receipts by store they name
 	QuarantinedByWhy map[Reason]int64
 
 	// Promotions counts products with their places, of stores' weeks that are not
@@ -209,7 +209,7 @@ func (s *Summary) receipt(r *basket.Receipt, rounded int) {
 	addOne(&s.Sales, r.Currency, sales, 0)
 	if r.Marks != 0 {
 		countMarks(&s.ReceiptMarks, r.Marks)
-		if r.Marks.Has(basket.StoreUnknown) {
+		if r.Marks.Has(basket.StoreUnknown) && r.Store != "" {
 			addOne(&s.StoresUnknown, own(s.StoresUnknown, r.Store), 1, DistinctMax)
 		}
 	}

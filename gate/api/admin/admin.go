@@ -7,6 +7,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -23,7 +24,10 @@ type Ports struct {
 	Keys   *access.Keeper
 	Desk   Quarantine
 	Decode ingest.Decoder // reads refused rows again
-	Clock  ReplayClock    // nil where time is the wall's
+	// Mend notes a mended mapping, by which Decode reads the rows of files that
+	// were loaded by the one of its name.
+	Mend  func(ctx context.Context, mapping json.RawMessage) error
+	Clock ReplayClock // nil where time is the wall's
 	// Moved is called after the clock has moved; when it returns, everything
 	// that a new business day brings has been done.
 	Moved  func(ctx context.Context) error
@@ -88,7 +92,7 @@ func Mount(s *api.Server, p Ports) {
 	}, h.listQuarantine)
 	api.Register(s, huma.Operation{
 		OperationID: "replay-quarantine", Method: http.MethodPost, Path: "/v1/quarantine/replay", Tags: tags, Security: needs,
-		Summary: "Submit every row in quarantine again.", Description: "Rows that are taken in now leave the quarantine.",
+		Summary: "Submit every row in quarantine again.", Description: "Rows that are taken in now leave the quarantine. Those of files are read by the mapping as a load or a replay last named it.",
 	}, h.replay)
 	api.Register(s, huma.Operation{OperationID: "status", Method: http.MethodGet, Path: "/v1/status", Tags: tags, Security: needs, Summary: "See how far every follower has come."}, h.status)
 	mountImports(s, h)
@@ -191,7 +195,11 @@ func (h *handler) listQuarantine(ctx context.Context, in *quarantineIn) (*quaran
 	out.Body.Rows = make([]RefusedRow, len(rows))
 	for i := range rows {
 		r := &rows[i]
-		out.Body.Rows[i] = RefusedRow{r.ID, r.Kind.String(), r.Source, r.Line, r.Reason, r.Say, string(r.Raw), string(r.Stored), r.At}
+		kind := r.Kind.String()
+		if r.Kind == 0 {
+			kind = "shopper" // of whom there is no fact
+		}
+		out.Body.Rows[i] = RefusedRow{r.ID, kind, r.Source, r.Line, r.Reason, r.Say, string(r.Raw), string(r.Stored), r.At}
 	}
 	if len(rows) == in.Limit {
 		out.Body.Next = rows[len(rows)-1].ID
@@ -206,7 +214,21 @@ type replayOut struct {
 	}
 }
 
-func (h *handler) replay(ctx context.Context, _ *struct{}) (*replayOut, error) {
+// Replay is the body of POST /v1/quarantine/replay, which may be left out.
+type Replay struct {
+	Mapping json.RawMessage `json:"mapping,omitempty" doc:"the mended mapping of files that were loaded, noted under its name before their rows are read again"`
+}
+
+type replayIn struct {
+	Body *Replay `required:"false"`
+}
+
+func (h *handler) replay(ctx context.Context, in *replayIn) (*replayOut, error) {
+	if in.Body != nil && len(in.Body.Mapping) > 0 {
+		if err := h.Mend(ctx, in.Body.Mapping); err != nil {
+			return nil, err
+		}
+	}
 	done, err := h.Desk.Replay(ctx, h.Decode)
 	if err != nil {
 		return nil, err

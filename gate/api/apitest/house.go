@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -215,7 +216,7 @@ func (h *House) newServer() *api.Server {
 		Policy: policy, Frame: insight.Frame{Clock: "replay"}, Lookback: 365, Zone: time.UTC, Currency: "EUR",
 	})
 	privacydoor.Mount(s, h.office)
-	admin.Mount(s, admin.Ports{Keys: h.Keys, Desk: h.Desk, Decode: h.again, Clock: h.clock, Moved: h.Campaigns.Tick, Status: h.status, Import: noImport})
+	admin.Mount(s, admin.Ports{Keys: h.Keys, Desk: h.Desk, Decode: h.again, Mend: noMapping, Clock: h.clock, Moved: h.Campaigns.Tick, Status: h.status, Import: noImport})
 	return s
 }
 
@@ -292,4 +293,8 @@ func (l *Logged) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
+}
+
+func noMapping(context.Context, json.RawMessage) error {
+	return &retail.Error{Kind: retail.Invalid, Field: "mapping.name", Say: "no file was loaded", Cure: "load one"}
 }

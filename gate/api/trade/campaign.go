@@ -43,7 +43,7 @@ type LineItem struct {
 	CapPerDay   int       `json:"cap_per_day,omitempty" minimum:"0" maximum:"1000" doc:"most times one shopper may be shown it in a day; 0 for no cap"`
 	Flight      Flight    `json:"flight"`
 	Paused      bool      `json:"paused,omitempty"`
-	Left        *Left     `json:"today,omitempty" readOnly:"true" doc:"how it stands today"`
+	Left        *Left     `json:"today,omitempty" readOnly:"true" doc:"how it stands today; absent in the moment before it is known"`
 }
 
 // Left is how a line item stands today.

@@ -212,12 +212,19 @@ func retailerOnly(ctx context.Context) error {
 	return nil
 }
 
-// register adds an operation whose refusals name fields as its request does.
+// register adds an operation whose refusals name fields as its request does. A
+// PUT is documented with both of its answers, see stored.
 func register[I, O any](s *api.Server, op huma.Operation, do func(context.Context, *I) (*O, error)) {
+	op.Responses = make(map[string]*huma.Response)
 	api.Register(s, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := do(ctx, in)
 		return out, asAsked(err)
 	})
+	if changed := op.Responses["200"]; changed != nil && op.Method == http.MethodPut {
+		created := *changed
+		created.Description = http.StatusText(http.StatusCreated)
+		op.Responses["201"] = &created
+	}
 }
 
 // asked is where a request of this door says what the wings call by the left.
