@@ -113,6 +113,9 @@ func TestOneBadRowSpoilsNoOther(t *testing.T) {
 			continue
 		}
 		rows := quarantine(t, h, key)
+		if kind := rows[len(rows)-1].Kind; !strings.HasPrefix(list, kind) && list != "stock" {
+			t.Errorf("%s, %s: the row is of kind %q", test.request, test.name, kind)
+		}
 		if last := rows[len(rows)-1]; len(rows) != before+1 || last.Reason != test.reason || last.Raw != test.bad || last.Say != got.Results[1].Say {
 			t.Errorf("%s, %s: the quarantine holds %d rows more, the last %+v", test.request, test.name, len(rows)-before, last)
 		}

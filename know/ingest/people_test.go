@@ -84,7 +84,7 @@ func TestWhatDidSheAgreeTo(t *testing.T) {
 	changed := yes
 	changed.Allowed = consent.None
 	tomorrow := ingest.Consent{Keys: keys, At: at(t, "2017-12-09T10:00:00Z")}
-	if got := h.consents(t, yes, yes, no, no, changed, tomorrow, ingest.Consent{Keys: keys, Allowed: 0xff}); got != "new repeat new repeat conflict:id in_future:at bad_value:allowed" {
+	if got := h.consents(t, yes, yes, no, no, changed, tomorrow, ingest.Consent{Keys: keys, Allowed: 0xff}); got != "new repeat new repeat new(older) in_future:at bad_value:allowed" {
 		t.Errorf("got %s", got)
 	}
 	sets, err := h.people.Allowed(t.Context(), []shopper.ID{h.who(t, keys...)})
@@ -92,7 +92,7 @@ func TestWhatDidSheAgreeTo(t *testing.T) {
 		t.Errorf("after a withdrawal she allows %v (%v)", sets, err)
 	}
 	facts := h.facts(t, event.KindConsent)
-	if len(facts) != 2 || facts[0].Shopper != h.who(t, keys...) || facts[0].Body.(event.Consent).Allowed != consent.All {
+	if len(facts) != 3 || facts[0].Shopper != h.who(t, keys...) || facts[0].Body.(event.Consent).Allowed != consent.All {
 		t.Errorf("%d consent facts", len(facts))
 	}
 	for _, f := range facts {

@@ -104,8 +104,8 @@ type Head struct {
 	AdvertiserName string             `json:"advertiser_name"`
 	FlightFrom     retail.Day         `json:"flight_from"`
 	FlightLast     retail.Day         `json:"last_day"` // of the flight
-	Through        retail.Day         `json:"through"`   // delivery and money are told up to this day
-	Edition        *retail.Day        `json:"edition"`   // what is about shoppers is told up to this day; null where nothing is
+	Through        retail.Day         `json:"through"`  // delivery and money are told up to this day
+	Edition        *retail.Day        `json:"edition"`  // what is about shoppers is told up to this day; null where nothing is
 	Currency       retail.Currency    `json:"currency"`
 	ShoppersMin    int                `json:"shoppers_min"`
 	ControlPPM     int                `json:"control_ppm"`

@@ -99,6 +99,7 @@ func TestWhyALineItemIsNotShown(t *testing.T) {
 			r.audience("lovers")
 			r.audience("haters")
 			r.placement("search", 2, 10*retail.Cent)
+			r.placement("home", 2, 10*retail.Cent)
 			_, err := r.terms.PutPlacement(t.Context(), media.Placement{ID: "swiss", Name: "s", SlotsMax: 2, Floor: retail.Cent, Currency: "CHF"}, by)
 			must(t, err)
 			r.advertiser("oats", 0, 100*retail.Unit)
