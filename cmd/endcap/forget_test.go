@@ -66,18 +66,19 @@ func (h *leaver) ask(method, path string, in, out any) string {
 func (h *leaver) pass(days int) {
 	h.t.Helper()
 	for range days {
-		before := h.sweeps()
 		h.day++
-		h.ask(http.MethodPut, "/v1/clock", map[string]string{"now": time.Date(2026, 3, h.day, 8, 0, 0, 0, time.UTC).Format(time.RFC3339)}, nil)
-		until(h.t, 30*time.Second, "the night's sweep", func() bool { return h.sweeps() > before })
+		now := time.Date(2026, 3, h.day, 8, 0, 0, 0, time.UTC)
+		h.ask(http.MethodPut, "/v1/clock", map[string]string{"now": now.Format(time.RFC3339)}, nil)
+		until(h.t, 30*time.Second, "the night's sweep", func() bool { return h.swept(now) })
 	}
 }
 
-func (h *leaver) sweeps() int {
+// swept reports whether a sweep ended that began at an instant.
+func (h *leaver) swept(at time.Time) bool {
 	h.t.Helper()
-	var out struct{ Sweeps []json.RawMessage }
+	var out struct{ Sweeps []struct{ Began time.Time } }
 	h.ask(http.MethodGet, "/v1/privacy/sweeps", nil, &out)
-	return len(out.Sweeps)
+	return len(out.Sweeps) > 0 && out.Sweeps[0].Began.Equal(at)
 }
 
 // buy sends a receipt of the day with the shopper's card.

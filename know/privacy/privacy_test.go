@@ -250,11 +250,13 @@ func TestTheNightFindsHerInQuarantineAndClosesTheErasure(t *testing.T) {
 	if _, err := h.FileOf(t.Context(), early.ID); retail.KindOf(err) != retail.NotFound {
 		t.Errorf("a file of somebody forgotten: %v", err)
 	}
-	for n, want := range []int{3, 0} {
+	// A sweep of the very instant of the erasure may have begun before it.
+	for n, want := range []struct{ rows, certified int }{{3, 0}, {0, 1}, {0, 0}} {
 		done, err := h.Sweep(t.Context())
-		if err != nil || done.Quarantine != want || done.Certified != 1-n {
+		if err != nil || done.Quarantine != want.rows || done.Certified != want.certified {
 			t.Errorf("sweep %d: %+v, %v", n, done, err)
 		}
+		h.now.Add(time.Hour.Microseconds())
 	}
 	if rows, err := h.vault.Refusals(t.Context(), 0, 10); err != nil || len(rows) != 2 {
 		t.Errorf("%d rows are left, %v; want the two of others", len(rows), err)

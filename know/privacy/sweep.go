@@ -244,8 +244,8 @@ func (o *Office) certify(ctx context.Context, s *Swept) error {
 		for i := range rows {
 			after = rows[i].ID
 			d := docOf(rows[i])
-			if State(rows[i].State) != Erasing || d.Erased.After(s.Began) {
-				continue // it came while files were swept, and waits for the next night
+			if State(rows[i].State) != Erasing || !d.Erased.Before(s.Began) {
+				continue // it came while files were swept, and waits for the next sweep
 			}
 			if err := o.certifyOne(ctx, rows[i], d, s); err != nil {
 				return err
