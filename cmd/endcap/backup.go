@@ -15,13 +15,14 @@ import (
 	"time"
 
 	"endcap/gate/api/admin"
+	"endcap/gate/cli"
 	"endcap/keep/backup"
 	"endcap/keep/backup/dirtarget"
 	"endcap/retail"
 )
 
 type backupCmd struct {
-	dirFlags
+	cli.DirFlags
 	To   string `help:"The directory of backups, on another disk or machine." required:"" type:"path"`
 	JSON bool   `name:"json" help:"Print the summary as JSON."`
 }
@@ -31,8 +32,8 @@ func (*backupCmd) Help() string { return "endcap backup --dir /srv/endcap --to /
 
 // Run has the owner make a backup and shows how it goes.
 func (c *backupCmd) Run(ctx context.Context, m *Main) error {
-	return withOwner(ctx, m, c.Dir, func(o *client) error {
-		body, err := call(ctx, o, http.MethodPost, "/v1/backups", admin.BackUp{To: c.To})
+	return m.session().WithOwner(ctx, c.Dir, func(o *cli.Client) error {
+		body, err := o.Call(ctx, http.MethodPost, "/v1/backups", admin.BackUp{To: c.To})
 		if err != nil {
 			return err
 		}

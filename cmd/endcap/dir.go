@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"endcap/gate/cli"
 	"endcap/retail"
 	"endcap/retail/catalog"
 )
@@ -34,7 +35,6 @@ type settings struct {
 const (
 	settingsFile = "endcap.json"
 	lockFile     = "lock"
-	socketFile   = "endcap.sock"
 	clockFile    = "clock"
 	snapshotDir  = "snapshot"     // what a backup under way takes; swept at the next start
 	recoveryFile = "recovery.pub" // the house's half of the recovery key
@@ -79,7 +79,7 @@ func checkSettings(s *settings) error {
 func readSettings(dir string) (settings, error) {
 	b, err := os.ReadFile(filepath.Join(dir, settingsFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return settings{}, usageError{fmt.Errorf("%s is not a data directory: make one with `endcap init --dir %s`", dir, dir)}
+		return settings{}, cli.Misused(fmt.Errorf("%s is not a data directory: make one with `endcap init --dir %s`", dir, dir))
 	} else if err != nil {
 		return settings{}, fmt.Errorf("read settings: %w", err)
 	}
@@ -91,10 +91,10 @@ func readSettings(dir string) (settings, error) {
 	d := json.NewDecoder(strings.NewReader(string(b)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
-		return settings{}, usageError{fmt.Errorf("read %s: %w", filepath.Join(dir, settingsFile), err)}
+		return settings{}, cli.Misused(fmt.Errorf("read %s: %w", filepath.Join(dir, settingsFile), err))
 	}
 	if err := checkSettings(&s); err != nil {
-		return settings{}, usageError{fmt.Errorf("%s: %w", filepath.Join(dir, settingsFile), err)}
+		return settings{}, cli.Misused(fmt.Errorf("%s: %w", filepath.Join(dir, settingsFile), err))
 	}
 	return s, nil
 }
@@ -106,7 +106,7 @@ func checkLayout(dir string, text []byte) error {
 		Layout int `json:"layout"`
 	}
 	if err := json.Unmarshal(text, &only); err == nil && only.Layout > layout {
-		return usageError{fmt.Errorf("%s has layout %d, and this program (%s) knows %d: run the version that wrote it or a newer one, or restore a backup from before the upgrade", dir, only.Layout, version, layout)}
+		return cli.Misused(fmt.Errorf("%s has layout %d, and this program (%s) knows %d: run the version that wrote it or a newer one, or restore a backup from before the upgrade", dir, only.Layout, version, layout))
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func checkLayout(dir string, text []byte) error {
 // has some already.
 func writeSettings(dir string, s *settings) error {
 	if err := checkSettings(s); err != nil {
-		return usageError{err}
+		return cli.Misused(err)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make data directory: %w", err)
@@ -126,7 +126,7 @@ func writeSettings(dir string, s *settings) error {
 	}
 	f, err := os.OpenFile(filepath.Join(dir, settingsFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return usageError{fmt.Errorf("%s is a data directory already", dir)}
+		return cli.Misused(fmt.Errorf("%s is a data directory already", dir))
 	} else if err != nil {
 		return fmt.Errorf("write settings: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"endcap/gate/cli"
 	"endcap/keep/files/dirfiles"
 	"endcap/keep/profile/pebbleshelf"
 	"endcap/keep/sql/sqlite"
@@ -171,9 +172,9 @@ func openClock(s *stores, mode string) error {
 	replays := s.set.ClockStart != nil
 	switch {
 	case mode == "replay" && !s.set.Demo:
-		return usageError{fmt.Errorf("--clock replay is for data directories made with `endcap init --demo`; %s is not one", s.dir)}
+		return cli.Misused(fmt.Errorf("--clock replay is for data directories made with `endcap init --demo`; %s is not one", s.dir))
 	case mode == "wall" && replays:
-		return usageError{fmt.Errorf("%s replays the past from %s on: serve it with --clock replay", s.dir, s.set.ClockStart.Format(time.RFC3339))}
+		return cli.Misused(fmt.Errorf("%s replays the past from %s on: serve it with --clock replay", s.dir, s.set.ClockStart.Format(time.RFC3339)))
 	case mode != "replay" && !replays:
 		s.now = func() time.Time { return time.Now().UTC() }
 		return nil

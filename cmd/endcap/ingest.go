@@ -16,13 +16,14 @@ import (
 	"time"
 
 	"endcap/gate/api/admin"
+	"endcap/gate/cli"
 	"endcap/gate/connect"
 	"endcap/gate/connect/mapping"
 	"endcap/retail"
 )
 
 type ingestCmd struct {
-	dirFlags
+	cli.DirFlags
 	File    string `arg:"" help:"CSV, NDJSON or Parquet, also .gz and .zst." type:"existingfile"`
 	Kind    string `help:"What the file holds." enum:"receipts,products,stores,prices,stock,promotions,shoppers,consents" required:""`
 	Mapping string `help:"Names the file's own columns, zone and currency (docs/data-mapping.md)." required:"" type:"existingfile"`
@@ -43,15 +44,15 @@ func (c *ingestCmd) Run(ctx context.Context, m *Main) error {
 		return fmt.Errorf("read mapping: %w", err)
 	}
 	if err := c.check(text); err != nil {
-		return usageError{err}
+		return cli.Misused(err)
 	}
 	file, err := filepath.Abs(c.File)
 	if err != nil {
 		return fmt.Errorf("find file: %w", err)
 	}
 	in := admin.Import{File: file, Kind: c.Kind, Mapping: text, From: c.From, Until: c.Until}
-	return withOwner(ctx, m, c.Dir, func(o *client) error {
-		body, err := call(ctx, o, http.MethodPost, "/v1/imports", in)
+	return m.session().WithOwner(ctx, c.Dir, func(o *cli.Client) error {
+		body, err := o.Call(ctx, http.MethodPost, "/v1/imports", in)
 		if err != nil {
 			return err
 		}

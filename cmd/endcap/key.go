@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"endcap/gate/access"
+	"endcap/gate/cli"
 	"endcap/retail/media"
 )
 
@@ -20,7 +21,7 @@ type keyCmd struct {
 }
 
 type keyCreateCmd struct {
-	dirFlags
+	cli.DirFlags
 	Name       string   `arg:"" help:"Who will use it."`
 	Scopes     []string `help:"What it may do: decide, receipts, feeds, trade, reports, analyse, identity, admin, privacy." required:"" sep:","`
 	Advertiser string   `help:"Bind it to one advertiser (trade and reports only)."`
@@ -39,12 +40,12 @@ func (c *keyCreateCmd) Run(ctx context.Context, m *Main) error {
 	for _, s := range c.Scopes {
 		in.Scopes = append(in.Scopes, access.Scope(s))
 	}
-	return withOwner(ctx, m, c.Dir, func(o *client) error {
+	return m.session().WithOwner(ctx, c.Dir, func(o *cli.Client) error {
 		var out struct {
 			Key    access.Known `json:"key"`
 			Secret string       `json:"secret"`
 		}
-		if err := ask(ctx, o, "POST /v1/keys", in, &out); err != nil {
+		if err := o.Ask(ctx, "POST /v1/keys", in, &out); err != nil {
 			return err
 		}
 		if c.JSON {
@@ -56,7 +57,7 @@ func (c *keyCreateCmd) Run(ctx context.Context, m *Main) error {
 }
 
 type keyListCmd struct {
-	dirFlags
+	cli.DirFlags
 	JSON bool `name:"json" help:"Answer in JSON."`
 }
 
@@ -65,11 +66,11 @@ func (*keyListCmd) Help() string { return "endcap key list --dir /srv/endcap" }
 
 // Run lists the keys.
 func (c *keyListCmd) Run(ctx context.Context, m *Main) error {
-	return withOwner(ctx, m, c.Dir, func(o *client) error {
+	return m.session().WithOwner(ctx, c.Dir, func(o *cli.Client) error {
 		var out struct {
 			Keys []access.Known `json:"keys"`
 		}
-		if err := ask(ctx, o, "GET /v1/keys", nil, &out); err != nil {
+		if err := o.Ask(ctx, "GET /v1/keys", nil, &out); err != nil {
 			return err
 		}
 		if c.JSON {
@@ -89,7 +90,7 @@ func (c *keyListCmd) Run(ctx context.Context, m *Main) error {
 }
 
 type keyRevokeCmd struct {
-	dirFlags
+	cli.DirFlags
 	ID string `arg:"" help:"The key's id, from endcap key list."`
 }
 
@@ -98,7 +99,7 @@ func (*keyRevokeCmd) Help() string { return "endcap key revoke ugt7sq7ue2u6ldam"
 
 // Run ends the key.
 func (c *keyRevokeCmd) Run(ctx context.Context, m *Main) error {
-	return withOwner(ctx, m, c.Dir, func(o *client) error {
-		return ask(ctx, o, "DELETE /v1/keys/"+url.PathEscape(c.ID), nil, nil)
+	return m.session().WithOwner(ctx, c.Dir, func(o *cli.Client) error {
+		return o.Ask(ctx, "DELETE /v1/keys/"+url.PathEscape(c.ID), nil, nil)
 	})
 }

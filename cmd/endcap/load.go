@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"endcap/bench/load"
+	"endcap/gate/cli"
 )
 
 type loadCmd struct {
@@ -36,14 +37,14 @@ func (c *loadCmd) Run(ctx context.Context, m *Main) error {
 	defer func() { _ = f.Close() }()
 	requests, err := load.Read(f)
 	if err != nil {
-		return usageError{err}
+		return cli.Misused(err)
 	}
 	result, err := load.Run(ctx, load.Plan{
 		Client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: c.Workers}, Timeout: time.Minute},
 		Target: c.Target, Key: c.Key, Requests: requests, Rate: c.Rate, Workers: c.Workers, Warm: c.Warm, Measure: c.Duration, Now: time.Now,
 	})
 	if err != nil {
-		return usageError{err}
+		return cli.Misused(err)
 	}
 	if !c.JSON {
 		return result.Write(m.Stdout)

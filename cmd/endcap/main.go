@@ -12,13 +12,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 	_ "time/tzdata" // stores name their zones; not every machine has the list
 
 	"github.com/alecthomas/kong"
 
+	"endcap/gate/cli"
 	"endcap/retail"
 )
 
@@ -40,22 +43,22 @@ type Main struct {
 
 // grammar is the command line.
 type grammar struct {
-	Init       initCmd       `cmd:"" help:"Make a data directory."`
-	Serve      serveCmd      `cmd:"" help:"Serve a data directory: the API, the stores, every job."`
-	Ingest     ingestCmd     `cmd:"" help:"Load a file of receipts, products, stores, prices, stock, shoppers or consents."`
-	Query      queryCmd      `cmd:"" help:"Ask history in SQL."`
-	Quarantine quarantineCmd `cmd:"" help:"See and replay what could not be taken in."`
-	Report     reportCmd     `cmd:"" help:"A campaign's report."`
-	Key        keyCmd        `cmd:"" help:"Make, list and revoke API keys."`
-	Forget     forgetCmd     `cmd:"" help:"Forget a shopper who asked for it."`
-	Privacy    privacyCmd    `cmd:"" help:"Answer what shoppers ask by right of the law."`
-	Rebuild    rebuildCmd    `cmd:"" help:"Throw away everything derived and fold it again."`
-	Verify     verifyCmd     `cmd:"" help:"Prove that what is stored agrees with itself."`
-	Backup     backupCmd     `cmd:"" help:"Back up a data directory, also while it is served."`
-	Restore    restoreCmd    `cmd:"" help:"Make a data directory from a backup, and prove it."`
-	Identity   identityCmd   `cmd:"" help:"Find, see and answer merges of shoppers."`
-	Load       loadCmd       `cmd:"" help:"Send recorded requests at a set rate and measure the answers."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Init       initCmd           `cmd:"" help:"Make a data directory."`
+	Serve      serveCmd          `cmd:"" help:"Serve a data directory: the API, the stores, every job."`
+	Ingest     ingestCmd         `cmd:"" help:"Load a file of receipts, products, stores, prices, stock, shoppers or consents."`
+	Query      cli.QueryCmd      `cmd:"" help:"Ask history in SQL."`
+	Quarantine cli.QuarantineCmd `cmd:"" help:"See and replay what could not be taken in."`
+	Report     cli.ReportCmd     `cmd:"" help:"A campaign's report."`
+	Key        keyCmd            `cmd:"" help:"Make, list and revoke API keys."`
+	Forget     cli.ForgetCmd     `cmd:"" help:"Forget a shopper who asked for it."`
+	Privacy    cli.PrivacyCmd    `cmd:"" help:"Answer what shoppers ask by right of the law."`
+	Rebuild    rebuildCmd        `cmd:"" help:"Throw away everything derived and fold it again."`
+	Verify     verifyCmd         `cmd:"" help:"Prove that what is stored agrees with itself."`
+	Backup     backupCmd         `cmd:"" help:"Back up a data directory, also while it is served."`
+	Restore    restoreCmd        `cmd:"" help:"Make a data directory from a backup, and prove it."`
+	Identity   cli.IdentityCmd   `cmd:"" help:"Find, see and answer merges of shoppers."`
+	Load       loadCmd           `cmd:"" help:"Send recorded requests at a set rate and measure the answers."`
+	Version    versionCmd        `cmd:"" help:"Print the version."`
 }
 
 func main() {
@@ -82,7 +85,7 @@ func (m *Main) Run(ctx context.Context, args []string) (status int) {
 	var g grammar
 	parser, err := kong.New(&g, kong.Name("endcap"), kong.Description("Retail media and customer data that a retailer runs itself."),
 		kong.Writers(m.Stdout, m.Stderr), kong.Exit(func(code int) { panic(kongExit(code)) }), kong.UsageOnError(),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(m))
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(m, m.session()))
 	if err != nil {
 		panic(fmt.Sprintf("endcap: bug: the command line's grammar: %v", err))
 	}
@@ -97,16 +100,24 @@ func (m *Main) Run(ctx context.Context, args []string) (status int) {
 	return 0
 }
 
+// session is what the commands that are clients of the API need.
+func (m *Main) session() *cli.Session {
+	return &cli.Session{Stdout: m.Stdout, Stderr: m.Stderr, Version: version, Now: time.Now, Open: func(ctx context.Context, dir string) (func(context.Context) error, error) {
+		owner, err := openOwner(ctx, m, dir, ownerOptions{Level: slog.LevelWarn})
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context) error { return closeOwner(ctx, owner) }, nil
+	}}
+}
+
 // kongExit carries the status with which kong wants to leave, after --help.
 type kongExit int
-
-// usageError is a mistake in how a command was used.
-type usageError struct{ error }
 
 // fail prints an error and gives its exit status.
 func (m *Main) fail(err error) int {
 	fmt.Fprintf(m.Stderr, "endcap: %s\n", say(err))
-	if errors.As(err, new(usageError)) {
+	if errors.As(err, new(cli.UsageError)) {
 		return exitUsage
 	}
 	return exitFailed

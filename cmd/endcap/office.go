@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"endcap/gate/cli"
 	"endcap/keep/vault"
 	"endcap/know/audience"
 	"endcap/know/history"
@@ -168,7 +169,7 @@ func writeReport(ctx context.Context, to io.Writer, s *stores, report privacy.Re
 func decoded(name string) bool {
 	top, _, _ := strings.Cut(name, "/")
 	switch top {
-	case "stream", "profiles", "history", socketFile, lockFile:
+	case "stream", "profiles", "history", cli.SocketFile, lockFile:
 		return true
 	}
 	return strings.HasPrefix(top, "vault.db") || strings.HasPrefix(top, "book.db")

@@ -18,6 +18,7 @@ import (
 
 	"endcap/gate/access"
 	"endcap/gate/api"
+	"endcap/gate/cli"
 	"endcap/keep/stream"
 	"endcap/retail"
 )
@@ -118,7 +119,7 @@ const (
 
 // listen opens the socket, for the machine's owner alone, and the TCP address.
 func listen(h *owner, o ownerOptions) error {
-	path := filepath.Join(h.dir, socketFile)
+	path := filepath.Join(h.dir, cli.SocketFile)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove old socket: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"endcap/gate/cli"
 	"endcap/keep/profile"
 	"endcap/keep/profile/pebbleshelf"
 	"endcap/keep/stream"
@@ -39,7 +40,7 @@ func rebuilt(store profile.Store) []struct {
 	}
 }
 
-type rebuildCmd struct{ dirFlags }
+type rebuildCmd struct{ cli.DirFlags }
 
 // Help shows an example.
 func (*rebuildCmd) Help() string { return "endcap rebuild --dir /srv/endcap" }
@@ -162,7 +163,7 @@ func profileDigest(ctx context.Context, store *pebbleshelf.Store) (string, error
 }
 
 type verifyCmd struct {
-	dirFlags
+	cli.DirFlags
 	Forgotten bool `help:"Search every store for those who are forgotten instead, and sign what is found."`
 	JSON      bool `name:"json" help:"Answer in JSON."`
 }

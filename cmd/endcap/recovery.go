@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"endcap/gate/api/admin"
+	"endcap/gate/cli"
 	"endcap/keep/backup"
 )
 
 type keyRecoveryCmd struct {
-	dirFlags
+	cli.DirFlags
 	Out     string `help:"Write the key to this new file. Take it away from this machine." required:"" type:"path"`
 	Replace bool   `help:"Have backups made for this key from now on, and for the old one no more."`
 }
@@ -25,7 +26,7 @@ func (*keyRecoveryCmd) Help() string {
 
 // Run draws a recovery key, writes it down and gives the house its public half.
 func (c *keyRecoveryCmd) Run(ctx context.Context, m *Main) error {
-	return withOwner(ctx, m, c.Dir, func(o *client) error {
+	return m.session().WithOwner(ctx, c.Dir, func(o *cli.Client) error {
 		key, err := backup.NewRecoveryKey()
 		if err != nil {
 			return err
@@ -34,7 +35,7 @@ func (c *keyRecoveryCmd) Run(ctx context.Context, m *Main) error {
 			return err
 		}
 		in := admin.RecoveryKey{Public: key.Public().Text(), Replace: c.Replace}
-		if err := ask(ctx, o, "PUT /v1/recovery-key", in, nil); err != nil {
+		if err := o.Ask(ctx, "PUT /v1/recovery-key", in, nil); err != nil {
 			return errors.Join(err, os.Remove(c.Out))
 		}
 		_, err = fmt.Fprintf(m.Stdout, "recovery key %s is in %s: without it no backup can be read, and whoever has it can read them all; keep it away from this machine\n", key.Public().Name(), c.Out)
@@ -50,7 +51,7 @@ func writeKey(path string, key *backup.RecoveryKey) error {
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return usageError{fmt.Errorf("%s exists already: name a new file", path)}
+		return cli.Misused(fmt.Errorf("%s exists already: name a new file", path))
 	} else if err != nil {
 		return err
 	}
@@ -62,11 +63,11 @@ func writeKey(path string, key *backup.RecoveryKey) error {
 func readKey(path string) (*backup.RecoveryKey, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, cli.Misused(err)
 	}
 	key, err := backup.ParseRecoveryKey(string(text))
 	if err != nil {
-		return nil, usageError{fmt.Errorf("%s: %w", path, err)}
+		return nil, cli.Misused(fmt.Errorf("%s: %w", path, err))
 	}
 	return key, nil
 }

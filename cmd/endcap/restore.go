@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"endcap/gate/cli"
 	"endcap/keep/backup"
 	"endcap/keep/backup/dirtarget"
 	"endcap/keep/vault"
@@ -20,7 +21,7 @@ import (
 )
 
 type restoreCmd struct {
-	dirFlags
+	cli.DirFlags
 	From string    `help:"The directory of backups." required:"" type:"path"`
 	Key  string    `name:"recovery-key" help:"The file that endcap key recovery wrote." type:"path"`
 	At   time.Time `help:"Restore the newest backup that is not younger; the newest of all by default." format:"2006-01-02T15:04:05Z07:00"`
@@ -49,7 +50,7 @@ type restored struct {
 func (c *restoreCmd) Run(ctx context.Context, m *Main) error {
 	target, err := dirtarget.Open(c.From, false, nil)
 	if err != nil {
-		return usageError{err}
+		return cli.Misused(err)
 	}
 	if c.List {
 		return c.list(ctx, m, target)
@@ -58,7 +59,7 @@ func (c *restoreCmd) Run(ctx context.Context, m *Main) error {
 		return err
 	}
 	if c.Key == "" {
-		return usageError{errors.New("--recovery-key names the file that endcap key recovery wrote; without it no backup can be read")}
+		return cli.Misused(errors.New("--recovery-key names the file that endcap key recovery wrote; without it no backup can be read"))
 	}
 	key, err := readKey(c.Key)
 	if err != nil {
@@ -104,9 +105,9 @@ func checkVacant(dir string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return usageError{err}
+		return cli.Misused(err)
 	case len(found) > 0:
-		return usageError{fmt.Errorf("%s is not empty: a restore never overwrites; restore into a new directory, look at it, and then let the two change places", dir)}
+		return cli.Misused(fmt.Errorf("%s is not empty: a restore never overwrites; restore into a new directory, look at it, and then let the two change places", dir))
 	}
 	return nil
 }
@@ -117,9 +118,9 @@ func cureRestore(err error) error {
 	case errors.Is(err, backup.ErrDamaged):
 		return fmt.Errorf("%w; another backup may be whole: endcap restore --list, then --at", err)
 	case errors.Is(err, backup.ErrKey):
-		return usageError{fmt.Errorf("%w; find the key of that name", err)}
+		return cli.Misused(fmt.Errorf("%w; find the key of that name", err))
 	case errors.Is(err, backup.ErrNone):
-		return usageError{err}
+		return cli.Misused(err)
 	case isFull(err), errors.Is(err, backup.ErrRoom):
 		return fmt.Errorf("%w; make room and run it again", err)
 	}
@@ -230,7 +231,7 @@ func takeStage(stage string) (*os.File, error) {
 		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(stage, restoringOf)); err != nil && len(found) > 0 {
-		return nil, usageError{fmt.Errorf("%s is in the way and was not begun by a restore: take it away", stage)}
+		return nil, cli.Misused(fmt.Errorf("%s is in the way and was not begun by a restore: take it away", stage))
 	}
 	if err := os.MkdirAll(stage, 0o700); err != nil {
 		return nil, err

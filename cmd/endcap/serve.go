@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+
+	"endcap/gate/cli"
 )
 
 type serveCmd struct {
-	dirFlags
+	cli.DirFlags
 	Listen string     `help:"Address of the API." default:"127.0.0.1:8080"`
 	Clock  string     `help:"wall, or replay on a demo." enum:"wall,replay" default:"wall"`
 	Log    slog.Level `name:"log-level" help:"Log from this level on: debug, info, warn, error." default:"info"`

@@ -144,7 +144,9 @@ func (b *builder) delivered(through retail.Day) (sum measure.Delivered) {
 }
 
 // splits tells the attributed sales apart in four ways. Parts that are always
-// possible are listed even where nobody bought, so that none and few look alike.
+// possible are listed even where nobody bought, withheld like those where few
+// did. Where the told parts add up to the total, such a part is known to be
+// nothing: that is a fact about the k shoppers or more who bought elsewhere.
 func (b *builder) splits() []Split {
 	return []Split{
 		b.split("channel", "Where it was bought", func(s *measure.Sale) string { return s.Channel.String() },

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -11,52 +11,11 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
-	"time"
-
-	"endcap/retail"
-	"endcap/retail/catalog"
 )
 
-type initCmd struct {
-	dirFlags
-	Name       string          `help:"The retailer's name." default:"Endcap"`
-	Zone       string          `help:"Time zone of the business day." default:"UTC" placeholder:"Europe/Paris"`
-	Currency   retail.Currency `help:"Currency of receipts that name none." default:"EUR"`
-	Demo       bool            `help:"Allow a replay clock and seeded shopper ids; shown on every report."`
-	Seed       string          `help:"Seed of shopper ids (demo only)."`
-	ClockStart time.Time       `help:"Where the replay clock begins (demo only)." format:"2006-01-02T15:04:05Z07:00"`
-	Dataset    string          `help:"What the data is; shown with every figure."`
-	MinShopper int             `name:"shoppers-min" help:"Tell advertisers nothing about fewer shoppers." default:"50"`
-	Never      []string        `name:"never-propose" help:"Departments whose products are never proposed, such as fuel." sep:","`
-	NewToBrand int             `name:"new-to-brand-days" help:"Look-back that makes a buyer new to a brand." default:"365"`
-}
-
-// Help shows an example.
-func (*initCmd) Help() string {
-	return "endcap init --dir /srv/endcap --zone Europe/Paris --currency EUR"
-}
-
-// Run makes the data directory.
-func (c *initCmd) Run(m *Main) error {
-	s := settings{
-		Layout: layout, Name: c.Name, Zone: c.Zone, Currency: c.Currency, Demo: c.Demo, Seed: c.Seed,
-		Dataset: c.Dataset, ShoppersMin: c.MinShopper, NewToBrand: c.NewToBrand,
-	}
-	for _, d := range c.Never {
-		s.NeverOffer.Departments = append(s.NeverOffer.Departments, catalog.Department(d))
-	}
-	if !c.ClockStart.IsZero() {
-		s.ClockStart = &c.ClockStart
-	}
-	if err := writeSettings(c.Dir, &s); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(m.Stdout, "made %s\n", c.Dir)
-	return err
-}
-
-type queryCmd struct {
-	dirFlags
+// QueryCmd asks history in SQL.
+type QueryCmd struct {
+	DirFlags
 	SQL     string `arg:"" help:"One SELECT over the views of docs/data.md."`
 	Purpose string `help:"Under which right: accounting, measurement, personal_offers, personal_ads, offsite_matching, pooling." default:"accounting"`
 	Format  string `help:"table, csv or json." enum:"table,csv,json" default:"table"`
@@ -65,7 +24,7 @@ type queryCmd struct {
 }
 
 // Help shows an example.
-func (*queryCmd) Help() string {
+func (*QueryCmd) Help() string {
 	return "endcap query 'select store, sum(sales) as sales from lines group by store order by sales desc limit 5'"
 }
 
@@ -77,20 +36,20 @@ type answerTable struct {
 }
 
 // Run asks and prints.
-func (c *queryCmd) Run(ctx context.Context, m *Main) error {
+func (c *QueryCmd) Run(ctx context.Context, s *Session) error {
 	if c.JSON {
 		c.Format = "json"
 	}
-	return withOwner(ctx, m, c.Dir, func(o *client) error {
+	return s.WithOwner(ctx, c.Dir, func(o *Client) error {
 		var t answerTable
 		in := map[string]any{"sql": c.SQL, "purpose": c.Purpose, "limit": c.Limit}
-		if err := ask(ctx, o, "POST /v1/query", in, &t); err != nil {
+		if err := o.Ask(ctx, "POST /v1/query", in, &t); err != nil {
 			return err
 		}
 		if t.Cut {
-			fmt.Fprintf(m.Stderr, "endcap: only the first %d rows; use --limit\n", c.Limit)
+			fmt.Fprintf(s.Stderr, "endcap: only the first %d rows; use --limit\n", c.Limit)
 		}
-		return writeTable(m.Stdout, &t, c.Format)
+		return writeTable(s.Stdout, &t, c.Format)
 	})
 }
 
@@ -148,8 +107,9 @@ func texts(row []*string, null string) []string {
 	return out
 }
 
-type reportCmd struct {
-	dirFlags
+// ReportCmd fetches a campaign's report.
+type ReportCmd struct {
+	DirFlags
 	Campaign string `arg:"" help:"The campaign's id."`
 	Format   string `help:"text, json, csv or html." enum:"text,json,csv,html" default:"text"`
 	JSON     bool   `name:"json" help:"The same as --format json."`
@@ -157,23 +117,23 @@ type reportCmd struct {
 }
 
 // Help shows an example.
-func (*reportCmd) Help() string {
+func (*ReportCmd) Help() string {
 	return "endcap report yogurt-december --format html --out report.html"
 }
 
 // Run fetches the report and writes it.
-func (c *reportCmd) Run(ctx context.Context, m *Main) error {
+func (c *ReportCmd) Run(ctx context.Context, s *Session) error {
 	if c.JSON {
 		c.Format = "json"
 	}
-	return withOwner(ctx, m, c.Dir, func(o *client) error {
-		body, err := call(ctx, o, http.MethodGet, "/v1/reports/campaigns/"+url.PathEscape(c.Campaign)+"?format="+c.Format, nil)
+	return s.WithOwner(ctx, c.Dir, func(o *Client) error {
+		body, err := o.Call(ctx, http.MethodGet, "/v1/reports/campaigns/"+url.PathEscape(c.Campaign)+"?format="+c.Format, nil)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = body.Close() }()
 		if c.Out == "" {
-			_, err = io.Copy(m.Stdout, body)
+			_, err = io.Copy(s.Stdout, body)
 			return err
 		}
 		return writeFile(c.Out, body)

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -17,7 +17,8 @@ import (
 	"endcap/know/privacy"
 )
 
-type privacyCmd struct {
+// PrivacyCmd answers what shoppers ask by right of the law.
+type PrivacyCmd struct {
 	Request     privacyRequestCmd     `cmd:"" help:"Take in what a shopper asks."`
 	List        privacyListCmd        `cmd:"" help:"List requests with their deadlines."`
 	Show        privacyShowCmd        `cmd:"" help:"Show one request."`
@@ -49,23 +50,24 @@ func wireKeys(f *whoFlags) map[string]string {
 	return out
 }
 
-type forgetCmd struct {
-	dirFlags
+// ForgetCmd forgets a shopper who asked for it.
+type ForgetCmd struct {
+	DirFlags
 	whoFlags
 	JSON bool `name:"json" help:"Answer in JSON."`
 }
 
 // Help shows an example.
-func (*forgetCmd) Help() string { return "endcap forget --card 4711" }
+func (*ForgetCmd) Help() string { return "endcap forget --card 4711" }
 
 // Run asks for an erasure in the operator's name.
-func (c *forgetCmd) Run(ctx context.Context, m *Main) error {
-	r := privacyRequestCmd{dirFlags: c.dirFlags, whoFlags: c.whoFlags, Kind: string(privacy.Erasure), JSON: c.JSON}
-	return r.Run(ctx, m)
+func (c *ForgetCmd) Run(ctx context.Context, s *Session) error {
+	r := privacyRequestCmd{DirFlags: c.DirFlags, whoFlags: c.whoFlags, Kind: string(privacy.Erasure), JSON: c.JSON}
+	return r.Run(ctx, s)
 }
 
 type privacyRequestCmd struct {
-	dirFlags
+	DirFlags
 	whoFlags
 	Kind string `arg:"" help:"access, portability, erasure, objection or rectification." enum:"access,portability,erasure,objection,rectification"`
 	Note string `help:"For a rectification: what is wrong and what is right."`
@@ -78,29 +80,29 @@ func (*privacyRequestCmd) Help() string {
 }
 
 // Run sends the request.
-func (c *privacyRequestCmd) Run(ctx context.Context, m *Main) error {
+func (c *privacyRequestCmd) Run(ctx context.Context, s *Session) error {
 	in := map[string]any{"kind": c.Kind, "means": privacy.Operator, "shopper": wireKeys(&c.whoFlags)}
 	if c.Note != "" {
 		in["note"] = c.Note
 	}
-	return oneRequest(ctx, m, c.Dir, asked{"POST /v1/privacy/requests", in}, c.JSON)
+	return oneRequest(ctx, s, c.Dir, asked{"POST /v1/privacy/requests", in}, c.JSON)
 }
 
 // oneRequest asks what is answered with a request, and prints that.
-func oneRequest(ctx context.Context, m *Main, dir string, a asked, asJSON bool) error {
-	return withOwner(ctx, m, dir, func(o *client) error {
+func oneRequest(ctx context.Context, s *Session, dir string, a asked, asJSON bool) error {
+	return s.WithOwner(ctx, dir, func(o *Client) error {
 		var r wire.Request
-		if err := ask(ctx, o, a.route, a.body, &r); err != nil {
+		if err := o.Ask(ctx, a.route, a.body, &r); err != nil {
 			return err
 		}
 		if asJSON {
-			return json.NewEncoder(m.Stdout).Encode(r)
+			return json.NewEncoder(s.Stdout).Encode(r)
 		}
 		found := ""
 		if !r.Found {
 			found = "; nothing is held under these keys together"
 		}
-		_, err := fmt.Fprintf(m.Stdout, "%s  %s  %s  due %s%s\n", r.ID, r.Kind, r.State, r.Due.Format("2006-01-02"), found)
+		_, err := fmt.Fprintf(s.Stdout, "%s  %s  %s  due %s%s\n", r.ID, r.Kind, r.State, r.Due.Format("2006-01-02"), found)
 		return err
 	})
 }
@@ -114,7 +116,7 @@ type asked struct {
 func requestPath(id string) string { return "/v1/privacy/requests/" + url.PathEscape(id) }
 
 type privacyListCmd struct {
-	dirFlags
+	DirFlags
 	All  bool `help:"Closed ones too."`
 	JSON bool `name:"json" help:"A JSON object a request."`
 }
@@ -123,20 +125,20 @@ type privacyListCmd struct {
 func (*privacyListCmd) Help() string { return "endcap privacy list" }
 
 // Run lists requests, page by page.
-func (c *privacyListCmd) Run(ctx context.Context, m *Main) error {
-	return withOwner(ctx, m, c.Dir, func(o *client) error {
-		w := tabwriter.NewWriter(m.Stdout, 0, 0, 2, ' ', 0)
+func (c *privacyListCmd) Run(ctx context.Context, s *Session) error {
+	return s.WithOwner(ctx, c.Dir, func(o *Client) error {
+		w := tabwriter.NewWriter(s.Stdout, 0, 0, 2, ' ', 0)
 		for after := ""; ; {
 			var out struct {
 				Requests []wire.Request `json:"requests"`
 				Next     string         `json:"next"`
 			}
-			if err := ask(ctx, o, fmt.Sprintf("GET /v1/privacy/requests?open=%t&limit=500&after=%s", !c.All, after), nil, &out); err != nil {
+			if err := o.Ask(ctx, fmt.Sprintf("GET /v1/privacy/requests?open=%t&limit=500&after=%s", !c.All, after), nil, &out); err != nil {
 				return err
 			}
 			for _, r := range out.Requests {
 				if c.JSON {
-					if err := json.NewEncoder(m.Stdout).Encode(r); err != nil {
+					if err := json.NewEncoder(s.Stdout).Encode(r); err != nil {
 						return err
 					}
 					continue
@@ -151,7 +153,7 @@ func (c *privacyListCmd) Run(ctx context.Context, m *Main) error {
 }
 
 type privacyShowCmd struct {
-	dirFlags
+	DirFlags
 	ID   string `arg:"" help:"The request's id."`
 	JSON bool   `name:"json" help:"Answer in JSON."`
 }
@@ -160,12 +162,12 @@ type privacyShowCmd struct {
 func (*privacyShowCmd) Help() string { return "endcap privacy show 0f3a…" }
 
 // Run shows it.
-func (c *privacyShowCmd) Run(ctx context.Context, m *Main) error {
-	return oneRequest(ctx, m, c.Dir, asked{"GET " + requestPath(c.ID), nil}, c.JSON)
+func (c *privacyShowCmd) Run(ctx context.Context, s *Session) error {
+	return oneRequest(ctx, s, c.Dir, asked{"GET " + requestPath(c.ID), nil}, c.JSON)
 }
 
 type privacyExtendCmd struct {
-	dirFlags
+	DirFlags
 	ID     string `arg:"" help:"The request's id."`
 	Reason string `help:"As she was told." required:""`
 	JSON   bool   `name:"json" help:"Answer in JSON."`
@@ -177,12 +179,12 @@ func (*privacyExtendCmd) Help() string {
 }
 
 // Run puts the deadline off.
-func (c *privacyExtendCmd) Run(ctx context.Context, m *Main) error {
-	return oneRequest(ctx, m, c.Dir, asked{"POST " + requestPath(c.ID) + "/extension", map[string]string{"reason": c.Reason}}, c.JSON)
+func (c *privacyExtendCmd) Run(ctx context.Context, s *Session) error {
+	return oneRequest(ctx, s, c.Dir, asked{"POST " + requestPath(c.ID) + "/extension", map[string]string{"reason": c.Reason}}, c.JSON)
 }
 
 type privacyCloseCmd struct {
-	dirFlags
+	DirFlags
 	ID     string `arg:"" help:"The request's id."`
 	State  string `help:"done or refused." enum:"done,refused" default:"done"`
 	Reason string `help:"Why it is refused."`
@@ -193,12 +195,12 @@ type privacyCloseCmd struct {
 func (*privacyCloseCmd) Help() string { return "endcap privacy close 0f3a… --state done" }
 
 // Run closes it.
-func (c *privacyCloseCmd) Run(ctx context.Context, m *Main) error {
-	return oneRequest(ctx, m, c.Dir, asked{"POST " + requestPath(c.ID) + "/close", map[string]string{"state": c.State, "reason": c.Reason}}, c.JSON)
+func (c *privacyCloseCmd) Run(ctx context.Context, s *Session) error {
+	return oneRequest(ctx, s, c.Dir, asked{"POST " + requestPath(c.ID) + "/close", map[string]string{"state": c.State, "reason": c.Reason}}, c.JSON)
 }
 
 type privacyFileCmd struct {
-	dirFlags
+	DirFlags
 	ID     string `arg:"" help:"The request's id."`
 	Format string `help:"json, or csv for the lines of her receipts." enum:"json,csv" default:"json"`
 }
@@ -207,18 +209,18 @@ type privacyFileCmd struct {
 func (*privacyFileCmd) Help() string { return "endcap privacy file 0f3a… --format csv >lines.csv" }
 
 // Run fetches it.
-func (c *privacyFileCmd) Run(ctx context.Context, m *Main) error {
-	return fetch(ctx, m, c.Dir, requestPath(c.ID)+"/file?format="+c.Format)
+func (c *privacyFileCmd) Run(ctx context.Context, s *Session) error {
+	return fetch(ctx, s, c.Dir, requestPath(c.ID)+"/file?format="+c.Format)
 }
 
 // fetch prints an answer as it comes.
-func fetch(ctx context.Context, m *Main, dir, path string) error {
-	return withOwner(ctx, m, dir, func(o *client) error {
-		body, err := call(ctx, o, http.MethodGet, path, nil)
+func fetch(ctx context.Context, s *Session, dir, path string) error {
+	return s.WithOwner(ctx, dir, func(o *Client) error {
+		body, err := o.Call(ctx, http.MethodGet, path, nil)
 		if err != nil {
 			return err
 		}
-		_, err = io.Copy(m.Stdout, body)
+		_, err = io.Copy(s.Stdout, body)
 		return firstOf(err, body.Close())
 	})
 }
@@ -233,7 +235,7 @@ func firstOf(errs ...error) error {
 }
 
 type privacyCertificateCmd struct {
-	dirFlags
+	DirFlags
 	ID string `arg:"" help:"The erasure's id."`
 }
 
@@ -243,56 +245,56 @@ func (*privacyCertificateCmd) Help() string {
 }
 
 // Run fetches it.
-func (c *privacyCertificateCmd) Run(ctx context.Context, m *Main) error {
-	return fetch(ctx, m, c.Dir, requestPath(c.ID)+"/certificate")
+func (c *privacyCertificateCmd) Run(ctx context.Context, s *Session) error {
+	return fetch(ctx, s, c.Dir, requestPath(c.ID)+"/certificate")
 }
 
-type privacySweepCmd struct{ dirFlags }
+type privacySweepCmd struct{ DirFlags }
 
 // Help shows an example.
 func (*privacySweepCmd) Help() string { return "endcap privacy sweep" }
 
 // Run sweeps.
-func (c *privacySweepCmd) Run(ctx context.Context, m *Main) error {
-	return withOwner(ctx, m, c.Dir, func(o *client) error {
-		var s privacy.Swept
-		start := time.Now()
-		if err := ask(ctx, o, "POST /v1/privacy/sweeps", nil, &s); err != nil {
+func (c *privacySweepCmd) Run(ctx context.Context, s *Session) error {
+	return s.WithOwner(ctx, c.Dir, func(o *Client) error {
+		var done privacy.Swept
+		start := s.Now()
+		if err := o.Ask(ctx, "POST /v1/privacy/sweeps", nil, &done); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(m.Stdout, "%d shoppers taken out of history (%d sealed files written anew), %d profiles and %d rows of quarantine removed, %d erasures certified, in %v\n",
-			s.History, s.SealedFiles, s.Profiles, s.Quarantine, s.Certified, time.Since(start).Round(time.Millisecond))
+		_, err := fmt.Fprintf(s.Stdout, "%d shoppers taken out of history (%d sealed files written anew), %d profiles and %d rows of quarantine removed, %d erasures certified, in %v\n",
+			done.History, done.SealedFiles, done.Profiles, done.Quarantine, done.Certified, s.Now().Sub(start).Round(time.Millisecond))
 		return err
 	})
 }
 
-type privacyKeyCmd struct{ dirFlags }
+type privacyKeyCmd struct{ DirFlags }
 
 // Help shows an example.
 func (*privacyKeyCmd) Help() string { return "endcap privacy key" }
 
 // Run prints the key.
-func (c *privacyKeyCmd) Run(ctx context.Context, m *Main) error {
-	return withOwner(ctx, m, c.Dir, func(o *client) error {
+func (c *privacyKeyCmd) Run(ctx context.Context, s *Session) error {
+	return s.WithOwner(ctx, c.Dir, func(o *Client) error {
 		key, err := publicKey(ctx, o)
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintln(m.Stdout, base64.StdEncoding.EncodeToString(key))
+		_, err = fmt.Fprintln(s.Stdout, base64.StdEncoding.EncodeToString(key))
 		return err
 	})
 }
 
-func publicKey(ctx context.Context, o *client) (ed25519.PublicKey, error) {
+func publicKey(ctx context.Context, o *Client) (ed25519.PublicKey, error) {
 	var out struct {
 		Key []byte `json:"key"`
 	}
-	err := ask(ctx, o, "GET /v1/privacy/key", nil, &out)
+	err := o.Ask(ctx, "GET /v1/privacy/key", nil, &out)
 	return out.Key, err
 }
 
 type privacyVerifyCmd struct {
-	dirFlags
+	DirFlags
 	File string `arg:"" help:"The certificate or report." type:"existingfile"`
 	Key  string `help:"The house's key, from endcap privacy key; without it, that of the data directory."`
 }
@@ -303,17 +305,17 @@ func (*privacyVerifyCmd) Help() string {
 }
 
 // Run checks the signature and prints what was signed.
-func (c *privacyVerifyCmd) Run(ctx context.Context, m *Main) error {
+func (c *privacyVerifyCmd) Run(ctx context.Context, s *Session) error {
 	text, err := os.ReadFile(c.File)
 	if err != nil {
 		return fmt.Errorf("read the file: %w", err)
 	}
 	key, err := base64.StdEncoding.DecodeString(c.Key)
 	if err != nil {
-		return usageError{fmt.Errorf("--key is not base64: %w", err)}
+		return Misused(fmt.Errorf("--key is not base64: %w", err))
 	}
 	if c.Key == "" {
-		err = withOwner(ctx, m, c.Dir, func(o *client) (err error) {
+		err = s.WithOwner(ctx, c.Dir, func(o *Client) (err error) {
 			key, err = publicKey(ctx, o)
 			return err
 		})
@@ -325,6 +327,6 @@ func (c *privacyVerifyCmd) Run(ctx context.Context, m *Main) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(m.Stdout, "the signature is right\n%s\n", document)
+	_, err = fmt.Fprintf(s.Stdout, "the signature is right\n%s\n", document)
 	return err
 }

@@ -1,4 +1,10 @@
-package main
+// Package cli holds the subcommands that are clients of the API: they speak to
+// whoever serves a data directory, through its socket, with the rights of its
+// owner, and none of them opens a store. Flag structs are bound by kong.
+//
+// On the road of a receipt they are doors for people: an analyst's question, a
+// report, a request of a shopper's, a row in quarantine.
+package cli
 
 import (
 	"bytes"
@@ -7,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -15,22 +20,47 @@ import (
 	"time"
 )
 
-// dirFlags say which house a command speaks to.
-type dirFlags struct {
+// Session is one run of a command: where it writes, and how it finds a server.
+type Session struct {
+	Stdout, Stderr io.Writer
+	Version        string // of the program
+	Now            func() time.Time
+
+	// Open serves a data directory that nobody serves, until Close of the answer.
+	Open func(ctx context.Context, dir string) (func(context.Context) error, error)
+}
+
+// UsageError is a mistake in how a command was used.
+type UsageError struct{ err error }
+
+// Misused makes a UsageError of what was wrong.
+func Misused(err error) error { return UsageError{err} }
+
+// Error says what was wrong.
+func (e UsageError) Error() string { return e.err.Error() }
+
+// Unwrap gives what was wrong.
+func (e UsageError) Unwrap() error { return e.err }
+
+// DirFlags say which house a command speaks to.
+type DirFlags struct {
 	Dir string `help:"The data directory." short:"d" default:"data/endcap" env:"ENDCAP_DIR" type:"path"`
 }
 
-// client speaks to the owner of a data directory through its socket.
-type client struct {
+// SocketFile is the name of the owner's socket in a data directory.
+const SocketFile = "endcap.sock"
+
+// Client speaks to the owner of a data directory through its socket.
+type Client struct {
 	http *http.Client
 }
 
 // base is the address used over the socket; the host name is never resolved.
 const base = "http://endcap"
 
-func dial(dir string) *client {
-	path := filepath.Join(dir, socketFile)
-	return &client{&http.Client{Transport: &http.Transport{
+func dial(dir string) *Client {
+	path := filepath.Join(dir, SocketFile)
+	return &Client{&http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", path)
@@ -38,34 +68,33 @@ func dial(dir string) *client {
 	}}}
 }
 
-// withOwner runs do against the owner of dir, and starts one for as long as it
+// WithOwner runs do against the owner of dir, and opens one for as long as it
 // takes where none runs.
-func withOwner(ctx context.Context, m *Main, dir string, do func(*client) error) error {
+func (s *Session) WithOwner(ctx context.Context, dir string, do func(*Client) error) error {
 	c := dial(dir)
 	if alive(ctx, c) {
 		return do(c)
 	}
-	owner, err := openOwner(ctx, m, dir, ownerOptions{Level: slog.LevelWarn})
+	shut, err := s.Open(ctx, dir)
 	if err != nil {
 		return err
 	}
-	err = do(c)
-	return errors.Join(err, closeOwner(ctx, owner))
+	return errors.Join(do(c), shut(ctx))
 }
 
-func alive(ctx context.Context, c *client) bool {
+func alive(ctx context.Context, c *Client) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	r, err := call(ctx, c, http.MethodGet, "/healthz", nil)
+	r, err := c.Call(ctx, http.MethodGet, "/healthz", nil)
 	if err != nil {
 		return false
 	}
 	return r.Close() == nil
 }
 
-// call sends one request and gives the body of a good answer; a problem comes
+// Call sends one request and gives the body of a good answer; a problem comes
 // back as an error that says what the server said.
-func call(ctx context.Context, c *client, method, path string, in any) (io.ReadCloser, error) {
+func (c *Client) Call(ctx context.Context, method, path string, in any) (io.ReadCloser, error) {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -117,15 +146,15 @@ func problemError(answer *http.Response) error {
 		say += "; " + p.Cure
 	}
 	if answer.StatusCode == http.StatusUnprocessableEntity || answer.StatusCode == http.StatusBadRequest || answer.StatusCode == http.StatusNotFound {
-		return usageError{errors.New(say)}
+		return Misused(errors.New(say))
 	}
 	return errors.New(say)
 }
 
-// ask is call with a JSON answer; a route is written "GET /v1/status".
-func ask(ctx context.Context, c *client, route string, in, out any) error {
+// Ask is Call with a JSON answer; a route is written "GET /v1/status".
+func (c *Client) Ask(ctx context.Context, route string, in, out any) error {
 	method, path, _ := strings.Cut(route, " ")
-	body, err := call(ctx, c, method, path, in)
+	body, err := c.Call(ctx, method, path, in)
 	if err != nil {
 		return err
 	}

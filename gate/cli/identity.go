@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -18,7 +18,8 @@ import (
 	"endcap/know/identity/linkage"
 )
 
-type identityCmd struct {
+// IdentityCmd finds, shows and answers merges of shoppers.
+type IdentityCmd struct {
 	Link      identityLinkCmd      `cmd:"" help:"Find shoppers of a file who may be one person, and propose them."`
 	Proposals identityProposalsCmd `cmd:"" help:"Show which merges wait for an answer."`
 	Approve   identityApproveCmd   `cmd:"" help:"Approve proposals: the shoppers become one."`
@@ -26,7 +27,7 @@ type identityCmd struct {
 }
 
 type identityLinkCmd struct {
-	dirFlags
+	DirFlags
 	File      string            `arg:"" help:"A CSV file with a header: a row per shopper, with a key of hers and what is known of her." type:"existingfile"`
 	Key       map[string]string `help:"Kind of key and its column: card=card_no (card, account, email_sha256, phone_sha256, device)." required:""`
 	Field     map[string]string `help:"Column and how it is compared: surname=name (name, date, email, code, place, category); name:shared where families share it." required:""`
@@ -51,9 +52,9 @@ type linked struct {
 }
 
 // Run links the file here and sends proposals, which hold no value of it.
-func (c *identityLinkCmd) Run(ctx context.Context, m *Main) error {
+func (c *identityLinkCmd) Run(ctx context.Context, s *Session) error {
 	if c.Precision < 0.99 || c.Precision > 1 {
-		return usageError{fmt.Errorf("--precision is %v: at least 0.99, because a false merge shows one shopper another's basket", c.Precision)}
+		return Misused(fmt.Errorf("--precision is %v: at least 0.99, because a false merge shows one shopper another's basket", c.Precision))
 	}
 	table, keys, err := readMembers(c)
 	if err != nil {
@@ -63,12 +64,12 @@ func (c *identityLinkCmd) Run(ctx context.Context, m *Main) error {
 	cfg.Seed, cfg.ProbabilityMin = c.Seed, c.Precision
 	found, err := linkage.Link(table, cfg)
 	if err != nil {
-		return usageError{err}
+		return Misused(err)
 	}
 	out := linked{Records: table.Records(), Candidates: found.Candidates, Found: len(found.Proposals), Precision: found.Precision}
 	if !c.Dry && len(found.Proposals) > 0 {
-		err := withOwner(ctx, m, c.Dir, func(o *client) (err error) {
-			out.Waiting, err = propose(ctx, o, c.Seed, found, keys)
+		err := s.WithOwner(ctx, c.Dir, func(o *Client) (err error) {
+			out.Waiting, err = s.propose(ctx, o, c.Seed, found, keys)
 			return err
 		})
 		if err != nil {
@@ -76,9 +77,9 @@ func (c *identityLinkCmd) Run(ctx context.Context, m *Main) error {
 		}
 	}
 	if c.JSON {
-		return json.NewEncoder(m.Stdout).Encode(out)
+		return json.NewEncoder(s.Stdout).Encode(out)
 	}
-	_, err = fmt.Fprintf(m.Stdout, "%d shoppers, %d pairs compared, %d found alike (%.4f of them right, as the model believes), %d wait for an answer\n",
+	_, err = fmt.Fprintf(s.Stdout, "%d shoppers, %d pairs compared, %d found alike (%.4f of them right, as the model believes), %d wait for an answer\n",
 		out.Records, out.Candidates, out.Found, out.Precision, out.Waiting)
 	return err
 }
@@ -94,13 +95,13 @@ func readMembers(c *identityLinkCmd) (_ *linkage.Table, keys []api.Shopper, err 
 	read.ReuseRecord = true
 	header, err := read.Read()
 	if err != nil {
-		return nil, nil, usageError{fmt.Errorf("%s has no header: %w", filepath.Base(c.File), err)}
+		return nil, nil, Misused(fmt.Errorf("%s has no header: %w", filepath.Base(c.File), err))
 	}
 	header = slices.Clone(header)
 	names := slices.Sorted(maps.Keys(c.Field))
 	table, places, err := tableOf(c, header, names)
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, nil, Misused(err)
 	}
 	values := make([]string, len(names))
 	for {
@@ -109,13 +110,13 @@ func readMembers(c *identityLinkCmd) (_ *linkage.Table, keys []api.Shopper, err 
 			return table, keys, nil
 		}
 		if err != nil {
-			return nil, nil, usageError{fmt.Errorf("%s: %w", filepath.Base(c.File), err)}
+			return nil, nil, Misused(fmt.Errorf("%s: %w", filepath.Base(c.File), err))
 		}
 		for n, at := range places {
 			values[n] = row[at]
 		}
 		if err := table.Add(values); err != nil {
-			return nil, nil, usageError{err}
+			return nil, nil, Misused(err)
 		}
 		keys = append(keys, keysOf(c, header, row))
 	}
@@ -159,20 +160,20 @@ const proposalsAtOnce = 1_000
 
 // propose sends what was found and says how many wait for an answer; pairs whose rows name the same shopper or an
 // unknown one are left out by the server.
-func propose(ctx context.Context, o *client, seed uint64, found *linkage.Result, keys []api.Shopper) (waiting int, err error) {
+func (s *Session) propose(ctx context.Context, o *Client, seed uint64, found *linkage.Result, keys []api.Shopper) (waiting int, err error) {
 	type body struct {
 		Source    string           `json:"source"`
 		Proposals []merge.Proposed `json:"proposals"`
 	}
 	for some := range slices.Chunk(found.Proposals, proposalsAtOnce) {
-		in := body{Source: fmt.Sprintf("linkage %s seed %d", version, seed)}
+		in := body{Source: fmt.Sprintf("linkage %s seed %d", s.Version, seed)}
 		for _, p := range some {
 			in.Proposals = append(in.Proposals, merge.Proposed{A: keys[p.A], B: keys[p.B], Probability: p.Probability, Evidence: tellEvidence(p.Evidence)})
 		}
 		var answer struct {
 			Waiting []bool `json:"waiting"`
 		}
-		if err := ask(ctx, o, "POST /v1/identity/proposals", in, &answer); err != nil {
+		if err := o.Ask(ctx, "POST /v1/identity/proposals", in, &answer); err != nil {
 			return waiting, err
 		}
 		for _, waits := range answer.Waiting {
@@ -194,7 +195,7 @@ func tellEvidence(all []linkage.Evidence) string {
 }
 
 type identityProposalsCmd struct {
-	dirFlags
+	DirFlags
 	After uint64 `help:"Proposals with ids above this."`
 	Limit int    `help:"Most proposals." default:"100"`
 	JSON  bool   `name:"json" help:"A JSON object a proposal."`
@@ -204,35 +205,35 @@ type identityProposalsCmd struct {
 func (*identityProposalsCmd) Help() string { return "endcap identity proposals --limit 20" }
 
 // Run lists proposals.
-func (c *identityProposalsCmd) Run(ctx context.Context, m *Main) error {
-	return withOwner(ctx, m, c.Dir, func(o *client) error {
+func (c *identityProposalsCmd) Run(ctx context.Context, s *Session) error {
+	return s.WithOwner(ctx, c.Dir, func(o *Client) error {
 		var out struct {
 			Proposals []merge.Waiting `json:"proposals"`
 			Next      uint64          `json:"next"`
 		}
-		if err := ask(ctx, o, fmt.Sprintf("GET /v1/identity/proposals?after=%d&limit=%d", c.After, c.Limit), nil, &out); err != nil {
+		if err := o.Ask(ctx, fmt.Sprintf("GET /v1/identity/proposals?after=%d&limit=%d", c.After, c.Limit), nil, &out); err != nil {
 			return err
 		}
 		for _, p := range out.Proposals {
 			var err error
 			if c.JSON {
-				err = json.NewEncoder(m.Stdout).Encode(p)
+				err = json.NewEncoder(s.Stdout).Encode(p)
 			} else {
-				_, err = fmt.Fprintf(m.Stdout, "%d  %.5f  %s\n    %s\n", p.ID, p.Probability, p.Source, p.Evidence)
+				_, err = fmt.Fprintf(s.Stdout, "%d  %.5f  %s\n    %s\n", p.ID, p.Probability, p.Source, p.Evidence)
 			}
 			if err != nil {
 				return err
 			}
 		}
 		if out.Next > 0 {
-			fmt.Fprintf(m.Stderr, "endcap: more proposals with --after %d\n", out.Next)
+			fmt.Fprintf(s.Stderr, "endcap: more proposals with --after %d\n", out.Next)
 		}
 		return nil
 	})
 }
 
 type answerFlags struct {
-	dirFlags
+	DirFlags
 	IDs  []uint64 `arg:"" name:"id" help:"The proposals' ids."`
 	JSON bool     `name:"json" help:"A JSON object a proposal."`
 }
@@ -243,8 +244,8 @@ type identityApproveCmd struct{ answerFlags }
 func (*identityApproveCmd) Help() string { return "endcap identity approve 17 18" }
 
 // Run approves.
-func (c *identityApproveCmd) Run(ctx context.Context, m *Main) error {
-	return answerAll(ctx, m, &c.answerFlags, "approve")
+func (c *identityApproveCmd) Run(ctx context.Context, s *Session) error {
+	return answerAll(ctx, s, &c.answerFlags, "approve")
 }
 
 type identityRejectCmd struct{ answerFlags }
@@ -253,15 +254,15 @@ type identityRejectCmd struct{ answerFlags }
 func (*identityRejectCmd) Help() string { return "endcap identity reject 17" }
 
 // Run rejects.
-func (c *identityRejectCmd) Run(ctx context.Context, m *Main) error {
-	return answerAll(ctx, m, &c.answerFlags, "reject")
+func (c *identityRejectCmd) Run(ctx context.Context, s *Session) error {
+	return answerAll(ctx, s, &c.answerFlags, "reject")
 }
 
-func answerAll(ctx context.Context, m *Main, c *answerFlags, answer string) error {
-	return withOwner(ctx, m, c.Dir, func(o *client) error {
+func answerAll(ctx context.Context, s *Session, c *answerFlags, answer string) error {
+	return s.WithOwner(ctx, c.Dir, func(o *Client) error {
 		for _, id := range c.IDs {
 			var out merge.Merged
-			if err := ask(ctx, o, fmt.Sprintf("PUT /v1/identity/proposals/%d", id), map[string]string{"answer": answer}, &out); err != nil {
+			if err := o.Ask(ctx, fmt.Sprintf("PUT /v1/identity/proposals/%d", id), map[string]string{"answer": answer}, &out); err != nil {
 				return fmt.Errorf("proposal %d: %w", id, err)
 			}
 			verdict := "two people"
@@ -272,9 +273,9 @@ func answerAll(ctx context.Context, m *Main, c *answerFlags, answer string) erro
 			}
 			var err error
 			if c.JSON {
-				err = json.NewEncoder(m.Stdout).Encode(out)
+				err = json.NewEncoder(s.Stdout).Encode(out)
 			} else {
-				_, err = fmt.Fprintf(m.Stdout, "%d  %s (evidence %s)\n", id, verdict, out.ID)
+				_, err = fmt.Fprintf(s.Stdout, "%d  %s (evidence %s)\n", id, verdict, out.ID)
 			}
 			if err != nil {
 				return err
