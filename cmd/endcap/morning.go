@@ -71,7 +71,7 @@ func morning(ctx context.Context, h *owner) error {
 }
 
 // keepHouse does once per business day what no visit waits for: it seals what
-// is past, counts popularity anew and lets old refusals go.
+// is past, counts popularity anew where it is asked for, and lets old refusals go.
 func keepHouse(ctx context.Context, h *owner, today retail.Day) error {
 	if err := h.progress.CaughtUp(ctx, h.whole, history.FollowerName); err != nil {
 		return err
@@ -83,8 +83,10 @@ func keepHouse(ctx context.Context, h *owner, today retail.Day) error {
 	if err := seal(ctx, h, today); err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
-	if err := trainModel(ctx, h.stores, h.wings, today); err != nil {
-		return err
+	if h.shop {
+		if err := trainModel(ctx, h.stores, h.wings, today); err != nil {
+			return err
+		}
 	}
 	if _, err := h.vault.Expire(ctx, h.now().AddDate(0, 0, -vault.RefusedDays)); err != nil {
 		return fmt.Errorf("expire quarantine: %w", err)

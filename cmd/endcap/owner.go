@@ -36,6 +36,7 @@ type ownerOptions struct {
 type owner struct {
 	*stores
 	*wings
+	shop    bool       // visitors are served; a house that is open for one command proposes nothing to anybody
 	day     sync.Mutex // one morning at a time
 	begun   retail.Day // the last business day that has begun; guarded by day
 	backup  sync.Mutex // one backup at a time
@@ -58,7 +59,12 @@ func openOwner(ctx context.Context, m *Main, dir string, o ownerOptions) (*owner
 	if err != nil {
 		return nil, errors.Join(err, closeStores(s))
 	}
-	h := &owner{stores: s, wings: w}
+	h := &owner{stores: s, wings: w, shop: o.Listen != ""}
+	if h.shop {
+		if err := w.recommend.Refresh(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("read the model: %w", err), closeStores(s))
+		}
+	}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	startJobs(ctx, h)
 	h.server = newServer(h)
@@ -106,7 +112,9 @@ func startJobs(ctx context.Context, h *owner) {
 	h.jobs.Go(func() { h.campaigns.Run(ctx, failed(h.log, "campaigns")) })
 	h.jobs.Go(func() { h.decider.Run(ctx, failed(h.log, "tallies")) })
 	h.jobs.Go(func() { h.audiences.Run(ctx, audienceEvery, failed(h.log, "audiences")) })
-	h.jobs.Go(func() { h.recommend.Run(ctx, recommendEvery, failed(h.log, "recommend")) })
+	if h.shop {
+		h.jobs.Go(func() { h.recommend.Run(ctx, recommendEvery, failed(h.log, "recommend")) })
+	}
 	h.jobs.Go(func() { mornings(ctx, h) })
 	h.jobs.Go(func() { carryTombstones(ctx, h) })
 }

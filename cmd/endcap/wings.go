@@ -154,9 +154,6 @@ func openKnow(ctx context.Context, s *stores, w *wings) (err error) {
 		failed(s.log, "audiences")(err) // one that cannot be read reaches nobody; the others stand
 	}
 	w.recommend = recommend.New(w.assortment, s.files, recommend.Options{Never: s.set.NeverOffer})
-	if err := w.recommend.Refresh(ctx); err != nil {
-		return fmt.Errorf("read the model: %w", err)
-	}
 	return nil
 }
 
