@@ -47,7 +47,7 @@ soak: ## kill the program KILLS times under load and count every cent (KILLS=200
 
 .PHONY: faults
 faults: ## cut the power of a small house, SEEDS times more, and count what was lost (SEEDS=1000; SEED=n repeats one)
-	go run ./bench/faults $(if $(SEED),-seed '$(SEED)',-seeds '$(SEEDS)')
+	GODEBUG=asyncpreemptoff=1 go run ./bench/faults $(if $(SEED),-seed '$(SEED)',-seeds '$(SEEDS)')
 
 .PHONY: build
 build: ## build bin/endcap

@@ -24,6 +24,7 @@ func program(t *testing.T) func(args ...string) (string, error) {
 	return func(args ...string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), bin, append([]string{"-cache", ""}, args...)...)
 		cmd.Dir = "../.."
+		cmd.Env = append(cmd.Environ(), "GODEBUG=asyncpreemptoff=1") // see docs/decisions/faults.md
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
