@@ -85,6 +85,17 @@ func (s Set) With(p Purpose) Set { return s | Of(p) }
 // Without is s with p removed.
 func (s Set) Without(p Purpose) Set { return s &^ Of(p) }
 
+// Purposes lists what s allows, in order.
+func (s Set) Purposes() []Purpose {
+	var out []Purpose
+	for _, p := range Purposes() {
+		if s.Allows(p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 // String lists the purposes, comma-separated, or "none".
 func (s Set) String() string {
 	var out []string
