@@ -37,19 +37,6 @@ const NoOrdinal uint32 = math.MaxUint32
 // ErrLimit is returned for a call that breaks a limit of this package.
 var ErrLimit = errors.New("over a limit of the vault")
 
-// Check returns ErrLimit, with the field, unless every store can take s.
-func (s *Said) Check() error {
-	switch {
-	case s.EventID == "" || len(s.EventID) > NameMax:
-		return fmt.Errorf("%w: an event's id has 1 to %d bytes, this %d", ErrLimit, NameMax, len(s.EventID))
-	case len(s.Source) > NameMax:
-		return fmt.Errorf("%w: a source has at most %d bytes, this %d", ErrLimit, NameMax, len(s.Source))
-	case len(s.Wording) > TextMax:
-		return fmt.Errorf("%w: a wording has at most %d bytes, this %d", ErrLimit, TextMax, len(s.Wording))
-	}
-	return nil
-}
-
 // Check returns ErrLimit, with the field, unless every store can take r. Raw and
 // Say may be of any length; their first RawMax and TextMax bytes are kept.
 func (r *Refused) Check() error {

@@ -36,6 +36,8 @@ type Vault interface {
 	Merges
 	Proposals
 	Consents
+	Wordings
+	Proofs
 	Quarantine
 	Secrets
 	Forgetting
@@ -59,16 +61,6 @@ type Identities interface {
 	Ordinals(ctx context.Context, who []shopper.ID) ([]uint32, error)
 }
 
-// Said is what a shopper agreed to, and how.
-type Said struct {
-	Shopper shopper.ID
-	Allowed consent.Set
-	Wording string
-	Source  string
-	At      time.Time
-	EventID string // the source's id; saying the same id again changes nothing
-}
-
 // Consents keeps every consent ever given, append-only.
 type Consents interface {
 	// Say records consents; what a forgotten shopper says is dropped. The newest
@@ -78,6 +70,12 @@ type Consents interface {
 	Allowed(ctx context.Context, who []shopper.ID) ([]consent.Set, error)
 	// Sayings returns all a shopper ever said, oldest first.
 	Sayings(ctx context.Context, who shopper.ID) ([]Said, error)
+	// Lapsing returns up to limit sayings with a Seq above after, in order, that
+	// allow something until an instant which is not after now, and which Lapsed
+	// did not pass yet.
+	Lapsing(ctx context.Context, now time.Time, after int64, limit int) ([]Said, error)
+	// Lapsed says that everything is recorded that lapsed until an instant.
+	Lapsed(ctx context.Context, until time.Time) error
 }
 
 // Refused is one row that could not be taken in.

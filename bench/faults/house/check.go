@@ -214,6 +214,9 @@ func (r *run) checkShoppers(ctx context.Context) error {
 			r.violate("%v is of another shopper than %s", n, s.card)
 		}
 	}
+	if _, err := r.house.vault.CheckConsents(ctx); err != nil {
+		r.violate("consents: %v", err)
+	}
 	for n, s := range r.model.facts {
 		if n.kind == event.KindConsent && (s.fate == acked && said[n.id] != 1 || said[n.id] > 1) {
 			r.violate("the vault has %v %d times", n, said[n.id])

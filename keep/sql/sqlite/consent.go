@@ -2,30 +2,33 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
+	"crypto/rand"
 	"fmt"
 	"time"
 
 	"endcap/keep/vault"
 	"endcap/retail/consent"
-	"endcap/retail/event"
 	"endcap/retail/shopper"
 )
 
-// The statements of consents and quarantine.
+// The statements of consents.
 const (
-	sqlAddSaying = `insert into saying (seq, shopper, event, allowed, wording, source, at)
-		values ((select coalesce(max(seq), 0) + 1 from saying), ?, ?, ?, ?, ?, ?) on conflict (event) do nothing`
-	sqlAllowed = `select allowed from saying where shopper = ? order by at desc, seq desc limit 1`
-	sqlSayings = `select allowed, wording, source, at, event from saying where shopper = ? order by at, seq`
+	sayingColumns = `shopper, event, allowed, refused, wording, version, language, text_sum, means, channel, country, evidence, note, source, at, until, received`
 
-	sqlAddRefusal = `insert into refusal (id, sum, kind, source, line, reason, say, raw, stored, at)
-		values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (sum) do nothing`
-	sqlRefusals    = `select id, kind, source, line, reason, say, raw, stored, at from refusal where id > ? order by id limit ?`
-	sqlDropRefusal = `delete from refusal where id = ?`
-	sqlExpire      = `delete from refusal where at < ?`
+	sqlAddSaying = `insert into saying (seq, salt, ` + sayingColumns + `)
+		values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (event) do nothing`
+	sqlAllowed   = `select allowed from saying where shopper = ? order by at desc, seq desc limit 1`
+	sqlSayings   = `select ` + sayingColumns + `, seq, salt from saying where shopper = ? order by at, seq`
+	sqlLastEver  = `select max(coalesce((select max(seq) from saying), 0), coalesce((select max(seq) from link), 0))`
+	sqlLastChain = `select chain from link order by seq desc limit 1`
+	sqlAddLink   = `insert into link (seq, digest, chain) values (?, ?, ?)`
+	sqlLapsing   = `select ` + sayingColumns + `, seq, salt from saying where until > 0 and allowed > 0 and until > ? and until <= ? and seq > ? order by seq limit ?`
+	sqlUnsalted  = `select ` + sayingColumns + `, seq, salt from saying where length(salt) = 0 order by seq limit ?`
+	sqlSalt      = `update saying set salt = ? where seq = ?`
 )
+
+// lapsedMark names the mark up to which lapsed consents are recorded.
+const lapsedMark = "lapsed"
 
 // Say implements vault.Consents. What is said for a forgotten shopper, or for
 // nobody, is not kept.
@@ -36,25 +39,129 @@ func (v *Vault) Say(ctx context.Context, said []vault.Said) error {
 		}
 	}
 	err := v.do(ctx, func(c *conn) error {
+		seq, _, err := c.query(sqlLastEver).one()
+		if err != nil {
+			return err
+		}
+		chain, err := lastChain(c)
+		if err != nil {
+			return err
+		}
 		for i := range said {
-			s := &said[i]
-			gone, err := v.forgotten(c, s.Shopper)
+			gone, err := v.forgotten(c, said[i].Shopper)
 			if err != nil {
 				return err
 			}
-			if gone || !s.Shopper.Known() {
+			if gone || !said[i].Shopper.Known() {
 				continue
 			}
-			err = c.query(sqlAddSaying).int(stored(s.Shopper)).text(s.EventID).int(int64(s.Allowed)).
-				text(s.Wording).text(s.Source).int(micros(s.At)).exec()
+			kept, err := keep(c, said[i], seq+1, &chain)
 			if err != nil {
 				return err
+			}
+			if kept {
+				seq++
 			}
 		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("say %d consents: %w", len(said), err)
+	}
+	return nil
+}
+
+// keep records a saying under a number and adds it to the chain, unless its
+// event is recorded already.
+func keep(c *conn, s vault.Said, seq int64, chain *[32]byte) (bool, error) {
+	salt, err := newSalt()
+	if err != nil {
+		return false, err
+	}
+	s.At, s.Until, s.Received = instant(micros(s.At)), instant(micros(s.Until)), instant(micros(s.Received)) // as it will be read
+	err = c.query(sqlAddSaying).int(seq).blob(salt).int(stored(s.Shopper)).text(s.EventID).int(int64(s.Allowed)).int(int64(s.Refused)).
+		text(s.Wording).int(s.Version).text(s.Language).blob(sumOf(s.Text)).text(s.Means).text(s.Channel).text(s.Country).
+		text(s.Evidence).text(s.Note).text(s.Source).int(micros(s.At)).int(micros(s.Until)).int(micros(s.Received)).exec()
+	if err != nil || c.db.Changes() == 0 {
+		return false, err
+	}
+	return true, link(c, &s, seq, salt, chain)
+}
+
+// link adds a recorded saying to the chain.
+func link(c *conn, s *vault.Said, seq int64, salt []byte, chain *[32]byte) error {
+	digest := vault.Digest(salt, s.Record(salt))
+	*chain = vault.Chain(*chain, seq, digest)
+	return c.query(sqlAddLink).int(seq).blob(digest[:]).blob(chain[:]).exec()
+}
+
+func newSalt() ([]byte, error) {
+	salt := make([]byte, vault.SaltSize)
+	_, err := rand.Read(salt)
+	return salt, err
+}
+
+func sumOf(text [32]byte) []byte {
+	if text == [32]byte{} {
+		return []byte{}
+	}
+	return text[:]
+}
+
+func lastChain(c *conn) (chain [32]byte, err error) {
+	q := c.query(sqlLastChain)
+	if q.next() {
+		copy(chain[:], q.bytes(0))
+	}
+	return chain, q.done()
+}
+
+// adoptMax is how many sayings of an older program are given their place in the
+// chain at once.
+const adoptMax = 5_000
+
+// adoptedMark names the mark that is set once the sayings of an older program
+// stand in the chain. From then on one without a salt was added beside it.
+const adoptedMark = "adopted"
+
+// adopt gives sayings that an older program recorded their place in the chain,
+// in their order. It resumes where it was broken off.
+func (v *Vault) adopt(ctx context.Context) error {
+	done := false
+	for !done {
+		err := v.do(ctx, func(c *conn) error {
+			mark, _, err := c.query(sqlMark).text(adoptedMark).one()
+			if done = mark != 0; err != nil || done {
+				return err
+			}
+			all, err := c.query(sqlUnsalted).int(adoptMax).sayings()
+			if err == nil && len(all) == 0 {
+				err = c.query(sqlSetMark).text(adoptedMark).int(1).exec()
+			}
+			if err != nil {
+				return err
+			}
+			chain, err := lastChain(c)
+			if err != nil {
+				return err
+			}
+			for i := range all {
+				salt, err := newSalt()
+				if err != nil {
+					return err
+				}
+				if err := c.query(sqlSalt).blob(salt).int(all[i].Seq).exec(); err != nil {
+					return err
+				}
+				if err := link(c, &all[i], all[i].Seq, salt, &chain); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("give consents their place in the chain: %w", err)
+		}
 	}
 	return nil
 }
@@ -80,16 +187,9 @@ func (v *Vault) Allowed(ctx context.Context, who []shopper.ID) ([]consent.Set, e
 
 // Sayings implements vault.Consents.
 func (v *Vault) Sayings(ctx context.Context, who shopper.ID) (out []vault.Said, err error) {
-	err = v.file.read(ctx, func(c *conn) error {
-		q := c.query(sqlSayings).int(stored(who))
-		for q.next() {
-			s := q.stmt
-			out = append(out, vault.Said{
-				Shopper: who, Allowed: consent.Set(s.ColumnInt64(0)),
-				Wording: s.ColumnText(1), Source: s.ColumnText(2), At: instant(s.ColumnInt64(3)), EventID: s.ColumnText(4),
-			})
-		}
-		return q.done()
+	err = v.file.read(ctx, func(c *conn) (err error) {
+		out, err = c.query(sqlSayings).int(stored(who)).sayings()
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("what a shopper said: %w", err)
@@ -97,98 +197,52 @@ func (v *Vault) Sayings(ctx context.Context, who shopper.ID) (out []vault.Said, 
 	return out, nil
 }
 
-// Refuse implements vault.Quarantine. Ids grow for ever, released rows or not,
-// so that a reader's place in Refusals stays right.
-func (v *Vault) Refuse(ctx context.Context, rows []vault.Refused) error {
-	for i := range rows {
-		if err := rows[i].Check(); err != nil {
-			return fmt.Errorf("refused row %d: %w", i, err)
-		}
-	}
-	err := v.do(ctx, func(c *conn) error {
-		last, _, err := c.query(sqlMark).text("refusals").one()
-		if err != nil {
-			return err
-		}
-		before := last
-		for i := range rows {
-			r := &rows[i]
-			err := c.query(sqlAddRefusal).int(last + 1).blob(refusalSum(r)).int(int64(r.Kind)).text(r.Source).int(r.Line).
-				text(r.Reason).text(cut(r.Say, vault.TextMax)).blob(r.Raw[:min(len(r.Raw), vault.RawMax)]).blob(r.Stored).int(micros(r.At)).exec()
-			if err != nil {
-				return err
-			}
-			last += c.db.Changes()
-		}
-		if last == before {
-			return nil
-		}
-		return c.query(sqlSetMark).text("refusals").int(last).exec()
-	})
-	if err != nil {
-		return fmt.Errorf("quarantine %d rows: %w", len(rows), err)
-	}
-	return nil
-}
-
-// refusalSum is what two refusals of the same row have in common: where it
-// stood, why it was refused, and all of its bytes.
-func refusalSum(r *vault.Refused) []byte {
-	h := sha256.New()
-	for _, part := range []string{r.Source, r.Reason} {
-		h.Write(binary.AppendUvarint(nil, uint64(len(part))))
-		h.Write([]byte(part))
-	}
-	h.Write(binary.AppendVarint(nil, r.Line))
-	h.Write(r.Raw)
-	return h.Sum(nil)
-}
-
-// Refusals implements vault.Quarantine.
-func (v *Vault) Refusals(ctx context.Context, after uint64, limit int) (out []vault.Refused, err error) {
+// Lapsing implements vault.Consents.
+func (v *Vault) Lapsing(ctx context.Context, now time.Time, after int64, limit int) (out []vault.Said, err error) {
 	err = v.file.read(ctx, func(c *conn) error {
-		q := c.query(sqlRefusals).int(position(after)).int(page(limit, vault.PageMax))
-		for q.next() {
-			s := q.stmt
-			out = append(out, vault.Refused{
-				ID: number(s.ColumnInt64(0)), Kind: event.Kind(s.ColumnInt64(1)),
-				Source: s.ColumnText(2), Line: s.ColumnInt64(3), Reason: s.ColumnText(4), Say: s.ColumnText(5),
-				Raw: q.bytes(6), Stored: q.bytes(7), At: instant(s.ColumnInt64(8)),
-			})
+		from, _, err := c.query(sqlMark).text(lapsedMark).one()
+		if err == nil {
+			out, err = c.query(sqlLapsing).int(from).int(micros(now)).int(after).int(page(limit, vault.PageMax)).sayings()
 		}
-		return q.done()
+		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("refusals after %d: %w", after, err)
+		return nil, fmt.Errorf("which consents lapse: %w", err)
 	}
 	return out, nil
 }
 
-// Release implements vault.Quarantine.
-func (v *Vault) Release(ctx context.Context, ids []uint64) error {
+// Lapsed implements vault.Consents. The mark never goes back.
+func (v *Vault) Lapsed(ctx context.Context, until time.Time) error {
 	err := v.do(ctx, func(c *conn) error {
-		for _, id := range ids {
-			if err := c.query(sqlDropRefusal).int(position(id)).exec(); err != nil {
-				return err
-			}
+		from, _, err := c.query(sqlMark).text(lapsedMark).one()
+		if err != nil || micros(until) <= from {
+			return err
 		}
-		return nil
+		return c.query(sqlSetMark).text(lapsedMark).int(micros(until)).exec()
 	})
 	if err != nil {
-		return fmt.Errorf("release %d rows: %w", len(ids), err)
+		return fmt.Errorf("mark lapsed consents: %w", err)
 	}
 	return nil
 }
 
-// Expire implements vault.Quarantine.
-func (v *Vault) Expire(ctx context.Context, before time.Time) (n int, err error) {
-	err = v.do(ctx, func(c *conn) error {
-		err := c.query(sqlExpire).int(micros(before)).exec()
-		n = int(c.db.Changes())
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("expire refused rows: %w", err)
+// sayings reads rows of sayingColumns and seq.
+func (q *query) sayings() (out []vault.Said, err error) {
+	for q.next() {
+		out = append(out, q.saying())
 	}
-	return n, nil
+	return out, q.done()
+}
+
+func (q *query) saying() vault.Said {
+	s := q.stmt
+	said := vault.Said{
+		Shopper: known(s.ColumnInt64(0)), EventID: s.ColumnText(1), Allowed: consent.Set(s.ColumnInt64(2)), Refused: consent.Set(s.ColumnInt64(3)),
+		Wording: s.ColumnText(4), Version: s.ColumnInt64(5), Language: s.ColumnText(6), Means: s.ColumnText(8), Channel: s.ColumnText(9),
+		Country: s.ColumnText(10), Evidence: s.ColumnText(11), Note: s.ColumnText(12), Source: s.ColumnText(13),
+		At: instant(s.ColumnInt64(14)), Until: instant(s.ColumnInt64(15)), Received: instant(s.ColumnInt64(16)), Seq: s.ColumnInt64(17),
+	}
+	copy(said.Text[:], q.bytes(7))
+	return said
 }

@@ -68,7 +68,7 @@ func (v *Vault) forget(c *conn, who shopper.ID) error {
 	if err := forgetMerges(c, who); err != nil { // it looks for evidence by her keys
 		return err
 	}
-	for _, sql := range []string{sqlDropKeys, sqlDropSayings, sqlDropOrdinal, sqlDropPerson, sqlDropAsker} {
+	for _, sql := range []string{sqlDropKeys, sqlGoneLinks, sqlDropSayings, sqlDropOrdinal, sqlDropPerson, sqlDropAsker} {
 		if err := c.query(sql).int(stored(who)).exec(); err != nil {
 			return err
 		}

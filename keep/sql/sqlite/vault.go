@@ -56,6 +56,9 @@ func OpenVault(ctx context.Context, o Options) (*Vault, error) {
 		_, err := rand.Read(key)
 		return key, err
 	})
+	if err == nil {
+		err = v.adopt(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
