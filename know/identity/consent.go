@@ -8,6 +8,7 @@ import (
 
 	"endcap/keep/vault"
 	"endcap/retail/consent"
+	"endcap/retail/consent/policy"
 	"endcap/retail/shopper"
 )
 
@@ -125,32 +126,121 @@ func (i *Identity) Say(ctx context.Context, said []vault.Said) error {
 		return fmt.Errorf("keep %d consents: %w", len(said), err)
 	}
 	for n := range said {
-		i.says.drop(i.Canonical(said[n].Shopper))
+		who := i.Canonical(said[n].Shopper)
+		i.says.drop(who)
+		if err := i.hold(ctx, who, said[n].Allowed == consent.All); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// Newest returns, by shopper, the time of the newest thing she said, as whichever
-// of the shoppers she is. Who said nothing is missing.
-func (i *Identity) Newest(ctx context.Context, who []shopper.ID) (map[shopper.ID]time.Time, error) {
-	out := make(map[shopper.ID]time.Time, len(who))
+// hold remembers what somebody allows who said something just now, for Holds. A
+// yes to everything need not be remembered where nothing is.
+func (i *Identity) hold(ctx context.Context, who shopper.ID, all bool) error {
+	if _, held := i.held.get(who, time.Time{}); all && !held {
+		return nil
+	}
+	lock := &i.holding[who.Reveal()%holdLocks]
+	lock.Lock() // so that what is read last is remembered last
+	defer lock.Unlock()
+	sets, err := i.allowed(ctx, []shopper.ID{who})
+	if err != nil {
+		return fmt.Errorf("ask what a shopper allows now: %w", err)
+	}
+	i.held.put(who, sets[0], time.Time{}, 0)
+	return nil
+}
+
+// release forgets what was remembered of some shoppers by hold.
+func (i *Identity) release(who []shopper.ID) {
+	for _, id := range who {
+		lock := &i.holding[id.Reveal()%holdLocks]
+		lock.Lock()
+		i.held.put(id, consent.All, time.Time{}, 0)
+		lock.Unlock()
+	}
+}
+
+// Holds is what the consent section of a profile allows at an instant: no yes
+// that is older than any may be, and nothing that she withdrew since, even
+// where the section does not say so yet.
+func (i *Identity) Holds(who shopper.ID, section []byte, now time.Time) consent.Set {
+	allowed := AllowedIn(section)
+	if allowed == consent.None {
+		return allowed
+	}
+	if months := i.cfg.MonthsMax; months > 0 && !policy.After(time.UnixMicro(since(section)), months).After(now) {
+		return consent.None
+	}
+	if held, ok := i.held.get(i.Canonical(who), time.Time{}); ok {
+		allowed &= held
+	}
+	return allowed
+}
+
+// Newest returns, by shopper, the newest thing she said, as whichever of the
+// shoppers she is. Who said nothing is missing.
+func (i *Identity) Newest(ctx context.Context, who []shopper.ID) (map[shopper.ID]vault.Said, error) {
+	out := make(map[shopper.ID]vault.Said, len(who))
 	asked := make(map[shopper.ID]bool, len(who))
 	for _, id := range who {
 		if asked[id] {
 			continue
 		}
 		asked[id] = true
-		for _, member := range i.members(id) {
-			said, err := i.vault.Sayings(ctx, member)
-			if err != nil {
-				return nil, fmt.Errorf("ask what a shopper said: %w", err)
-			}
-			if len(said) > 0 && said[len(said)-1].At.After(out[id]) {
-				out[id] = said[len(said)-1].At
-			}
+		said, err := i.Said(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if len(said) > 0 {
+			out[id] = said[len(said)-1]
 		}
 	}
 	return out, nil
+}
+
+// Said returns all that a person said, as whichever of the shoppers she is,
+// oldest first.
+func (i *Identity) Said(ctx context.Context, who shopper.ID) ([]vault.Said, error) {
+	var out []vault.Said
+	members := i.members(who)
+	for _, member := range members {
+		said, err := i.vault.Sayings(ctx, member)
+		if err != nil {
+			return nil, fmt.Errorf("ask what a shopper said: %w", err)
+		}
+		out = append(out, said...)
+	}
+	if len(members) > 1 {
+		slices.SortStableFunc(out, func(a, b vault.Said) int { return a.At.Compare(b.At) })
+	}
+	return out, nil
+}
+
+// Lapsing is the vault's: consents that became too old.
+func (i *Identity) Lapsing(ctx context.Context, now time.Time, after int64, limit int) ([]vault.Said, error) {
+	return i.vault.Lapsing(ctx, now, after, limit)
+}
+
+// Lapsed is the vault's: all of them until an instant are recorded.
+func (i *Identity) Lapsed(ctx context.Context, until time.Time) error {
+	return i.vault.Lapsed(ctx, until)
+}
+
+// PutWording is the vault's.
+func (i *Identity) PutWording(ctx context.Context, w vault.Wording) (bool, error) {
+	return i.vault.PutWording(ctx, w)
+}
+
+// Wording is the vault's.
+func (i *Identity) Wording(ctx context.Context, name string, version int64, language string) (vault.Wording, error) {
+	return i.vault.Wording(ctx, name, version, language)
+}
+
+// Wordings is the vault's.
+func (i *Identity) Wordings(ctx context.Context, after vault.Wording, limit int) ([]vault.Wording, error) {
+	return i.vault.Wordings(ctx, after, limit)
 }
 
 // Heard returns, by EventID, what was allowed by those of the sayings' EventIDs
@@ -208,6 +298,7 @@ func (i *Identity) Forget(ctx context.Context, who ...shopper.ID) error {
 	for _, id := range who {
 		i.says.drop(id)
 		i.gone.drop(id)
+		i.held.put(id, consent.None, time.Time{}, 0)
 	}
 	return nil
 }

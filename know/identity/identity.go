@@ -44,11 +44,16 @@ type Config struct {
 	MergedMax int
 	// Life is how long an answer of Find, Allowed and Gone may be a copy.
 	Life time.Duration
+	// MonthsMax is how old a yes may be anywhere; 0 does not look.
+	MonthsMax int
 }
 
 // LifeMax is the longest Life: a withdrawal counts within 60 seconds, of which
 // half is left to the other steps on the way.
 const LifeMax = 30 * time.Second
+
+// holdLocks is of how many shoppers what they allow can be remembered at once.
+const holdLocks = 64
 
 // askMax is how many shoppers the vault is asked to name at once.
 const askMax = 1_024
@@ -87,6 +92,9 @@ type Identity struct {
 	says  *cache[shopper.ID, consent.Set] // by canonical shopper
 	gone  *cache[shopper.ID, bool]
 
+	held    *cache[shopper.ID, consent.Set] // what those allow who spoke lately, by canonical shopper
+	holding [holdLocks]sync.Mutex
+
 	clusters clusters
 	merging  sync.Mutex // held by one change of who is one person
 }
@@ -103,6 +111,7 @@ func New(v vault.Vault, mint vault.Mint, cfg Config) (*Identity, error) {
 		ids:  newCache[shopper.Key, shopper.ID](cfg.KeysMax),
 		says: newCache[shopper.ID, consent.Set](cfg.ShoppersMax),
 		gone: newCache[shopper.ID, bool](cfg.ShoppersMax),
+		held: newCache[shopper.ID, consent.Set](cfg.ShoppersMax),
 
 		clusters: clusters{most: cfg.MergedMax, of: make(map[shopper.ID]*cluster)},
 	}, nil

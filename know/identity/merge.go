@@ -332,4 +332,5 @@ func (i *Identity) show(e *vault.Evidence, next []*cluster) {
 	for _, who := range touched {
 		i.says.drop(who)
 	}
+	i.release(touched)
 }

@@ -8,6 +8,7 @@ import (
 	"endcap/retail"
 	"endcap/retail/basket"
 	"endcap/retail/catalog"
+	"endcap/retail/consent"
 )
 
 // Outcome says what became of one item. Words cross the wire and never change.
@@ -41,7 +42,10 @@ const (
 	TwoVersions Reason = "two_versions"
 	Conflict    Reason = "conflict" // the same id is stored with other content
 	NoShopper   Reason = "no_shopper"
-	WasForgot   Reason = "forgotten" // a key belonged to somebody who was forgotten
+	BadString   Reason = "bad_consent_string"
+	// Unregistered: a consent names a text that nobody registered.
+	Unregistered Reason = "wording_unregistered"
+	WasForgot    Reason = "forgotten" // a key belonged to somebody who was forgotten
 )
 
 // Fault is why an item was not taken in: which field, what is wrong with it,
@@ -78,6 +82,9 @@ type Answer struct {
 	// Apart is why keys of several shoppers in one row make no person of them;
 	// the row was taken in all the same.
 	Apart graph.Refusal
+	// Withheld is what of a consent does not count, and why; the row was taken in
+	// all the same.
+	Withheld map[consent.Purpose]string
 
 	stored []byte // for a conflict: the stored fact, as JSON
 }

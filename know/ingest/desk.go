@@ -25,6 +25,7 @@ import (
 	"endcap/know/identity"
 	"endcap/retail"
 	"endcap/retail/catalog"
+	"endcap/retail/consent/policy"
 	"endcap/retail/event"
 )
 
@@ -73,6 +74,8 @@ type Config struct {
 	TouchAheadMax, TouchBehindMax time.Duration
 	// LineAmountMax bounds each amount of a line either way.
 	LineAmountMax retail.Micros
+	// Policy says what is made of consents.
+	Policy policy.Policy
 }
 
 // Defaults takes in ten years, an hour ahead for tills, and for touches two
@@ -84,6 +87,7 @@ func Defaults(zone *time.Location, currency retail.Currency) Config {
 		RetentionDays: 3_653, AheadMax: time.Hour,
 		TouchAheadMax: 2 * time.Minute, TouchBehindMax: 24 * time.Hour,
 		LineAmountMax: 100_000_000 * retail.Unit,
+		Policy:        policy.Defaults(),
 	}
 }
 
@@ -103,6 +107,9 @@ func (c Config) Check() error {
 		return fmt.Errorf("%w: a negative skew", ErrConfig)
 	case c.LineAmountMax <= 0 || c.LineAmountMax > retail.MicrosMax:
 		return fmt.Errorf("%w: line amounts up to %v", ErrConfig, c.LineAmountMax)
+	}
+	if err := c.Policy.Check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	return nil
 }

@@ -163,6 +163,16 @@ func (r Rules) Read(c *Consent, country string, now time.Time) Verdict {
 	return v
 }
 
+// Lapses is when a string's answers are too old under the same laws as in Read:
+// from then on she has to be asked again.
+func (r Rules) Lapses(c *Consent, country string) time.Time {
+	months := r.law(country).MonthsMax
+	if country != "" && c.Country != country {
+		months = min(months, r.law(c.Country).MonthsMax)
+	}
+	return c.LastUpdated.AddDate(0, months, 0)
+}
+
 func (r Rules) law(country string) Country {
 	if law, ok := r.Countries[country]; ok {
 		return law
