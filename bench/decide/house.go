@@ -124,10 +124,11 @@ func (h *house) decider(r decide.Recorder) (*decide.Decider, error) {
 	profiles := identity.NewProfiles(h.shelf, h.people, map[profile.Section]identity.Merge{
 		identity.Section: identity.MergeConsents, audience.Section: audience.Merge, recommend.Section: recommend.Merge,
 	})
+	ring := media.NewKeyring(media.Key{Number: 1})
 	return decide.New(decide.Config{
 		Book: h.campaigns, Profiles: profiles, Recommender: h.recommend, Assortment: h.assortment, Recorder: r,
 		Sections: decide.Sections{Consent: identity.Section, Audiences: audience.Section, Habits: recommend.Section},
-		Allowed:  identity.AllowedIn, Canonical: h.people.Canonical, Audiences: h.audiences, Keys: media.NewKeyring(media.Key{Number: 1}),
+		Allowed:  identity.AllowedIn, Canonical: h.people.Canonical, Audiences: h.audiences, Keys: func() media.Keyring { return ring },
 		Now: now, Zone: h.zone, Rand: rand.Reader,
 	})
 }

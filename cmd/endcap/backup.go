@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"endcap/gate/api/admin"
@@ -87,13 +85,6 @@ func followBackup(body io.Reader, tell func(done, total int64)) (*admin.BackupSu
 	return nil, errors.Join(errors.New("the server broke off, and there is no backup; run the same command again"), scan.Err())
 }
 
-// grainBooks is small, because a book changes here and there; other files never
-// change once they are written.
-const (
-	grainBooks = 256 << 10
-	grainFiles = 4 << 20
-)
-
 // backUp makes a backup of the house while it goes on. Another may be asked for as
 // soon as it tells that it has finished.
 func backUp(ctx context.Context, h *owner, in *admin.BackUp, tell func(admin.BackedUp)) error {
@@ -133,7 +124,7 @@ func backUpAlone(ctx context.Context, h *owner, recovery *backup.Recovery, to st
 		Target: target, Secrets: h.vault, Recovery: recovery, Now: wall,
 		Carry: func(ctx context.Context) (int, error) { return carry(ctx, h, target) },
 	}
-	done, err := house.Write(ctx, s, seldom(func(p backup.Progress) { tell(admin.BackedUp{Done: p.Done, Total: p.Total}) }))
+	done, err := house.Write(ctx, s, backup.Seldom(wall, func(p backup.Progress) { tell(admin.BackedUp{Done: p.Done, Total: p.Total}) }))
 	if err != nil {
 		return nil, err
 	}
@@ -142,20 +133,6 @@ func backUpAlone(ctx context.Context, h *owner, recovery *backup.Recovery, to st
 		Dropped: done.Dropped, Tombstones: done.Marks, Seconds: time.Since(begun).Seconds(), StillSeconds: still.Seconds(),
 	}
 	return sum, writeLast(h.dir, &admin.LastBackup{At: done.At, ReadableUntil: done.Readable, To: to})
-}
-
-// tellEvery is how often a progress is passed on.
-const tellEvery = 100 * time.Millisecond
-
-// seldom passes on at most ten calls a second, and the last.
-func seldom(tell func(backup.Progress)) func(backup.Progress) {
-	var last time.Time
-	return func(p backup.Progress) {
-		if now := time.Now(); p.Done == p.Total || now.Sub(last) >= tellEvery {
-			last = now
-			tell(p)
-		}
-	}
 }
 
 // cureBackup says what to do about what an operator can mend.
@@ -207,7 +184,7 @@ func capture(ctx context.Context, h *owner, stage string) (s backup.Snapshot, st
 	if err := captureRest(h, stage); err != nil {
 		return s, 0, err
 	}
-	s.Files, err = sources(stage)
+	s.Files, err = backup.Sources(stage)
 	return s, pins.still, err
 }
 
@@ -234,21 +211,4 @@ func captureRest(h *owner, stage string) error {
 		}
 	}
 	return nil
-}
-
-// sources lists the files of a folder.
-func sources(stage string) (out []backup.Source, err error) {
-	err = filepath.WalkDir(stage, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		name, err := filepath.Rel(stage, path)
-		s := backup.Source{Name: filepath.ToSlash(name), Path: path, Grain: grainFiles}
-		if strings.HasSuffix(name, ".db") {
-			s.Grain = grainBooks
-		}
-		out = append(out, s)
-		return err
-	})
-	return out, err
 }

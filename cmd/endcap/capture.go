@@ -14,6 +14,7 @@ import (
 	"endcap/keep/backup"
 	"endcap/keep/backup/dirtarget"
 	"endcap/keep/sql/sqlite"
+	"endcap/know/privacy"
 	"endcap/retail"
 )
 
@@ -143,28 +144,28 @@ func carryTombstones(ctx context.Context, h *owner) {
 	}
 }
 
-// carriage is how many tombstones were brought where.
+// carriage is what was brought where.
 type carriage struct {
-	to    string
-	count int
+	to     string
+	burden privacy.Burden
 }
 
-// carryOnce writes the tombstones to where the last backup lies, unless as many
-// were brought there before.
+// carryOnce writes the tombstones to where the last backup lies, unless they were
+// brought there before.
 func carryOnce(ctx context.Context, h *owner, done carriage) (carriage, error) {
 	last, err := lastBackup(h.dir)
 	if err != nil || last == nil {
 		return done, err
 	}
 	now := carriage{to: last.To}
-	if now.count, err = h.vault.MarkCount(ctx); err != nil || now == done {
+	if now.burden, err = privacy.BurdenOf(ctx, h.vault); err != nil || now == done {
 		return done, err
 	}
 	target, err := dirtarget.Open(last.To, false, nil)
 	if err != nil {
 		return done, err
 	}
-	now.count, err = carry(ctx, h, target)
+	_, err = carry(ctx, h, target)
 	return now, err
 }
 
@@ -172,13 +173,5 @@ func carryOnce(ctx context.Context, h *owner, done carriage) (carriage, error) {
 func carry(ctx context.Context, h *owner, target backup.Target) (int, error) {
 	h.carried.Lock()
 	defer h.carried.Unlock()
-	marks, err := h.vault.Marks(ctx)
-	if err != nil {
-		return 0, err
-	}
-	out := make([][32]byte, len(marks))
-	for i, m := range marks {
-		out[i] = m
-	}
-	return len(out), backup.PutMarks(ctx, target, h.vault, out)
+	return privacy.Carry(ctx, h.vault, target)
 }

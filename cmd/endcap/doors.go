@@ -19,6 +19,7 @@ import (
 	"endcap/gate/api/till"
 	"endcap/gate/api/trade"
 	"endcap/know/audience"
+	"endcap/know/secret"
 	"endcap/prove/cleanroom"
 	"endcap/prove/insight"
 	"endcap/prove/measure"
@@ -34,7 +35,7 @@ func newServer(h *owner) *api.Server {
 	})
 	audit := cleanroom.NewJournal(h.book)
 	reader := measure.NewReader(h.history)
-	shop.Mount(s, shop.Ports{Desk: h.desk, People: h.people, Decider: h.decider, Booked: h.campaigns, Tokens: h.keys, Names: h.assortment, Zone: h.zone})
+	shop.Mount(s, shop.Ports{Desk: h.desk, People: h.people, Decider: h.decider, Booked: h.campaigns, Tokens: h.secrets.Tokens, Names: h.assortment, Zone: h.zone})
 	till.Mount(s, h.desk, func(ctx context.Context) error { return h.progress.CaughtUp(ctx, h.whole, profileFollowers...) })
 	feed.Mount(s, h.desk)
 	merge.Mount(s, h.desk, h.people)
@@ -94,6 +95,9 @@ func adminPorts(h *owner, keys *access.Keeper) admin.Ports {
 		BackUp: func(ctx context.Context, in *admin.BackUp, tell func(admin.BackedUp)) error {
 			return backUp(ctx, h, in, tell)
 		},
+		Secrets: admin.Secrets{List: h.secrets.List, Rotate: func(ctx context.Context, t secret.Turn) (secret.Known, error) {
+			return rotateSecret(ctx, h, t)
+		}},
 		Recovery: func(_ context.Context, in *admin.RecoveryKey) (string, error) { return setRecovery(h, in) },
 	}
 	if h.replay != nil {

@@ -17,17 +17,16 @@ import (
 
 	"endcap/gate/cli"
 	"endcap/keep/files/dirfiles"
+	"endcap/keep/ledger"
 	"endcap/keep/profile/pebbleshelf"
 	"endcap/keep/sql/sqlite"
-	"endcap/keep/stream"
 	"endcap/keep/stream/pebblelog"
 	"endcap/keep/vault"
 	"endcap/keep/warehouse/duck"
 	"endcap/know/history"
 	"endcap/know/identity"
+	"endcap/know/secret"
 	"endcap/retail"
-	"endcap/retail/event"
-	"endcap/retail/media"
 )
 
 // stores are the house's embedded stores, each in its own place under the data
@@ -48,7 +47,7 @@ type stores struct {
 	history  *duck.Warehouse
 	files    *dirfiles.Dir
 	whole    *history.Whole
-	keys     media.Keyring
+	secrets  *secret.Keeper
 	newID    vault.Mint
 	closings []func() error
 	sealing  sync.Mutex // held while history takes facts over from the stream, and while a backup notes both
@@ -142,22 +141,16 @@ func openFacts(ctx context.Context, s *stores) (err error) {
 	return nil
 }
 
-// openSecrets reads, or makes, the keys by which tokens are signed, and chooses
+// openSecrets reads, or makes, the secrets of the house, and chooses
 // how ids are drawn: by chance, or on a demo from its seed so that arms are the
 // same in every run.
-func openSecrets(ctx context.Context, s *stores) error {
-	raw, err := s.vault.Secret(ctx, "tokens/1", func() ([]byte, error) {
-		b := make([]byte, 2*media.KeySize)
-		_, err := rand.Read(b)
-		return b, err
-	})
+func openSecrets(ctx context.Context, s *stores) (err error) {
+	s.secrets, err = secret.Open(ctx, secret.Config{Rings: s.vault, Now: s.now, Wall: wall, Chance: rand.Reader, Audit: func(ctx context.Context, e secret.Entry) error {
+		return ledger.Note(ctx, s.book, ledger.Noted{Kind: secret.EntryKind, By: e.By, At: e.At, Entry: e})
+	}})
 	if err != nil {
-		return fmt.Errorf("read the token key: %w", err)
+		return fmt.Errorf("open the secrets: %w", err)
 	}
-	key := media.Key{Number: 1}
-	copy(key.Sign[:], raw[:media.KeySize])
-	copy(key.Mask[:], raw[media.KeySize:])
-	s.keys = media.NewKeyring(key)
 	s.newID = identity.Random(rand.Reader)
 	if s.set.Seed != "" {
 		s.newID = identity.Seeded(sha256.Sum256([]byte(s.set.Seed)))
@@ -222,51 +215,12 @@ func leapClock(ctx context.Context, s *stores) error {
 	if s.replay == nil {
 		return nil
 	}
-	newest, err := s.history.Through(ctx)
+	newest, err := history.Newest(ctx, s.stream, s.history)
 	if err != nil {
 		return err
-	}
-	for p := range s.stream.Partitions() {
-		last, err := newestArrival(ctx, s, p)
-		if err != nil {
-			return err
-		}
-		if last.After(newest) {
-			newest = last
-		}
 	}
 	if !newest.After(s.replay.Now()) {
 		return nil
 	}
 	return s.replay.Advance(newest)
-}
-
-// newestArrival is when the newest fact of a partition arrived among those that
-// history has not read yet.
-func newestArrival(ctx context.Context, s *stores, partition int) (newest time.Time, err error) {
-	at, err := s.history.Cursor(ctx, partition)
-	if err != nil {
-		return newest, err
-	}
-	if first, err := s.stream.First(ctx, partition); err != nil {
-		return newest, err
-	} else if at < first {
-		at = first
-	}
-	for {
-		entries, err := s.stream.Read(ctx, partition, at, stream.ReadMax)
-		if err != nil || len(entries) == 0 {
-			return newest, err
-		}
-		for i := range entries {
-			f, err := event.Unpack(entries[i].Bytes)
-			if err != nil {
-				return newest, err
-			}
-			if f.Arrived.After(newest) {
-				newest = f.Arrived
-			}
-		}
-		at = entries[len(entries)-1].At
-	}
 }

@@ -16,6 +16,7 @@ import (
 type keyCmd struct {
 	Create   keyCreateCmd   `cmd:"" help:"Make a key; its secret is shown once."`
 	List     keyListCmd     `cmd:"" help:"List the keys."`
+	Rotate   keyRotateCmd   `cmd:"" help:"Give a key a new secret; it is shown once."`
 	Revoke   keyRevokeCmd   `cmd:"" help:"End a key."`
 	Recovery keyRecoveryCmd `cmd:"" help:"Make the key that opens backups."`
 }
@@ -86,6 +87,27 @@ func (c *keyListCmd) Run(ctx context.Context, m *Main) error {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.ID, k.Name, strings.Join(scopes, ","), k.Advertiser, k.Created.Format("2006-01-02 15:04"))
 		}
 		return w.Flush()
+	})
+}
+
+type keyRotateCmd struct {
+	cli.DirFlags
+	ID      string `arg:"" help:"The key's id, from endcap key list."`
+	Overlap int    `help:"For how many hours the old secret stays valid; 0 ends it at once." default:"24"`
+}
+
+// Help shows an example.
+func (*keyRotateCmd) Help() string { return "endcap key rotate ugt7sq7ue2u6ldam --overlap 48" }
+
+// Run changes the secret.
+func (c *keyRotateCmd) Run(ctx context.Context, m *Main) error {
+	return m.session().WithOwner(ctx, c.Dir, func(o *cli.Client) error {
+		var out struct{ Secret string }
+		if err := o.Ask(ctx, "POST /v1/keys/"+url.PathEscape(c.ID)+"/rotations", map[string]int{"overlap_hours": c.Overlap}, &out); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(m.Stdout, out.Secret)
+		return err
 	})
 }
 

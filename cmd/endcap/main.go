@@ -50,6 +50,7 @@ type grammar struct {
 	Quarantine cli.QuarantineCmd `cmd:"" help:"See and replay what could not be taken in."`
 	Report     cli.ReportCmd     `cmd:"" help:"A campaign's report."`
 	Key        keyCmd            `cmd:"" help:"Make, list and revoke API keys."`
+	Secret     cli.SecretCmd     `cmd:"" help:"Rotate the secrets by which the house signs, masks and recognises."`
 	Forget     cli.ForgetCmd     `cmd:"" help:"Forget a shopper who asked for it."`
 	Privacy    cli.PrivacyCmd    `cmd:"" help:"Answer what shoppers ask by right of the law."`
 	Rebuild    rebuildCmd        `cmd:"" help:"Throw away everything derived and fold it again."`

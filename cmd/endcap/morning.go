@@ -91,6 +91,9 @@ func keepHouse(ctx context.Context, h *owner, today retail.Day) error {
 	if _, err := h.vault.Expire(ctx, h.now().AddDate(0, 0, -vault.RefusedDays)); err != nil {
 		return fmt.Errorf("expire quarantine: %w", err)
 	}
+	if _, err := h.secrets.Retire(ctx); err != nil {
+		return fmt.Errorf("retire secrets: %w", err)
+	}
 	_, err := backup.DestroyDead(ctx, h.vault, wall())
 	return err
 }

@@ -19,6 +19,7 @@ import (
 	"endcap/know/ingest"
 	"endcap/know/privacy"
 	"endcap/know/recommend"
+	"endcap/know/secret"
 	"endcap/retail"
 	"endcap/retail/consent"
 	"endcap/retail/event"
@@ -173,4 +174,12 @@ func decoded(name string) bool {
 		return true
 	}
 	return strings.HasPrefix(top, "vault.db") || strings.HasPrefix(top, "book.db")
+}
+
+// rotateSecret rotates a secret and does what belongs to it.
+func rotateSecret(ctx context.Context, h *owner, t secret.Turn) (secret.Known, error) {
+	if t.Ring == secret.Certificates {
+		t.After = h.office.Publish
+	}
+	return h.secrets.Rotate(ctx, t)
 }

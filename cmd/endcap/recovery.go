@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"time"
 
 	"endcap/gate/api/admin"
 	"endcap/gate/cli"
@@ -31,7 +30,9 @@ func (c *keyRecoveryCmd) Run(ctx context.Context, m *Main) error {
 		if err != nil {
 			return err
 		}
-		if err := writeKey(c.Out, key); err != nil {
+		if err := key.Write(c.Out, wall()); errors.Is(err, fs.ErrExist) {
+			return cli.Misused(fmt.Errorf("%s exists already: name a new file", c.Out))
+		} else if err != nil {
 			return err
 		}
 		in := admin.RecoveryKey{Public: key.Public().Text(), Replace: c.Replace}
@@ -41,33 +42,4 @@ func (c *keyRecoveryCmd) Run(ctx context.Context, m *Main) error {
 		_, err = fmt.Fprintf(m.Stdout, "recovery key %s is in %s: without it no backup can be read, and whoever has it can read them all; keep it away from this machine\n", key.Public().Name(), c.Out)
 		return err
 	})
-}
-
-// writeKey writes a recovery key to a new file that its owner alone can read.
-func writeKey(path string, key *backup.RecoveryKey) error {
-	text, err := key.Text()
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return cli.Misused(fmt.Errorf("%s exists already: name a new file", path))
-	} else if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(f, "# The recovery key %s of an Endcap, made %s. Whoever has it can read its backups.\n%s\n", key.Public().Name(), time.Now().UTC().Format(time.DateOnly), text)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// readKey reads a recovery key from its file.
-func readKey(path string) (*backup.RecoveryKey, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, cli.Misused(err)
-	}
-	key, err := backup.ParseRecoveryKey(string(text))
-	if err != nil {
-		return nil, cli.Misused(fmt.Errorf("%s: %w", path, err))
-	}
-	return key, nil
 }

@@ -16,8 +16,8 @@ import (
 	"endcap/gate/cli"
 	"endcap/keep/backup"
 	"endcap/keep/backup/dirtarget"
-	"endcap/keep/vault"
 	"endcap/know/ingest"
+	"endcap/know/privacy"
 )
 
 type restoreCmd struct {
@@ -61,9 +61,9 @@ func (c *restoreCmd) Run(ctx context.Context, m *Main) error {
 	if c.Key == "" {
 		return cli.Misused(errors.New("--recovery-key names the file that endcap key recovery wrote; without it no backup can be read"))
 	}
-	key, err := readKey(c.Key)
+	key, err := backup.ReadRecoveryKey(c.Key)
 	if err != nil {
-		return err
+		return cli.Misused(err)
 	}
 	b, err := backup.Open(ctx, target, key, backup.Asked{At: c.At, Now: wall()})
 	if err != nil {
@@ -146,7 +146,7 @@ func restore(ctx context.Context, m *Main, b *backup.Backup, c *restoreCmd) (don
 		return done, err
 	}
 	bar := percent(m, "restore")
-	if err := b.Extract(ctx, stage, seldom(func(p backup.Progress) { bar(p.Done, p.Total) })); err != nil {
+	if err := b.Extract(ctx, stage, backup.Seldom(wall, func(p backup.Progress) { bar(p.Done, p.Total) })); err != nil {
 		return done, err
 	}
 	done.Fetched = time.Since(begun).Seconds()
@@ -199,15 +199,7 @@ func revive(ctx context.Context, m *Main, r revival, done *restored) (err error)
 // forgetAgain applies the tombstones that lie beside the backups, before anything
 // is folded: whoever was forgotten after the backup is forgotten here too.
 func forgetAgain(ctx context.Context, s *stores, b *backup.Backup) (int, error) {
-	sums, err := b.Marks(ctx, s.vault)
-	if err != nil {
-		return 0, err
-	}
-	marks := make([]vault.Mark, len(sums))
-	for i, sum := range sums {
-		marks[i] = sum
-	}
-	risen, err := s.vault.Bury(ctx, marks)
+	risen, err := privacy.Recall(ctx, s.vault, b, s.now)
 	if err != nil || len(risen) == 0 {
 		return 0, err
 	}

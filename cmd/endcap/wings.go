@@ -172,7 +172,7 @@ func openSell(ctx context.Context, s *stores, w *wings) (err error) {
 	w.decider, err = decide.New(decide.Config{
 		Book: w.campaigns, Profiles: w.profiles, Recommender: w.recommend, Assortment: w.assortment, Recorder: w.recorder,
 		Sections: decide.Sections{Consent: identity.Section, Audiences: audience.Section, Habits: recommend.Section},
-		Allowed:  identity.AllowedIn, Canonical: w.people.Canonical, Audiences: w.audiences, Keys: s.keys, Now: s.now, Zone: s.zone, Rand: rand.Reader,
+		Allowed:  identity.AllowedIn, Canonical: w.people.Canonical, Audiences: w.audiences, Keys: s.secrets.Tokens, Now: s.now, Zone: s.zone, Rand: rand.Reader,
 	})
 	if err != nil {
 		return fmt.Errorf("open decisions: %w", err)

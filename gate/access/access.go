@@ -84,7 +84,15 @@ type Spec struct {
 // doc is what the registry holds of a key.
 type doc struct {
 	Spec
-	Hash string `json:"hash"` // SHA-256 of the secret, hex
+	Hash   string    `json:"hash"`             // SHA-256 of the secret, hex
+	Before *before   `json:"before,omitempty"` // the secret before it, while that is still valid
+	Made   time.Time `json:"made,omitzero"`    // where the key was rotated since
+}
+
+// before is a secret that was replaced.
+type before struct {
+	Hash  string    `json:"hash"`
+	Until time.Time `json:"until"`
 }
 
 // Known is a key without its secret.
@@ -92,7 +100,20 @@ type Known struct {
 	ID      string    `json:"id"`
 	Version uint64    `json:"version"`
 	Created time.Time `json:"created"`
+	// OldUntil is until when the secret before a rotation is valid too.
+	OldUntil *time.Time `json:"old_until,omitempty" doc:"until when the secret before the last rotation is valid too"`
 	Spec
+}
+
+func knownOf(row *registry.Row, d *doc, now time.Time) Known {
+	known := Known{ID: row.ID, Version: row.Version, Created: row.At, Spec: d.Spec}
+	if !d.Made.IsZero() {
+		known.Created = d.Made
+	}
+	if d.Before != nil && now.Before(d.Before.Until) {
+		known.OldUntil = &d.Before.Until
+	}
+	return known
 }
 
 // ErrUnknown is returned for credentials that open nothing.
@@ -148,21 +169,96 @@ func (k *Keeper) Create(ctx context.Context, by string, spec Spec) (Known, strin
 			return Known{}, "", fmt.Errorf("look up an advertiser: %w", err)
 		}
 	}
-	var raw [25 + 10]byte
-	if _, err := io.ReadFull(k.random, raw[:]); err != nil {
-		return Known{}, "", fmt.Errorf("draw a key: %w", err)
-	}
-	id, secret := encoding.EncodeToString(raw[:10]), encoding.EncodeToString(raw[10:])
-	sum := sha256.Sum256([]byte(secret))
-	body, err := json.Marshal(doc{spec, hex.EncodeToString(sum[:])})
+	id, err := k.draw(idSize)
 	if err != nil {
-		return Known{}, "", fmt.Errorf("write key: %w", err)
-	}
-	row := registry.Row{Kind: registry.Key, ID: id, Version: 1, Doc: body, By: by, At: k.now()}
-	if err := k.commit(ctx, "key/"+id+"/1", row); err != nil {
 		return Known{}, "", err
 	}
-	return Known{ID: id, Version: 1, Created: row.At, Spec: spec}, prefix + "_" + id + "_" + secret, nil
+	return k.write(ctx, registry.Row{Kind: registry.Key, ID: id, By: by}, doc{Spec: spec})
+}
+
+// Sizes of what is drawn for a key, in bytes.
+const (
+	idSize     = 10
+	secretSize = 25
+)
+
+func (k *Keeper) draw(size int) (string, error) {
+	raw := make([]byte, size)
+	if _, err := io.ReadFull(k.random, raw); err != nil {
+		return "", fmt.Errorf("draw a key: %w", err)
+	}
+	return encoding.EncodeToString(raw), nil
+}
+
+// write stores the next version of a key, with a new secret, whose text it returns.
+func (k *Keeper) write(ctx context.Context, row registry.Row, d doc) (Known, string, error) {
+	secret, err := k.draw(secretSize)
+	if err != nil {
+		return Known{}, "", err
+	}
+	sum := sha256.Sum256([]byte(secret))
+	d.Hash = hex.EncodeToString(sum[:])
+	row.Version++
+	row.At = k.now()
+	if row.Doc, err = json.Marshal(d); err != nil {
+		return Known{}, "", fmt.Errorf("write key: %w", err)
+	}
+	if err := k.commit(ctx, fmt.Sprintf("key/%s/%d", row.ID, row.Version), row); err != nil {
+		return Known{}, "", err
+	}
+	return knownOf(&row, &d, row.At), prefix + "_" + row.ID + "_" + secret, nil
+}
+
+// OverlapMax is the longest time for which a secret is valid beside the one that
+// replaced it.
+const OverlapMax = 30 * 24 * time.Hour
+
+// Rotate gives a key a new secret, whose text it returns. The one before stays
+// valid for the overlap, none where that is zero; one that still was valid from an
+// earlier rotation ends at once.
+func (k *Keeper) Rotate(ctx context.Context, by, id string, overlap time.Duration) (Known, string, error) {
+	if overlap < 0 || overlap > OverlapMax {
+		return Known{}, "", &retail.Error{Kind: retail.Invalid, Field: "overlap_hours", Say: fmt.Sprintf("an overlap has 0 to %d hours", int(OverlapMax.Hours()))}
+	}
+	row, d, err := k.read(ctx, id)
+	if err != nil {
+		return Known{}, "", err
+	}
+	if d.Made.IsZero() {
+		d.Made = row.At
+	}
+	d.Before, row.By = nil, by
+	if overlap > 0 {
+		d.Before = &before{Hash: d.Hash, Until: k.now().Add(overlap)}
+	}
+	known, text, err := k.write(ctx, row, d)
+	if err != nil {
+		return Known{}, "", err
+	}
+	k.forget()
+	return known, text, nil
+}
+
+// read looks a key up; a retail.Error of kind NotFound where there is none.
+func (k *Keeper) read(ctx context.Context, id string) (row registry.Row, d doc, err error) {
+	row, err = k.rows.Get(ctx, registry.Key, id)
+	if errors.Is(err, registry.ErrNotFound) {
+		return row, d, &retail.Error{Kind: retail.NotFound, Say: "no such key", Err: err}
+	}
+	if err == nil {
+		err = json.Unmarshal(row.Doc, &d)
+	}
+	if err != nil {
+		return row, d, fmt.Errorf("read key %.64q: %w", id, err)
+	}
+	return row, d, nil
+}
+
+// forget drops the copies of keys.
+func (k *Keeper) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.cache)
 }
 
 func checkSpec(s *Spec) error {
@@ -198,7 +294,10 @@ func (k *Keeper) commit(ctx context.Context, key string, row registry.Row) error
 	if err != nil {
 		return fmt.Errorf("store key: %w", err)
 	}
-	if err := answers[0].Err; err != nil {
+	switch err := answers[0].Err; {
+	case errors.Is(err, ledger.ErrStale):
+		return &retail.Error{Kind: retail.Conflict, Say: "somebody else changed the key meanwhile", Cure: "list the keys and try again", Err: err}
+	case err != nil:
 		return fmt.Errorf("store key: %w", err)
 	}
 	return nil
@@ -217,39 +316,47 @@ func (k *Keeper) Authenticate(ctx context.Context, text string) (Principal, erro
 	if ok && now.Before(hit.until) {
 		return hit.who, nil
 	}
-	who, err := k.check(ctx, text)
+	who, until, err := k.check(ctx, text)
 	if err != nil {
 		return Principal{}, err
+	}
+	if life := now.Add(cacheLife); until.IsZero() || until.After(life) {
+		until = life
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.cache) >= cacheMax {
 		clear(k.cache)
 	}
-	k.cache[sum] = cached{who, now.Add(cacheLife)}
+	k.cache[sum] = cached{who, until}
 	return who, nil
 }
 
-func (k *Keeper) check(ctx context.Context, text string) (Principal, error) {
+// check names the holder of a secret text, and until when it is valid; zero for
+// as long as nobody revokes it.
+func (k *Keeper) check(ctx context.Context, text string) (who Principal, until time.Time, err error) {
 	parts := strings.Split(text, "_")
 	if len(parts) != 3 || parts[0] != prefix {
-		return Principal{}, ErrUnknown
+		return who, until, ErrUnknown
 	}
-	row, err := k.rows.Get(ctx, registry.Key, parts[1])
+	row, d, err := k.read(ctx, parts[1])
 	if errors.Is(err, registry.ErrNotFound) {
-		return Principal{}, ErrUnknown
+		return who, until, ErrUnknown
 	} else if err != nil {
-		return Principal{}, fmt.Errorf("read key: %w", err)
-	}
-	var d doc
-	if err := json.Unmarshal(row.Doc, &d); err != nil {
-		return Principal{}, fmt.Errorf("read key %s: %w", row.ID, err)
+		return who, until, err
 	}
 	sum := sha256.Sum256([]byte(parts[2]))
-	if subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(d.Hash)) != 1 {
-		return Principal{}, ErrUnknown
+	is := func(hash string) bool {
+		return subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(hash)) == 1
 	}
-	return Principal{row.ID, d.Name, d.Scopes, d.Advertiser, d.Rate}, nil
+	switch old := d.Before; {
+	case is(d.Hash):
+	case old != nil && is(old.Hash) && k.now().Before(old.Until):
+		until = old.Until
+	default:
+		return who, until, ErrUnknown
+	}
+	return Principal{row.ID, d.Name, d.Scopes, d.Advertiser, d.Rate}, until, nil
 }
 
 // List returns up to limit keys by id, after one.
@@ -264,26 +371,22 @@ func (k *Keeper) List(ctx context.Context, after string, limit int) ([]Known, er
 		if err := json.Unmarshal(row.Doc, &d); err != nil {
 			return nil, fmt.Errorf("read key %s: %w", row.ID, err)
 		}
-		out = append(out, Known{row.ID, row.Version, row.At, d.Spec})
+		out = append(out, knownOf(&row, &d, k.now()))
 	}
 	return out, nil
 }
 
 // Revoke ends a key within cacheLife; at once for this Keeper.
 func (k *Keeper) Revoke(ctx context.Context, by, id string) error {
-	row, err := k.rows.Get(ctx, registry.Key, id)
-	if errors.Is(err, registry.ErrNotFound) {
-		return &retail.Error{Kind: retail.NotFound, Say: "no such key"}
-	} else if err != nil {
-		return fmt.Errorf("read key: %w", err)
+	row, _, err := k.read(ctx, id)
+	if err != nil {
+		return err
 	}
 	row.Version++
 	row.Removed, row.By, row.At = true, by, k.now()
 	if err := k.commit(ctx, fmt.Sprintf("key/%s/%d", id, row.Version), row); err != nil {
 		return err
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	clear(k.cache)
+	k.forget()
 	return nil
 }

@@ -283,3 +283,60 @@ func TestManyCallersAtOnce(t *testing.T) {
 	}
 	callers.Wait()
 }
+
+// A shop changes over to its new secret while the old one still opens, until the
+// time that was stated.
+func TestAKeyIsRotatedWithoutDowntime(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	known, old := d.make(t, shopKey)
+	made := known.Created
+	opens := func(what, text string, want bool) {
+		t.Helper()
+		who, err := d.Authenticate(t.Context(), text)
+		if (err == nil) != want || want && who.Key != known.ID || err != nil && !errors.Is(err, access.ErrUnknown) {
+			t.Errorf("%s: %+v, %v; want it opened %t", what, who, err, want)
+		}
+	}
+	opens("before", old, true)
+	d.pass(time.Hour)
+	rotated, fresh, err := d.Rotate(t.Context(), "ana", known.ID, 24*time.Hour)
+	if err != nil || rotated.ID != known.ID || rotated.Version != 2 || !rotated.Created.Equal(made) || rotated.OldUntil == nil || !rotated.OldUntil.Equal(d.clock().Add(24*time.Hour)) || fresh == old {
+		t.Fatalf("rotated to %+v, %v", rotated, err)
+	}
+	opens("the new secret", fresh, true)
+	opens("the old secret meanwhile", old, true)
+	d.pass(24*time.Hour - time.Second)
+	opens("the old secret at its end", old, true) // and kept by the cache no longer than its time
+	d.pass(time.Second)
+	opens("the old secret after it", old, false)
+	opens("the new secret after it", fresh, true)
+	all, err := d.List(t.Context(), "", 10)
+	if err != nil || len(all) != 1 || all[0].OldUntil != nil || !all[0].Created.Equal(made) {
+		t.Errorf("it is listed as %+v, %v", all, err)
+	}
+
+	_, third, err := d.Rotate(t.Context(), "ana", known.ID, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, fourth, err := d.Rotate(t.Context(), "ana", known.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opens("a secret that was ended at once", third, false)
+	opens("the one before it", fresh, false)
+	opens("the newest", fourth, true)
+	if err := d.Revoke(t.Context(), "ana", known.ID); err != nil {
+		t.Fatal(err)
+	}
+	opens("a revoked key", fourth, false)
+	if _, _, err := d.Rotate(t.Context(), "ana", known.ID, 0); retail.KindOf(err) != retail.NotFound {
+		t.Errorf("a revoked key was rotated: %v", err)
+	}
+	for _, overlap := range []time.Duration{-time.Hour, access.OverlapMax + 1} {
+		if _, _, err := d.Rotate(t.Context(), "ana", known.ID, overlap); retail.KindOf(err) != retail.Invalid {
+			t.Errorf("an overlap of %v: %v", overlap, err)
+		}
+	}
+}

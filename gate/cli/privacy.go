@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -268,7 +269,10 @@ func (c *privacySweepCmd) Run(ctx context.Context, s *Session) error {
 	})
 }
 
-type privacyKeyCmd struct{ DirFlags }
+type privacyKeyCmd struct {
+	DirFlags
+	All bool `help:"Older ones too, the newest first."`
+}
 
 // Help shows an example.
 func (*privacyKeyCmd) Help() string { return "endcap privacy key" }
@@ -276,27 +280,29 @@ func (*privacyKeyCmd) Help() string { return "endcap privacy key" }
 // Run prints the key.
 func (c *privacyKeyCmd) Run(ctx context.Context, s *Session) error {
 	return s.WithOwner(ctx, c.Dir, func(o *Client) error {
-		key, err := publicKey(ctx, o)
-		if err != nil {
-			return err
+		keys, err := publicKeys(ctx, o)
+		for i := 0; i < len(keys) && (c.All || i == 0); i++ {
+			_, printed := fmt.Fprintln(s.Stdout, base64.StdEncoding.EncodeToString(keys[i]))
+			err = errors.Join(err, printed)
 		}
-		_, err = fmt.Fprintln(s.Stdout, base64.StdEncoding.EncodeToString(key))
 		return err
 	})
 }
 
-func publicKey(ctx context.Context, o *Client) (ed25519.PublicKey, error) {
-	var out struct {
-		Key []byte `json:"key"`
+// publicKeys are the keys by which certificates are checked, the newest first.
+func publicKeys(ctx context.Context, o *Client) (keys []ed25519.PublicKey, err error) {
+	var out struct{ Keys []privacy.PublicKey }
+	err = o.Ask(ctx, "GET /v1/privacy/key", nil, &out)
+	for _, k := range out.Keys {
+		keys = append(keys, k.Key)
 	}
-	err := o.Ask(ctx, "GET /v1/privacy/key", nil, &out)
-	return out.Key, err
+	return keys, err
 }
 
 type privacyVerifyCmd struct {
 	DirFlags
 	File string `arg:"" help:"The certificate or report." type:"existingfile"`
-	Key  string `help:"The house's key, from endcap privacy key; without it, that of the data directory."`
+	Key  string `help:"The house's key, from endcap privacy key; without it, those of the data directory."`
 }
 
 // Help shows an example.
@@ -314,16 +320,17 @@ func (c *privacyVerifyCmd) Run(ctx context.Context, s *Session) error {
 	if err != nil {
 		return Misused(fmt.Errorf("--key is not base64: %w", err))
 	}
+	keys := []ed25519.PublicKey{key}
 	if c.Key == "" {
 		err = s.WithOwner(ctx, c.Dir, func(o *Client) (err error) {
-			key, err = publicKey(ctx, o)
+			keys, err = publicKeys(ctx, o)
 			return err
 		})
 		if err != nil {
 			return err
 		}
 	}
-	document, err := privacy.Verify(text, key)
+	document, err := privacy.Verify(text, keys...)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,9 @@ import (
 
 // thursday lies in week 2026-W47, whose key dies on 16 December.
 var thursday = time.Date(2026, 11, 19, 9, 0, 0, 0, time.UTC)
+
+// seals are a house's keys of the list of tombstones.
+var seals = [][]byte{bytes.Repeat([]byte{7}, 32)}
 
 // house is a vault, a recovery key, files to back up, and a clock.
 type house struct {
@@ -76,7 +80,7 @@ func (h *house) try(target backup.Target) (backup.Summary, error) {
 	w := backup.House{
 		Target: target, Secrets: h.vault, Recovery: h.key.Public(), Now: func() time.Time { return h.now },
 		Carry: func(ctx context.Context) (int, error) {
-			return len(h.marks), backup.PutMarks(ctx, target, h.vault, h.marks)
+			return len(h.marks), backup.PutForgotten(ctx, target, h.vault, backup.Forgotten{Marks: h.marks}, seals)
 		},
 	}
 	return w.Write(h.t.Context(), backup.Snapshot{At: h.now, Program: "test", Files: files}, func(backup.Progress) {})
@@ -124,7 +128,7 @@ func restore(t *testing.T, target backup.Target, h *house, at time.Time) (map[st
 	if err := b.Extract(t.Context(), dir, func(backup.Progress) {}); err != nil {
 		return nil, err
 	}
-	if _, err := b.Marks(t.Context(), h.vault); err != nil {
+	if _, err := b.Forgotten(t.Context(), seals); err != nil {
 		return nil, err
 	}
 	return contents(t, dir), nil
@@ -452,7 +456,7 @@ func TestARestoredHouseGoesOnWhereItsBackupsEnded(t *testing.T) {
 	}
 	again := newHouse(t, target)
 	again.key, again.dir, again.now = h.key, h.dir, h.now.Add(time.Hour)
-	for _, name := range []string{"backup/house", "backup/tombstones"} { // as the copy of the vault holds them
+	for _, name := range []string{"backup/house"} { // as the copy of the vault holds them
 		secret, err := h.vault.Secret(t.Context(), name, nil)
 		if err == nil {
 			_, err = again.vault.Secret(t.Context(), name, func() ([]byte, error) { return secret, nil })
@@ -475,6 +479,41 @@ func TestARestoredHouseGoesOnWhereItsBackupsEnded(t *testing.T) {
 	}
 }
 
+// A list of tombstones is read by whoever holds a key from before it was written
+// or after, and brings the keys of marks that an older vault has never had.
+func TestAListOutlivesTheRotationOfItsKeys(t *testing.T) {
+	t.Parallel()
+	target, _ := directory(t)
+	h := newHouse(t, target)
+	h.write("a", []byte("a"))
+	h.marks = [][32]byte{{1}}
+	h.backUp()
+	b, err := backup.Open(t.Context(), target, h.key, backup.Asked{Now: h.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer, other := bytes.Repeat([]byte{8}, 32), bytes.Repeat([]byte{9}, 32)
+	want := backup.Forgotten{Marks: [][32]byte{{1}, {2}}, Keys: [][]byte{bytes.Repeat([]byte{3}, 32), bytes.Repeat([]byte{4}, 32)}}
+	if err := backup.PutForgotten(t.Context(), target, h.vault, want, append([][]byte{newer}, seals...)); err != nil {
+		t.Fatal(err)
+	}
+	for name, ring := range map[string][][]byte{"as of the backup": seals, "after it": {newer}, "both": {newer, seals[0]}} {
+		got, err := b.Forgotten(t.Context(), ring)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("a vault %s: %v, %v", name, got, err)
+		}
+	}
+	if _, err := b.Forgotten(t.Context(), [][]byte{other}); !errors.Is(err, backup.ErrDamaged) {
+		t.Errorf("a vault with another key: %v", err)
+	}
+	if err := backup.PutForgotten(t.Context(), target, h.vault, want, [][]byte{newer}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Forgotten(t.Context(), seals); !errors.Is(err, backup.ErrDamaged) {
+		t.Errorf("a key that is retired still opens it: %v", err)
+	}
+}
+
 func TestTombstonesAreNeverFewerThanTheyWere(t *testing.T) {
 	t.Parallel()
 	target, dir := directory(t)
@@ -483,26 +522,26 @@ func TestTombstonesAreNeverFewerThanTheyWere(t *testing.T) {
 	h.marks = [][32]byte{{1}}
 	h.backUp()
 	h.marks = append(h.marks, [32]byte{2})
-	if err := backup.PutMarks(t.Context(), target, h.vault, h.marks); err != nil { // forgotten since
+	if err := backup.PutForgotten(t.Context(), target, h.vault, backup.Forgotten{Marks: h.marks}, seals); err != nil { // forgotten since
 		t.Fatal(err)
 	}
 	b, err := backup.Open(t.Context(), target, h.key, backup.Asked{Now: h.now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := b.Marks(t.Context(), h.vault); err != nil || len(got) != 2 || got[1] != h.marks[1] {
+	if got, err := b.Forgotten(t.Context(), seals); err != nil || len(got.Marks) != 2 || got.Marks[1] != h.marks[1] {
 		t.Errorf("the tombstones are %v, %v; want those made since the backup too", got, err)
 	}
-	if err := backup.PutMarks(t.Context(), target, h.vault, nil); err != nil {
+	if err := backup.PutForgotten(t.Context(), target, h.vault, backup.Forgotten{}, seals); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Marks(t.Context(), h.vault); !errors.Is(err, backup.ErrDamaged) {
+	if _, err := b.Forgotten(t.Context(), seals); !errors.Is(err, backup.ErrDamaged) {
 		t.Errorf("fewer tombstones than at the backup: %v", err)
 	}
 	if err := os.Remove(filepath.Join(dir, "tombstones")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Marks(t.Context(), h.vault); !errors.Is(err, backup.ErrDamaged) {
+	if _, err := b.Forgotten(t.Context(), seals); !errors.Is(err, backup.ErrDamaged) {
 		t.Errorf("no tombstones at all: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -218,4 +219,31 @@ func writeBundle(ctx context.Context, t Target, r *Recovery, house string, held 
 		return err
 	}
 	return t.Put(ctx, nameKeys, b)
+}
+
+// Write writes the key to a new file that its owner alone can read.
+func (k *RecoveryKey) Write(path string, now time.Time) error {
+	text, err := k.Text()
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "# The recovery key %s of an Endcap, made %s. Whoever has it can read its backups.\n%s\n", k.Public().Name(), now.Format(time.DateOnly), text)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// ReadRecoveryKey reads what Write wrote.
+func ReadRecoveryKey(path string) (*RecoveryKey, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ParseRecoveryKey(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return key, nil
 }

@@ -22,11 +22,8 @@ const keySize = 32
 // vault that goes into a backup must not hold them: it would prolong their lives.
 const WeekSecrets = "backup/week/"
 
-// The names of the other secrets. They outlive every week.
-const (
-	secretHouse = "backup/house"
-	secretMarks = "backup/tombstones"
-)
+// secretHouse is the house's name among backups. It outlives every week.
+const secretHouse = "backup/house"
 
 // Week is a week of ISO 8601 in UTC, such as 2026-W47. Weeks sort as texts.
 type Week string

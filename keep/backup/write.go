@@ -35,7 +35,7 @@ type House struct {
 	Secrets  Secrets
 	Recovery *Recovery
 	Now      retail.Clock // the wall's: keys live for real days
-	// Carry brings every tombstone to the target with PutMarks, those of the
+	// Carry brings every tombstone to the target with PutForgotten, those of the
 	// snapshot among them, and says how many there are.
 	Carry func(ctx context.Context) (int, error)
 }
@@ -60,13 +60,10 @@ type Summary struct {
 // workers is how many chunks are under way at once.
 const workers = 4
 
-// Prepare makes the secrets that outlive every week. A vault that is copied for a
-// backup must hold them, or its tombstones could not be read after a restore.
+// Prepare makes the secret that outlives every week. A vault that is copied for a
+// backup must hold it, or a restored house would be another's.
 func Prepare(ctx context.Context, s Secrets) error {
 	_, err := houseOf(ctx, s)
-	if err == nil {
-		_, err = marksKey(ctx, s)
-	}
 	return err
 }
 

@@ -40,6 +40,7 @@ type Vault interface {
 	Proofs
 	Quarantine
 	Secrets
+	Rings
 	Forgetting
 	Requests
 }

@@ -4,36 +4,122 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"endcap/keep/vault"
 	"endcap/retail"
 )
 
-// signingSecret names the seed of the Ed25519 key with which a house signs.
-const signingSecret = "privacy/certificates/1"
+// The rings of the keys with which a house signs: the seeds of Ed25519 keys, of
+// which the newest signs, and for good every public half that ever was.
+const (
+	signingRing = "certificates"
+	publicRing  = "certificates/public"
+)
 
 // Signer signs documents in the house's name.
 type Signer struct{ key ed25519.PrivateKey }
 
-// OpenSigner reads the house's key, or makes it.
-func OpenSigner(ctx context.Context, secrets vault.Secrets, chance io.Reader) (Signer, error) {
-	seed, err := secrets.Secret(ctx, signingSecret, func() ([]byte, error) {
-		b := make([]byte, ed25519.SeedSize)
-		_, err := io.ReadFull(chance, b)
-		return b, err
+// OpenSigner reads the house's newest key, or makes the first.
+func OpenSigner(ctx context.Context, rings vault.Rings, chance io.Reader) (Signer, error) {
+	all, err := seeds(ctx, rings, chance)
+	if err != nil {
+		return Signer{}, err
+	}
+	return Signer{ed25519.NewKeyFromSeed(all[0].Value)}, nil
+}
+
+func seeds(ctx context.Context, rings vault.Rings, chance io.Reader) ([]vault.Generation, error) {
+	all, err := vault.OpenRing(ctx, rings, signingRing, func() (vault.Generation, error) {
+		g := vault.Generation{Value: make([]byte, ed25519.SeedSize)}
+		_, err := io.ReadFull(chance, g.Value)
+		return g, err
 	})
 	if err != nil {
-		return Signer{}, fmt.Errorf("read the key that signs certificates: %w", err)
+		return nil, fmt.Errorf("read the key that signs certificates: %w", err)
 	}
-	if len(seed) != ed25519.SeedSize {
-		return Signer{}, errors.New("the key that signs certificates is damaged")
+	for _, g := range all {
+		if len(g.Value) != ed25519.SeedSize {
+			return nil, errors.New("the key that signs certificates is damaged")
+		}
 	}
-	return Signer{ed25519.NewKeyFromSeed(seed)}, nil
+	return all, nil
+}
+
+// PublicKey is one key by which the house's signatures are checked. By is what the
+// key before it signed: "endcap signing key", its own number as 8 bytes big-endian
+// and its bytes; so whoever trusts one key can follow to the next. The first has
+// none.
+type PublicKey struct {
+	Number int       `json:"number"`
+	Key    []byte    `json:"key"`
+	Made   time.Time `json:"made"`
+	By     []byte    `json:"by,omitempty"`
+}
+
+// endorsed is what a key signs about the next.
+func endorsed(number int, key []byte) []byte {
+	return append(binary.BigEndian.AppendUint64([]byte("endcap signing key"), uint64(number)), key...)
+}
+
+// Publish notes the public half of every key, signed by the one before it. A key
+// may be destroyed once that is done. What was noted stays as it is.
+func Publish(ctx context.Context, rings vault.Rings, chance io.Reader) error {
+	all, err := seeds(ctx, rings, chance)
+	if err != nil {
+		return err
+	}
+	known, err := rings.Ring(ctx, publicRing)
+	if err != nil {
+		return err
+	}
+	newest := 0
+	if len(known) > 0 {
+		newest = known[0].Number
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		g := all[i]
+		if g.Number <= newest {
+			continue
+		}
+		public := Signer{ed25519.NewKeyFromSeed(g.Value)}.Public()
+		value := []byte(public)
+		if i+1 < len(all) {
+			value = append(value, ed25519.Sign(ed25519.NewKeyFromSeed(all[i+1].Value), endorsed(g.Number, public))...)
+		}
+		if g.Number > vault.RingMax { // whoever holds certificates that old has kept their key
+			if _, err := rings.Retire(ctx, publicRing, g.Number-vault.RingMax+1); err != nil {
+				return fmt.Errorf("publish the key that signs certificates: %w", err)
+			}
+		}
+		if _, err := rings.Turn(ctx, publicRing, vault.Generation{Number: g.Number, Value: value, Made: g.Made}); err != nil {
+			return fmt.Errorf("publish the key that signs certificates: %w", err)
+		}
+	}
+	return nil
+}
+
+// PublicKeys are all keys by which the house's signatures can be checked, the
+// newest first.
+func PublicKeys(ctx context.Context, rings vault.Rings) ([]PublicKey, error) {
+	all, err := rings.Ring(ctx, publicRing)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]PublicKey, len(all))
+	for i, g := range all {
+		if len(g.Value) < ed25519.PublicKeySize {
+			return nil, errors.New("a key by which certificates are checked is damaged")
+		}
+		out[i] = PublicKey{g.Number, g.Value[:ed25519.PublicKeySize], g.Made, g.Value[ed25519.PublicKeySize:]}
+	}
+	return out, nil
 }
 
 // Public is the key by which the house's signatures are checked.
@@ -62,9 +148,10 @@ func (s Signer) Sign(document any) ([]byte, error) {
 // ErrSignature is returned for a file that nobody, or somebody else, signed.
 var ErrSignature = errors.New("the signature is not right")
 
-// Verify checks a signed file against a key and returns its document. It says
-// ErrSignature where it was changed, or signed by another.
-func Verify(file []byte, by ed25519.PublicKey) (json.RawMessage, error) {
+// Verify checks a signed file against a house's keys, of which any may have
+// signed it, and returns its document. It says ErrSignature where it was changed,
+// or signed by another.
+func Verify(file []byte, by ...ed25519.PublicKey) (json.RawMessage, error) {
 	var s Signed
 	if err := json.Unmarshal(file, &s); err != nil {
 		return nil, fmt.Errorf("%w: not a signed document: %w", ErrSignature, err)
@@ -73,10 +160,11 @@ func Verify(file []byte, by ed25519.PublicKey) (json.RawMessage, error) {
 	if json.Compact(&plain, s.Document) != nil {
 		return nil, fmt.Errorf("%w: not a signed document", ErrSignature)
 	}
+	trusted := slices.IndexFunc(by, func(k ed25519.PublicKey) bool { return bytes.Equal(s.Key, k) })
 	switch {
-	case !bytes.Equal(s.Key, by):
+	case trusted < 0:
 		return nil, fmt.Errorf("%w: another key signed it", ErrSignature)
-	case !ed25519.Verify(by, plain.Bytes(), s.Signature):
+	case !ed25519.Verify(by[trusted], plain.Bytes(), s.Signature):
 		return nil, fmt.Errorf("%w: the document was changed after it was signed", ErrSignature)
 	}
 	return plain.Bytes(), nil

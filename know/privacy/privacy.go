@@ -86,8 +86,7 @@ var ErrConfig = errors.New("the privacy office cannot run like this")
 // Office answers requests. Make one with New; it is safe for concurrent use.
 type Office struct {
 	Ports
-	cfg    Config
-	signer Signer
+	cfg Config
 }
 
 // New makes an Office, and in the vault the key with which it signs, should
@@ -99,12 +98,16 @@ func New(ctx context.Context, p Ports, cfg Config) (*Office, error) {
 	case cfg.StreamDays < 1 || cfg.BackupDays < 1 || cfg.Derived == nil:
 		return nil, fmt.Errorf("%w: the stream keeps %d days, backups %d", ErrConfig, cfg.StreamDays, cfg.BackupDays)
 	}
-	signer, err := OpenSigner(ctx, p.Vault, p.Chance)
-	if err != nil {
+	if err := Publish(ctx, p.Vault, p.Chance); err != nil {
 		return nil, err
 	}
-	return &Office{Ports: p, cfg: cfg, signer: signer}, nil
+	return &Office{Ports: p, cfg: cfg}, nil
 }
 
-// Signer signs certificates.
-func (o *Office) Signer() Signer { return o.signer }
+// Publish notes a new key that signs certificates: see Publish of this package.
+func (o *Office) Publish(ctx context.Context) error { return Publish(ctx, o.Vault, o.Chance) }
+
+// PublicKeys are the keys by which certificates are checked, the newest first.
+func (o *Office) PublicKeys(ctx context.Context) ([]PublicKey, error) {
+	return PublicKeys(ctx, o.Vault)
+}

@@ -2,7 +2,9 @@ package privacy_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -265,13 +267,23 @@ func TestTheNightFindsHerInQuarantineAndClosesTheErasure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := privacy.Verify(text, h.Signer().Public()); err != nil {
+	if _, err := privacy.Verify(text, public(t, h)); err != nil {
 		t.Error(err)
 	}
 	other := open(t)
-	if _, err := privacy.Verify(text, other.Signer().Public()); !errors.Is(err, privacy.ErrSignature) {
+	if _, err := privacy.Verify(text, public(t, other)); !errors.Is(err, privacy.ErrSignature) {
 		t.Errorf("another house's key: %v", err)
 	}
+}
+
+// public is the newest key by which a house's certificates are checked.
+func public(t *testing.T, h *house) ed25519.PublicKey {
+	t.Helper()
+	keys, err := h.PublicKeys(t.Context())
+	if err != nil || len(keys) == 0 {
+		t.Fatalf("%d keys, %v", len(keys), err)
+	}
+	return keys[0].Key
 }
 
 func FuzzVerify(f *testing.F) {
@@ -283,4 +295,60 @@ func FuzzVerify(f *testing.F) {
 			t.Error("something nobody signed is right")
 		}
 	})
+}
+
+// Certificates of before a rotation stay provable, and whoever trusts the first
+// key can follow to the newest.
+func TestACertificateOutlivesItsKey(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	sign := func() []byte {
+		s, err := privacy.OpenSigner(t.Context(), h.vault, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := s.Sign(map[string]string{"is": "a document"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	signed := [][]byte{sign()}
+	for n := 2; n <= 4; n++ {
+		if _, err := h.vault.Turn(t.Context(), "certificates", vault.Generation{Number: n, Value: []byte(rand.Text() + "123456")}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // again, after it was killed
+			if err := h.Publish(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := h.vault.Retire(t.Context(), "certificates", n); err != nil {
+			t.Fatal(err)
+		}
+		signed = append(signed, sign())
+	}
+	keys, err := h.PublicKeys(t.Context())
+	if err != nil || len(keys) != len(signed) {
+		t.Fatalf("%d keys, %v", len(keys), err)
+	}
+	var all []ed25519.PublicKey
+	for i, k := range keys {
+		all = append(all, k.Key)
+		if i+1 == len(keys) {
+			break
+		}
+		said := append(binary.BigEndian.AppendUint64([]byte("endcap signing key"), uint64(k.Number)), k.Key...)
+		if !ed25519.Verify(keys[i+1].Key, said, k.By) {
+			t.Errorf("key %d is not signed by the one before", k.Number)
+		}
+	}
+	for n, text := range signed {
+		if _, err := privacy.Verify(text, all...); err != nil {
+			t.Errorf("certificate %d: %v", n, err)
+		}
+		if _, err := privacy.Verify(text, keys[len(keys)-1].Key); (err == nil) != (n == 0) {
+			t.Errorf("certificate %d by the first key: %v", n, err)
+		}
+	}
 }

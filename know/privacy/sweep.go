@@ -262,7 +262,11 @@ func (o *Office) certifyOne(ctx context.Context, r vault.Request, d doc, s *Swep
 	// A fact of her last moment is sealed on the day after, and the stream lets it
 	// go StreamDays later, at that day's turn.
 	stream := retail.DayOf(d.Erased, time.UTC) + retail.Day(o.cfg.StreamDays) + 2
-	d.Certificate, err = o.signer.Sign(Certificate{
+	signer, err := OpenSigner(ctx, o.Vault, o.Chance)
+	if err != nil {
+		return err
+	}
+	d.Certificate, err = signer.Sign(Certificate{
 		Is: CertificateIs, Retailer: o.cfg.Retailer, Request: r.ID, Received: r.Received, Forgotten: d.Erased, Clean: s.Ended,
 		Erased: []Erased{
 			{"vault", "identifiers, consents, links between them, requests: deleted and overwritten; keyed hashes stay, which stop their return"},

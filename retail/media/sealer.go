@@ -13,6 +13,7 @@ import (
 // of its body. It is not safe for concurrent use; make one with NewSealer.
 type Sealer struct {
 	number   uint8
+	key      [KeySize]byte
 	sign     hash.Hash
 	hide     hash.Hash
 	decision DecisionID
@@ -25,8 +26,11 @@ type Sealer struct {
 // NewSealer makes a Sealer of r, which must have a key.
 func NewSealer(r Keyring) *Sealer {
 	k := &r.keys[0]
-	return &Sealer{number: k.Number, sign: hmac.New(sha256.New, k.Sign[:]), hide: hmac.New(sha256.New, k.Mask[:])}
+	return &Sealer{number: k.Number, key: k.Sign, sign: hmac.New(sha256.New, k.Sign[:]), hide: hmac.New(sha256.New, k.Mask[:])}
 }
+
+// Fits reports whether r's signer is the key that s seals with.
+func (s *Sealer) Fits(r Keyring) bool { return s.key == r.keys[0].Sign }
 
 // Seal writes t as base64url text, as Keyring.Seal does.
 func (s *Sealer) Seal(t *Token) string {

@@ -53,6 +53,9 @@ type Key struct {
 	Number uint8
 	Sign   [KeySize]byte // authenticates
 	Mask   [KeySize]byte // hides the shopper
+	// Last is when it signed for the last time: no token that says it was issued
+	// later is genuine. Zero for a key that still signs.
+	Last time.Time
 }
 
 // Keyring holds the keys tokens may carry; the first signs. The zero Keyring
@@ -109,8 +112,11 @@ func (r Keyring) Open(text string) (Token, error) {
 		return Token{}, fmt.Errorf("%w: signature fails", ErrToken)
 	}
 	t, ok := parseToken(key, body[2:])
-	if !ok {
+	switch {
+	case !ok:
 		return Token{}, fmt.Errorf("%w: malformed", ErrToken)
+	case !key.Last.IsZero() && t.Issued.After(key.Last):
+		return Token{}, fmt.Errorf("%w: issued after its key was retired", ErrToken)
 	}
 	return t, nil
 }

@@ -159,11 +159,12 @@ func (hashed) Weigher(_ *visit.Visit, products []catalog.ProductID) func([]byte,
 
 func (m *market) decider(b testing.TB, rec decide.Recorder) *decide.Decider {
 	b.Helper()
+	ring := media.NewKeyring(media.Key{Number: 1})
 	d, err := decide.New(decide.Config{
 		Book: m.terms, Profiles: m.shelf, Recommender: hashed{}, Assortment: m, Recorder: rec,
 		Sections: decide.Sections{Consent: "consent", Audiences: "audiences", Habits: "habits"},
 		Allowed:  allowedIn, Canonical: alone, Audiences: marketMembers{},
-		Keys: media.NewKeyring(media.Key{Number: 1}), Now: m.clock.Now, Zone: time.UTC, Rand: rand.Reader,
+		Keys: func() media.Keyring { return ring }, Now: m.clock.Now, Zone: time.UTC, Rand: rand.Reader,
 	})
 	must(b, err)
 	return d

@@ -55,11 +55,12 @@ func TestALostRaceSpendsNoCap(t *testing.T) {
 		_, err := r.shelf.Bump(t.Context(), who, start, []profile.Counter{{Key: campaign.CapKey("dear", snap.Day), Max: 1, Until: until}})
 		must(t, err)
 	}}
+	ring := media.NewKeyring(media.Key{Number: 1})
 	decider, err := decide.New(decide.Config{
 		Book: r.terms, Profiles: store, Recommender: r, Assortment: r, Recorder: &r.records,
 		Sections: decide.Sections{Consent: "consent", Audiences: "audiences", Habits: "habits"},
 		Allowed:  allowedIn, Canonical: alone, Audiences: membersIn{&r.sentences},
-		Keys: media.NewKeyring(media.Key{Number: 1}), Now: r.clock.Now, Zone: time.UTC, Rand: rand.Reader,
+		Keys: func() media.Keyring { return ring }, Now: r.clock.Now, Zone: time.UTC, Rand: rand.Reader,
 	})
 	must(t, err)
 	req := r.ask(who, 1)

@@ -100,7 +100,7 @@ type Config struct {
 	// unit of experiments. Facts and tokens name the shopper who visits.
 	Canonical func(shopper.ID) shopper.ID
 	Audiences Audiences
-	Keys      media.Keyring
+	Keys      func() media.Keyring // as they are now: they are rotated meanwhile
 	Now       retail.Clock
 	Zone      *time.Location
 	Rand      io.Reader // unguessable, for ids; safe for concurrent use
@@ -109,7 +109,7 @@ type Config struct {
 // Check returns an error when something is missing.
 func (c *Config) Check() error {
 	if c.Book == nil || c.Profiles == nil || c.Recommender == nil || c.Assortment == nil || c.Recorder == nil ||
-		c.Allowed == nil || c.Canonical == nil || c.Audiences == nil || c.Now == nil || c.Zone == nil || c.Rand == nil ||
+		c.Allowed == nil || c.Canonical == nil || c.Audiences == nil || c.Keys == nil || c.Now == nil || c.Zone == nil || c.Rand == nil ||
 		c.Sections.Consent == "" || c.Sections.Audiences == "" || c.Sections.Habits == "" {
 		return errors.New("decide: a decider needs every part of its Config")
 	}
@@ -177,7 +177,7 @@ func New(cfg Config) (*Decider, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	return &Decider{cfg: cfg, scratch: sync.Pool{New: func() any { return &sale{sealer: media.NewSealer(cfg.Keys)} }}}, nil
+	return &Decider{cfg: cfg, scratch: sync.Pool{New: func() any { return &sale{sealer: media.NewSealer(cfg.Keys())} }}}, nil
 }
 
 // Decide answers a request. A request that breaks a limit or names an unknown
@@ -188,6 +188,9 @@ func (d *Decider) Decide(ctx context.Context, r *Request) (*Answer, error) {
 		panic("decide: bug: the pool holds something else")
 	}
 	defer d.scratch.Put(s)
+	if ring := d.cfg.Keys(); !s.sealer.Fits(ring) {
+		s.sealer = media.NewSealer(ring)
+	}
 	s.reset(d.cfg.Book.Snapshot(), r, d.cfg.Now().UTC().Truncate(time.Millisecond))
 	if err := s.checkRequest(); err != nil {
 		return nil, err

@@ -160,11 +160,12 @@ func (r *rig) reopen() {
 		Billed: r.biller.Through,
 	})
 	must(r.t, err)
+	ring := media.NewKeyring(media.Key{Number: 1})
 	r.decider, err = decide.New(decide.Config{
 		Book: r.terms, Profiles: r.shelf, Recommender: r, Assortment: r, Recorder: &r.records,
 		Sections: decide.Sections{Consent: "consent", Audiences: "audiences", Habits: "habits"},
 		Allowed:  allowedIn, Canonical: alone, Audiences: membersIn{&r.sentences},
-		Keys: media.NewKeyring(media.Key{Number: 1}), Now: r.clock.Now, Zone: time.UTC, Rand: rand.Reader,
+		Keys: func() media.Keyring { return ring }, Now: r.clock.Now, Zone: time.UTC, Rand: rand.Reader,
 	})
 	must(r.t, err)
 }

@@ -35,7 +35,8 @@ type Ports struct {
 	// Import loads a file and tells how it goes; the last line is Finished.
 	Import func(ctx context.Context, in *Import, tell func(Imported)) error
 	// BackUp makes a backup and tells how it goes; the last line is Finished.
-	BackUp func(ctx context.Context, in *BackUp, tell func(BackedUp)) error
+	BackUp  func(ctx context.Context, in *BackUp, tell func(BackedUp)) error
+	Secrets Secrets
 	// Recovery sets the public half of the recovery key and gives its name.
 	Recovery func(ctx context.Context, in *RecoveryKey) (string, error)
 }
@@ -86,6 +87,7 @@ func Mount(s *api.Server, p Ports) {
 		OperationID: "revoke-key", Method: http.MethodDelete, Path: "/v1/keys/{id}", Tags: tags, Security: needs, DefaultStatus: http.StatusNoContent,
 		Summary: "Revoke an API key.", Description: "It opens nothing more within ten seconds.",
 	}, h.revokeKey)
+	mountSecrets(s, h)
 	api.Register(s, huma.Operation{
 		OperationID: "list-quarantine", Method: http.MethodGet, Path: "/v1/quarantine", Tags: tags, Security: needs,
 		Summary: "See what could not be taken in.", Description: "Rows may name shoppers: they are kept 30 days, in the vault.",

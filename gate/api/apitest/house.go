@@ -31,6 +31,7 @@ import (
 	"endcap/gate/api/till"
 	"endcap/gate/api/trade"
 	"endcap/keep/files/dirfiles"
+	"endcap/keep/ledger"
 	"endcap/keep/profile"
 	"endcap/keep/profile/pebbleshelf"
 	"endcap/keep/sql/sqlite"
@@ -44,6 +45,7 @@ import (
 	"endcap/know/ingest"
 	"endcap/know/privacy"
 	"endcap/know/recommend"
+	"endcap/know/secret"
 	"endcap/prove/cleanroom"
 	"endcap/prove/insight"
 	"endcap/prove/measure"
@@ -85,6 +87,7 @@ type House struct {
 	biller    *billing.Biller
 	decider   *decide.Decider
 	office    *privacy.Office
+	secrets   *secret.Keeper
 	recorder  *ingest.Recorder
 	relay     *ingest.Relay
 	followers []stream.Follower
@@ -148,6 +151,10 @@ func (h *House) openWings(tb testing.TB) {
 	ctx := tb.Context()
 	var err error
 	h.Tokens = media.NewKeyring(media.Key{Number: 1, Sign: [media.KeySize]byte{1}, Mask: [media.KeySize]byte{2}})
+	h.secrets, err = secret.Open(ctx, secret.Config{Rings: h.vault, Now: h.Now, Wall: h.Now, Chance: rand.Reader, Audit: func(ctx context.Context, e secret.Entry) error {
+		return ledger.Note(ctx, h.Book, ledger.Noted{Kind: secret.EntryKind, By: e.By, At: e.At, Entry: e})
+	}})
+	must(tb, err)
 	h.people, err = identity.New(h.vault, identity.Seeded([32]byte{1}), identity.Defaults(h.Now))
 	must(tb, err)
 	must(tb, h.people.Load(ctx))
@@ -181,7 +188,7 @@ func (h *House) openWings(tb testing.TB) {
 	h.decider, err = decide.New(decide.Config{
 		Book: h.Campaigns, Profiles: profiles, Recommender: h.recommend, Assortment: h.shop, Recorder: h.recorder,
 		Sections: decide.Sections{Consent: identity.Section, Audiences: audience.Section, Habits: recommend.Section},
-		Allowed:  identity.AllowedIn, Canonical: h.people.Canonical, Audiences: h.audiences, Keys: h.Tokens, Now: h.Now, Zone: time.UTC, Rand: rand.Reader,
+		Allowed:  identity.AllowedIn, Canonical: h.people.Canonical, Audiences: h.audiences, Keys: func() media.Keyring { return h.Tokens }, Now: h.Now, Zone: time.UTC, Rand: rand.Reader,
 	})
 	must(tb, err)
 	h.followers = []stream.Follower{
@@ -204,7 +211,7 @@ func (h *House) newServer() *api.Server {
 	})
 	policy := cleanroom.Policy{ShoppersMin: ShoppersMin}
 	audit, reader := cleanroom.NewJournal(h.Book), measure.NewReader(h.history)
-	shop.Mount(s, shop.Ports{Desk: h.Desk, People: h.people, Decider: h.decider, Booked: h.Campaigns, Tokens: h.Tokens, Names: h.shop, Zone: time.UTC})
+	shop.Mount(s, shop.Ports{Desk: h.Desk, People: h.people, Decider: h.decider, Booked: h.Campaigns, Tokens: func() media.Keyring { return h.Tokens }, Names: h.shop, Zone: time.UTC})
 	till.Mount(s, h.Desk, func(context.Context) error { return nil })
 	feed.Mount(s, h.Desk)
 	merge.Mount(s, h.Desk, h.people)
@@ -216,7 +223,7 @@ func (h *House) newServer() *api.Server {
 		Policy: policy, Frame: insight.Frame{Clock: "replay"}, Lookback: 365, Zone: time.UTC, Currency: "EUR",
 	})
 	privacydoor.Mount(s, h.office)
-	admin.Mount(s, admin.Ports{Keys: h.Keys, Desk: h.Desk, Decode: h.again, Mend: noMapping, Clock: h.clock, Moved: h.Campaigns.Tick, Status: h.status, Import: noImport})
+	admin.Mount(s, admin.Ports{Keys: h.Keys, Desk: h.Desk, Decode: h.again, Secrets: admin.Secrets{List: h.secrets.List, Rotate: h.secrets.Rotate}, Mend: noMapping, Clock: h.clock, Moved: h.Campaigns.Tick, Status: h.status, Import: noImport})
 	return s
 }
 

@@ -94,7 +94,8 @@ type (
 	}
 	keyOut struct {
 		Body struct {
-			Key []byte `json:"key" doc:"Ed25519, public: certificates are checked with it"`
+			Key  []byte              `json:"key" doc:"Ed25519, public: certificates are checked with it"`
+			Keys []privacy.PublicKey `json:"keys" doc:"every one that ever signed, the newest first; each but the first is signed by the one before it"`
 		}
 	}
 	sweepsOut struct {
@@ -124,7 +125,7 @@ func Mount(s *api.Server, office *privacy.Office) {
 	api.Register(s, op("fetch-privacy-file", http.MethodGet, "requests/{id}/file", "Fetch the file of an access or portability request.",
 		"Fetching answers the request. It can be fetched again for 30 days."), h.file)
 	api.Register(s, op("fetch-certificate", http.MethodGet, "requests/{id}/certificate", "Fetch the signed certificate of an erasure.", ""), h.certificate)
-	api.Register(s, op("read-certificate-key", http.MethodGet, "key", "Read the key by which certificates are checked.", ""), h.key)
+	api.Register(s, op("read-certificate-key", http.MethodGet, "key", "Read the keys by which certificates are checked.", ""), h.key)
 	api.Register(s, op("list-sweeps", http.MethodGet, "sweeps", "Read what the nights' sweeps did.", "The newest first."), h.sweeps)
 	api.Register(s, op("sweep", http.MethodPost, "sweeps", "Sweep files for the forgotten now, instead of tonight.", "It may take minutes."), h.sweep)
 }
@@ -201,9 +202,13 @@ func (h *handler) certificate(ctx context.Context, in *oneIn) (*fileOut, error) 
 	return &fileOut{"application/json", b}, err
 }
 
-func (h *handler) key(context.Context, *struct{}) (*keyOut, error) {
+func (h *handler) key(ctx context.Context, _ *struct{}) (*keyOut, error) {
+	all, err := h.office.PublicKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := new(keyOut)
-	out.Body.Key = h.office.Signer().Public()
+	out.Body.Key, out.Body.Keys = all[0].Key, all
 	return out, nil
 }
 

@@ -124,7 +124,7 @@ func (h *handler) readEvent(raw []byte, out *ingest.Touch) (err error) {
 			return err
 		}
 	}
-	if out.Token, err = h.Tokens.Open(w.Token); err != nil {
+	if out.Token, err = h.Tokens().Open(w.Token); err != nil {
 		return &retail.Error{Kind: retail.Invalid, Field: "token", Say: err.Error(), Cure: "send the token as the decision gave it", Err: media.ErrToken}
 	}
 	return nil

@@ -34,7 +34,7 @@ type Ports struct {
 	People  People
 	Decider Decider
 	Booked  Booked
-	Tokens  media.Keyring
+	Tokens  func() media.Keyring // as they are now: they are rotated meanwhile
 	Names   Names
 	Zone    *time.Location // of business days
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"endcap/keep/vault"
 	"endcap/retail/shopper"
@@ -61,7 +62,7 @@ func (v *Vault) forget(c *conn, who shopper.ID) error {
 		return err
 	}
 	for _, key := range hers {
-		if err := c.query(sqlAddTombstone).blob(v.suppression(key)).exec(); err != nil {
+		if err := c.query(sqlAddTombstone).blob(suppression(v.newestMark(), key)).exec(); err != nil {
 			return err
 		}
 	}
@@ -73,7 +74,7 @@ func (v *Vault) forget(c *conn, who shopper.ID) error {
 			return err
 		}
 	}
-	return c.query(sqlAddTombstone).blob(v.tombstone(who)).exec()
+	return c.query(sqlAddTombstone).blob(tombstone(v.newestMark(), who)).exec()
 }
 
 // Forgotten implements vault.Forgetting.
@@ -136,10 +137,14 @@ func (v *Vault) Lift(ctx context.Context, keys []shopper.Key) (n int, err error)
 	err = v.do(ctx, func(c *conn) error {
 		n = 0
 		for _, key := range keys {
-			if err := c.query(sqlLift).blob(v.suppression(key)).exec(); err != nil {
-				return err
+			lifted := 0
+			for _, with := range *v.tombs.Load() {
+				if err := c.query(sqlLift).blob(suppression(with, key)).exec(); err != nil {
+					return err
+				}
+				lifted += int(c.db.Changes())
 			}
-			n += int(c.db.Changes())
+			n += min(1, lifted) // one key, under however many secrets it was marked
 		}
 		return nil
 	})
@@ -233,7 +238,8 @@ func (v *Vault) Bury(ctx context.Context, marks []vault.Mark) (risen []shopper.I
 		risen = risen[:0]
 		q := c.query(sqlEverybody)
 		for q.next() {
-			if who := known(q.stmt.ColumnInt64(0)); set[vault.Mark(v.tombstone(who))] {
+			who := known(q.stmt.ColumnInt64(0))
+			if slices.ContainsFunc(*v.tombs.Load(), func(key []byte) bool { return set[vault.Mark(tombstone(key, who))] }) {
 				risen = append(risen, who)
 			}
 		}
@@ -246,23 +252,36 @@ func (v *Vault) Bury(ctx context.Context, marks []vault.Mark) (risen []shopper.I
 }
 
 func (v *Vault) forgotten(c *conn, who shopper.ID) (bool, error) {
-	_, found, err := c.query(sqlTombstone).blob(v.tombstone(who)).one()
-	return found, err
+	return v.marked(c, func(key []byte) []byte { return tombstone(key, who) })
 }
 
 func (v *Vault) suppressed(c *conn, key shopper.Key) (bool, error) {
-	_, found, err := c.query(sqlTombstone).blob(v.suppression(key)).one()
-	return found, err
+	return v.marked(c, func(with []byte) []byte { return suppression(with, key) })
 }
 
-func (v *Vault) tombstone(who shopper.ID) []byte {
-	mac := hmac.New(sha256.New, v.tombs)
+// marked reports whether a mark stands, as it is made under any of the keys.
+func (v *Vault) marked(c *conn, mark func(key []byte) []byte) (bool, error) {
+	for _, key := range *v.tombs.Load() {
+		if _, found, err := c.query(sqlTombstone).blob(mark(key)).one(); found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
+}
+
+// newestMark is the key under which new marks are made.
+func (v *Vault) newestMark() []byte { return (*v.tombs.Load())[0] }
+
+// tombstone is HMAC-SHA256 of a shopper's id, 8 bytes big-endian.
+func tombstone(key []byte, who shopper.ID) []byte {
+	mac := hmac.New(sha256.New, key)
 	mac.Write(binary.BigEndian.AppendUint64(nil, who.Reveal()))
 	return mac.Sum(nil)
 }
 
-func (v *Vault) suppression(key shopper.Key) []byte {
-	mac := hmac.New(sha256.New, v.tombs)
+// suppression is HMAC-SHA256 of a key's kind, a zero byte and its value.
+func suppression(with []byte, key shopper.Key) []byte {
+	mac := hmac.New(sha256.New, with)
 	mac.Write([]byte(key.Kind()))
 	mac.Write([]byte{0})
 	mac.Write([]byte(key.Reveal()))

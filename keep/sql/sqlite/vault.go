@@ -6,17 +6,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"endcap/keep/sql/group"
 	"endcap/keep/sql/schema"
 	"endcap/keep/vault"
 	"endcap/retail/shopper"
 )
-
-// TombstoneSecret names the secret under which the vault keeps the key of its
-// marks: a tombstone is HMAC-SHA256 of the shopper's id, 8 bytes big-endian; a
-// suppressed key's mark that of the key's kind, a zero byte and its value.
-const TombstoneSecret = "vault/tombstones"
 
 // vaultGroupMax is after how many calls a group of the vault is full. A call may
 // itself hold thousands of rows.
@@ -26,7 +22,7 @@ const vaultGroupMax = 64
 // Its errors name no key and no shopper.
 type Vault struct {
 	file   *file
-	tombs  []byte // the key of the tombstones
+	tombs  atomic.Pointer[[][]byte] // the keys of marks, the newest first
 	writer *group.Writer[*work]
 }
 
@@ -51,10 +47,10 @@ func OpenVault(ctx context.Context, o Options) (*Vault, error) {
 	}
 	v := &Vault{file: f}
 	v.writer = group.New(vaultGroupMax, v.write)
-	v.tombs, err = v.Secret(ctx, TombstoneSecret, func() ([]byte, error) {
+	ring, err := vault.OpenRing(ctx, v, vault.TombstoneRing, func() (vault.Generation, error) {
 		key := make([]byte, sha256.Size)
 		_, err := rand.Read(key)
-		return key, err
+		return vault.Generation{Value: key}, err
 	})
 	if err == nil {
 		err = v.adopt(ctx)
@@ -62,6 +58,7 @@ func OpenVault(ctx context.Context, o Options) (*Vault, error) {
 	if err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
+	v.keyMarks(ring)
 	return v, nil
 }
 
