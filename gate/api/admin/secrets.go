@@ -10,7 +10,6 @@ import (
 	"endcap/gate/access"
 	"endcap/gate/api"
 	"endcap/know/secret"
-	"endcap/retail"
 )
 
 // Secrets are the house's own.
@@ -118,11 +117,10 @@ type rotateSecretIn struct {
 type secretOut struct{ Body Secret }
 
 func (h *handler) rotateSecret(ctx context.Context, in *rotateSecretIn) (*secretOut, error) {
-	who := api.Caller(ctx)
-	if who.Key != access.Operator().Key {
-		return nil, &retail.Error{Kind: retail.Denied, Say: "only the machine's own operator rotates the house's secrets", Cure: "use endcap secret rotate on the machine"}
+	if err := operatorOnly(ctx, "the house's secrets are rotated", "endcap secret rotate"); err != nil {
+		return nil, err
 	}
-	known, err := h.Secrets.Rotate(ctx, secret.Turn{By: who.Name, Ring: in.Body.Secret, AtOnce: in.Body.AtOnce})
+	known, err := h.Secrets.Rotate(ctx, secret.Turn{By: api.Caller(ctx).Name, Ring: in.Body.Secret, AtOnce: in.Body.AtOnce})
 	if err != nil {
 		return nil, err
 	}
