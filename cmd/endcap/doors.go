@@ -13,12 +13,14 @@ import (
 	"endcap/gate/api/admin"
 	"endcap/gate/api/feed"
 	"endcap/gate/api/merge"
+	partnerdoor "endcap/gate/api/partner"
 	"endcap/gate/api/privacy"
 	"endcap/gate/api/report"
 	"endcap/gate/api/shop"
 	"endcap/gate/api/till"
 	"endcap/gate/api/trade"
 	"endcap/know/audience"
+	"endcap/know/partner"
 	"endcap/know/secret"
 	"endcap/prove/cleanroom"
 	"endcap/prove/insight"
@@ -47,6 +49,7 @@ func newServer(h *owner) *api.Server {
 		Policy: h.policy, Frame: frame, Lookback: h.set.NewToBrand, Zone: h.zone, Currency: h.set.Currency,
 	})
 	privacy.Mount(s, h.office)
+	partnerdoor.Mount(s, partner.New(partner.Ports{Book: h.book, Vault: h.vault, People: h.people, Ring: h.secrets.Partner, Now: h.now}))
 	admin.Mount(s, adminPorts(h, keys))
 	return s
 }

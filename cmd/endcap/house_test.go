@@ -121,7 +121,7 @@ type server struct {
 }
 
 // everyScope is what a key may hold.
-const everyScope = "decide,receipts,feeds,trade,reports,analyse,admin,privacy"
+const everyScope = "decide,receipts,feeds,trade,reports,analyse,admin,privacy,identity,partners"
 
 // serve starts a child process and waits until it answers. It is killed when
 // the test ends, unless it was stopped.

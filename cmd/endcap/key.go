@@ -24,7 +24,7 @@ type keyCmd struct {
 type keyCreateCmd struct {
 	cli.DirFlags
 	Name       string   `arg:"" help:"Who will use it."`
-	Scopes     []string `help:"What it may do: decide, receipts, feeds, trade, reports, analyse, identity, admin, privacy." required:"" sep:","`
+	Scopes     []string `help:"What it may do: decide, receipts, feeds, trade, reports, analyse, identity, admin, privacy, partners." required:"" sep:","`
 	Advertiser string   `help:"Bind it to one advertiser (trade and reports only)."`
 	Rate       int      `help:"Requests a second; 0 for the server's default."`
 	JSON       bool     `name:"json" help:"Answer in JSON."`

@@ -43,11 +43,12 @@ const (
 	Identity Scope = "identity" // say and see who is one person
 	Admin    Scope = "admin"    // keys, imports, quarantine, clock
 	Privacy  Scope = "privacy"  // what shoppers ask by right of the law
+	Partners Scope = "partners" // partners' names for shoppers
 )
 
 // Scopes lists every scope.
 func Scopes() []Scope {
-	return []Scope{Decide, Receipts, Feeds, Trade, Reports, Analyse, Identity, Admin, Privacy}
+	return []Scope{Decide, Receipts, Feeds, Trade, Reports, Analyse, Identity, Admin, Privacy, Partners}
 }
 
 // Principal is an authenticated caller.
@@ -76,7 +77,7 @@ func (p *Principal) Retailer() bool { return p.Advertiser == "" }
 // Spec asks for a new key.
 type Spec struct {
 	Name       string             `json:"name" doc:"who will use it"`
-	Scopes     []Scope            `json:"scopes" minItems:"1" doc:"what it may do: decide, receipts, feeds, trade, reports, analyse, identity, admin, privacy"`
+	Scopes     []Scope            `json:"scopes" minItems:"1" doc:"what it may do: decide, receipts, feeds, trade, reports, analyse, identity, admin, privacy, partners"`
 	Advertiser media.AdvertiserID `json:"advertiser,omitempty" doc:"bind the key to one advertiser"`
 	Rate       int                `json:"rate,omitempty" minimum:"0" doc:"requests a second; 0 for the server's default"`
 }

@@ -41,6 +41,7 @@ type Vault interface {
 	Quarantine
 	Secrets
 	Rings
+	Partners
 	Forgetting
 	Requests
 }

@@ -175,7 +175,8 @@ func (o *Office) gather(ctx context.Context, who shopper.ID) (*File, error) {
 		return nil, err
 	}
 	f.About = o.about(sources)
-	return f, nil
+	f.About.Recipients, err = o.recipients(ctx, who)
+	return f, err
 }
 
 // vaulted fills in what the vault holds of her under all her ids, and says who
@@ -284,12 +285,11 @@ func (o *Office) derived(ctx context.Context, who shopper.ID, f *File) error {
 
 func (o *Office) about(sources map[string]bool) *About {
 	a := &About{
-		Purposes:   []string{"accounting for what was sold, which needs no consent", "personal offers, personal adverts, measurement: only while you allow each"},
-		Recipients: []string{"nobody: no row about you leaves this house; advertisers are told totals of many shoppers"},
-		Sources:    []string{"tills and online orders: receipts under your card or account", "the shop: visits, and what you did with sponsored products"},
-		Retention:  o.cfg.Retention,
-		Logic:      logic,
-		Rights:     "You may object, have data put right or erased, withdraw each consent, and complain to the supervisory authority of your country.",
+		Purposes:  []string{"accounting for what was sold, which needs no consent", "personal offers, personal adverts, measurement: only while you allow each"},
+		Sources:   []string{"tills and online orders: receipts under your card or account", "the shop: visits, and what you did with sponsored products"},
+		Retention: o.cfg.Retention,
+		Logic:     logic,
+		Rights:    "You may object, have data put right or erased, withdraw each consent, and complain to the supervisory authority of your country.",
 	}
 	for s := range sources {
 		a.Sources = append(a.Sources, "consents: "+s)

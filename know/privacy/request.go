@@ -82,6 +82,7 @@ type doc struct {
 	Note        string          `json:"note,omitempty"`
 	Erased      time.Time       `json:"erased,omitzero"`
 	Certificate json.RawMessage `json:"certificate,omitempty"`
+	Partners    []string        `json:"partners,omitempty"` // of an erasure: who knew her by a name
 }
 
 // Ask takes a request in and does at once what can be done at once. Where the
@@ -116,7 +117,9 @@ func (o *Office) Ask(ctx context.Context, a Ask) (Request, error) {
 	}
 	// The act comes first: killed in between, she asks again and finds it done.
 	if d.Found && a.Kind == Erasure {
-		err = o.Acts.Forget(ctx, who)
+		if d.Partners, err = o.partnersOf(ctx, who); err == nil {
+			err = o.Acts.Forget(ctx, who)
+		}
 	}
 	if d.Found && a.Kind == Objection {
 		err = o.Acts.Object(ctx, who, now)

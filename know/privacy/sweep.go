@@ -275,7 +275,7 @@ func (o *Office) certifyOne(ctx context.Context, r vault.Request, d doc, s *Swep
 			{"quarantine", "rows that hold one of the identifiers: deleted"},
 			{"models", "none holds a row about a person; the next training sees nobody in these receipts"},
 		},
-		StreamBy: stream, BackupsBy: retail.DayOf(s.Ended, time.UTC) + retail.Day(o.cfg.BackupDays) + 1, Told: []string{},
+		StreamBy: stream, BackupsBy: retail.DayOf(s.Ended, time.UTC) + retail.Day(o.cfg.BackupDays) + 1, Told: append([]string{}, d.Partners...),
 	})
 	if err != nil {
 		return err

@@ -131,8 +131,8 @@ func Open(ctx context.Context, cfg Config) (*Keeper, error) {
 	return k, k.readTokens(ctx)
 }
 
-// Draw opens a partner's ring, and makes it where there is none.
-func (k *Keeper) Draw(ctx context.Context, partner string) ([]vault.Generation, error) {
+// Partner opens a partner's ring, and makes it where there is none.
+func (k *Keeper) Partner(ctx context.Context, partner string) ([]vault.Generation, error) {
 	r, _ := ruleOf(PartnerPrefix + partner)
 	return vault.OpenRing(ctx, k.cfg.Rings, PartnerPrefix+partner, func() (vault.Generation, error) { return k.draw(r) })
 }

@@ -25,6 +25,7 @@ import (
 	"endcap/gate/api/admin"
 	"endcap/gate/api/feed"
 	"endcap/gate/api/merge"
+	partnerdoor "endcap/gate/api/partner"
 	privacydoor "endcap/gate/api/privacy"
 	"endcap/gate/api/report"
 	"endcap/gate/api/shop"
@@ -43,6 +44,7 @@ import (
 	"endcap/know/history"
 	"endcap/know/identity"
 	"endcap/know/ingest"
+	"endcap/know/partner"
 	"endcap/know/privacy"
 	"endcap/know/recommend"
 	"endcap/know/secret"
@@ -73,6 +75,7 @@ type House struct {
 	Campaigns *campaign.Book
 	Book      *sqlite.Book
 	Tokens    media.Keyring
+	Secrets   *secret.Keeper
 	Logged    *Logged
 
 	vault     *sqlite.Vault
@@ -87,7 +90,7 @@ type House struct {
 	biller    *billing.Biller
 	decider   *decide.Decider
 	office    *privacy.Office
-	secrets   *secret.Keeper
+
 	recorder  *ingest.Recorder
 	relay     *ingest.Relay
 	followers []stream.Follower
@@ -151,7 +154,7 @@ func (h *House) openWings(tb testing.TB) {
 	ctx := tb.Context()
 	var err error
 	h.Tokens = media.NewKeyring(media.Key{Number: 1, Sign: [media.KeySize]byte{1}, Mask: [media.KeySize]byte{2}})
-	h.secrets, err = secret.Open(ctx, secret.Config{Rings: h.vault, Now: h.Now, Wall: h.Now, Chance: rand.Reader, Audit: func(ctx context.Context, e secret.Entry) error {
+	h.Secrets, err = secret.Open(ctx, secret.Config{Rings: h.vault, Now: h.Now, Wall: h.Now, Chance: rand.Reader, Audit: func(ctx context.Context, e secret.Entry) error {
 		return ledger.Note(ctx, h.Book, ledger.Noted{Kind: secret.EntryKind, By: e.By, At: e.At, Entry: e})
 	}})
 	must(tb, err)
@@ -223,7 +226,8 @@ func (h *House) newServer() *api.Server {
 		Policy: policy, Frame: insight.Frame{Clock: "replay"}, Lookback: 365, Zone: time.UTC, Currency: "EUR",
 	})
 	privacydoor.Mount(s, h.office)
-	admin.Mount(s, admin.Ports{Keys: h.Keys, Desk: h.Desk, Decode: h.again, Secrets: admin.Secrets{List: h.secrets.List, Rotate: h.secrets.Rotate}, Mend: noMapping, Clock: h.clock, Moved: h.Campaigns.Tick, Status: h.status, Import: noImport})
+	partnerdoor.Mount(s, partner.New(partner.Ports{Book: h.Book, Vault: h.vault, People: h.people, Ring: h.Secrets.Partner, Now: h.Now}))
+	admin.Mount(s, admin.Ports{Keys: h.Keys, Desk: h.Desk, Decode: h.again, Secrets: admin.Secrets{List: h.Secrets.List, Rotate: h.Secrets.Rotate}, Mend: noMapping, Clock: h.clock, Moved: h.Campaigns.Tick, Status: h.status, Import: noImport})
 	return s
 }
 

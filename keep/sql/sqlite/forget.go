@@ -29,7 +29,7 @@ const (
 
 	sqlAllKeys   = `select kind, value from identifier`
 	sqlAllPeople = `select shopper from identifier union select shopper from person union select shopper from ordinal
-		union select shopper from saying union select shopper from request where shopper <> 0`
+		union select shopper from saying union select shopper from request where shopper <> 0 union select shopper from told where shopper <> 0`
 )
 
 // Forget implements vault.Forgetting. When it returns, no byte of her keys is
@@ -67,6 +67,9 @@ func (v *Vault) forget(c *conn, who shopper.ID) error {
 		}
 	}
 	if err := forgetMerges(c, who); err != nil { // it looks for evidence by her keys
+		return err
+	}
+	if err := dropPseudonyms(c, who); err != nil {
 		return err
 	}
 	for _, sql := range []string{sqlDropKeys, sqlGoneLinks, sqlDropSayings, sqlDropOrdinal, sqlDropPerson, sqlDropAsker} {

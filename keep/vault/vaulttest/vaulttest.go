@@ -50,6 +50,7 @@ func Run(t *testing.T, open Open) {
 		"a secret is made once":                       testSecrets,
 		"a secret can be destroyed":                   testDestroys,
 		"a ring is turned once":                       testTurns,
+		"a partner is told, and told to delete":       testTells,
 		"a ring's older generations are retired":      testRetires,
 		"the forgotten stay so when their key turns":  testTombstonesTurn,
 		"a forgotten shopper is gone":                 testForgets,
