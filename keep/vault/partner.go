@@ -13,7 +13,7 @@ import (
 )
 
 // PartnerRing names the ring whose secrets make a partner's pseudonyms.
-func PartnerRing(partner string) string { return "partner/" + partner }
+func PartnerRing(partner string) string { return PartnerRings + partner }
 
 var pseudonymText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 

@@ -20,6 +20,15 @@ const RingMax = 64
 // ErrRing is returned by Turn for a ring that is full.
 var ErrRing = errors.New("the ring holds as many generations as it can")
 
+// The rings of every house, beside TombstoneRing; a partner's is called
+// PartnerRings and its id.
+const (
+	TokenRing    = "tokens"       // signs tokens, and masks the shopper in them
+	SigningRing  = "certificates" // signs certificates
+	ListRing     = "backup-list"  // seals the list of tombstones beside backups
+	PartnerRings = "partner/"
+)
+
 // TombstoneRing names the ring whose newest secret keys the vault's marks. A
 // mark cannot be made anew under a newer secret, because nobody knows of whom it
 // is; so a generation of this ring is kept for good, and asked at every look-up.

@@ -202,7 +202,10 @@ func (d *Desk) Names(ctx context.Context, by, id string, shoppers [][]shopper.Ke
 		Purpose string    `json:"purpose"`
 		Answer
 	}{now, by, id, held.Purpose, Answer{len(who), len(named)}}
-	return out, ledger.Note(ctx, d.Book, ledger.Noted{Kind: AnswerKind, By: by, At: now, Entry: entry})
+	if err := ledger.Note(ctx, d.Book, ledger.Noted{Kind: AnswerKind, By: by, At: now, Entry: entry}); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // allowing makes nobody of everybody who does not allow a purpose now.

@@ -15,10 +15,6 @@ import (
 // forgotten, and when a secret by which that is remembered was rotated.
 type Burden struct{ marks, key, seal, seals int }
 
-// sealRing names the ring of secrets that seal the list of tombstones beside
-// backups.
-const sealRing = "backup-list"
-
 // BurdenOf says how much there is.
 func BurdenOf(ctx context.Context, v vault.Vault) (b Burden, err error) {
 	if b.marks, err = v.MarkCount(ctx); err != nil {
@@ -33,7 +29,7 @@ func BurdenOf(ctx context.Context, v vault.Vault) (b Burden, err error) {
 
 func secretsOf(ctx context.Context, v vault.Rings) (keys, seals []vault.Generation, err error) {
 	if keys, err = v.Ring(ctx, vault.TombstoneRing); err == nil {
-		seals, err = v.Ring(ctx, sealRing)
+		seals, err = v.Ring(ctx, vault.ListRing)
 	}
 	return keys, seals, err
 }

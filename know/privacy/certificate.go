@@ -16,12 +16,9 @@ import (
 	"endcap/retail"
 )
 
-// The rings of the keys with which a house signs: the seeds of Ed25519 keys, of
-// which the newest signs, and for good every public half that ever was.
-const (
-	signingRing = "certificates"
-	publicRing  = "certificates/public"
-)
+// publicRing names the ring of public halves: vault.SigningRing holds the seeds of
+// Ed25519 keys, of which the newest signs.
+const publicRing = vault.SigningRing + "/public"
 
 // Signer signs documents in the house's name.
 type Signer struct{ key ed25519.PrivateKey }
@@ -36,7 +33,7 @@ func OpenSigner(ctx context.Context, rings vault.Rings, chance io.Reader) (Signe
 }
 
 func seeds(ctx context.Context, rings vault.Rings, chance io.Reader) ([]vault.Generation, error) {
-	all, err := vault.OpenRing(ctx, rings, signingRing, func() (vault.Generation, error) {
+	all, err := vault.OpenRing(ctx, rings, vault.SigningRing, func() (vault.Generation, error) {
 		g := vault.Generation{Value: make([]byte, ed25519.SeedSize)}
 		_, err := io.ReadFull(chance, g.Value)
 		return g, err
@@ -83,8 +80,7 @@ func Publish(ctx context.Context, rings vault.Rings, chance io.Reader) error {
 	if len(known) > 0 {
 		newest = known[0].Number
 	}
-	for i := len(all) - 1; i >= 0; i-- {
-		g := all[i]
+	for i, g := range slices.Backward(all) {
 		if g.Number <= newest {
 			continue
 		}

@@ -27,11 +27,11 @@ import (
 
 // The rings of every house. A partner's is called PartnerPrefix and its id.
 const (
-	Tokens        = "tokens"
+	Tokens        = vault.TokenRing
 	Tombstones    = vault.TombstoneRing
-	Certificates  = "certificates"
-	BackupList    = "backup-list"
-	PartnerPrefix = "partner/"
+	Certificates  = vault.SigningRing
+	BackupList    = vault.ListRing
+	PartnerPrefix = vault.PartnerRings
 )
 
 // ring says what a ring is for, and what becomes of its older generations.
