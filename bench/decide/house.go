@@ -128,7 +128,7 @@ func (h *house) decider(r decide.Recorder) (*decide.Decider, error) {
 	return decide.New(decide.Config{
 		Book: h.campaigns, Profiles: profiles, Recommender: h.recommend, Assortment: h.assortment, Recorder: r,
 		Sections: decide.Sections{Consent: identity.Section, Audiences: audience.Section, Habits: recommend.Section},
-		Allowed:  identity.AllowedIn, Canonical: h.people.Canonical, Audiences: h.audiences, Keys: func() media.Keyring { return ring },
+		Allowed:  h.people.Holds, Canonical: h.people.Canonical, Audiences: h.audiences, Keys: func() media.Keyring { return ring },
 		Now: now, Zone: h.zone, Rand: rand.Reader,
 	})
 }

@@ -188,9 +188,13 @@ func capture(ctx context.Context, h *owner, stage string) (s backup.Snapshot, st
 	return s, pins.still, err
 }
 
-// captureRest copies what no store keeps: settings, mappings, the recovery key.
+// captureRest copies what no store keeps: settings, the consent policy, mappings,
+// the recovery key.
 func captureRest(h *owner, stage string) error {
 	names := []string{settingsFile, recoveryFile}
+	if _, err := os.Stat(filepath.Join(h.dir, policyFile)); err == nil {
+		names = append(names, policyFile)
+	}
 	mappings, err := filepath.Glob(filepath.Join(h.dir, "mappings", "*.json"))
 	if err != nil {
 		return err

@@ -39,7 +39,7 @@ func newServer(h *owner) *api.Server {
 	reader := measure.NewReader(h.history)
 	shop.Mount(s, shop.Ports{Desk: h.desk, People: h.people, Decider: h.decider, Booked: h.campaigns, Tokens: h.secrets.Tokens, Names: h.assortment, Zone: h.zone})
 	till.Mount(s, h.desk, func(ctx context.Context) error { return h.progress.CaughtUp(ctx, h.whole, profileFollowers...) })
-	feed.Mount(s, h.desk)
+	feed.Mount(s, h.desk, h.desk)
 	merge.Mount(s, h.desk, h.people)
 	trade.Mount(s, trade.Ports{Book: h.campaigns, Currency: h.set.Currency, Audiences: trade.Audiences{
 		Terms: audience.NewTerms(h.book, h.now), Sizer: audience.NewSizer(h.history), Audit: audit, Policy: h.policy, Now: h.now, Zone: h.zone,

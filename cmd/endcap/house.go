@@ -27,6 +27,7 @@ import (
 	"endcap/know/identity"
 	"endcap/know/secret"
 	"endcap/retail"
+	"endcap/retail/consent/policy"
 )
 
 // stores are the house's embedded stores, each in its own place under the data
@@ -34,6 +35,7 @@ import (
 type stores struct {
 	dir      string
 	set      settings
+	consents policy.Policy
 	zone     *time.Location
 	lock     *os.File
 	now      retail.Clock
@@ -64,6 +66,10 @@ func openStores(ctx context.Context, dir string, o ownerOptions) (_ *stores, err
 	if err != nil {
 		return nil, fmt.Errorf("zone: %w", err)
 	}
+	rules, err := readPolicy(dir)
+	if err != nil {
+		return nil, err
+	}
 	lock, err := o.Lock, error(nil)
 	if lock == nil {
 		lock, err = lockDir(dir)
@@ -74,7 +80,7 @@ func openStores(ctx context.Context, dir string, o ownerOptions) (_ *stores, err
 	if err != nil {
 		return nil, err
 	}
-	s := &stores{dir: dir, set: set, zone: zone, lock: lock, log: o.Log, metrics: prometheus.NewRegistry(), closings: []func() error{lock.Close}}
+	s := &stores{dir: dir, set: set, consents: rules, zone: zone, lock: lock, log: o.Log, metrics: prometheus.NewRegistry(), closings: []func() error{lock.Close}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, closeStores(s))

@@ -49,7 +49,8 @@ func begunDay(h *owner) retail.Day {
 
 // morning does, once per business day, what must be done before its first
 // visit: it says in the stream that the day begins, and any before it that nobody
-// was there to begin, and opens and closes flights.
+// was there to begin, lets consents lapse that became too old, and opens and
+// closes flights.
 func morning(ctx context.Context, h *owner) error {
 	h.day.Lock()
 	defer h.day.Unlock()
@@ -58,6 +59,9 @@ func morning(ctx context.Context, h *owner) error {
 		return nil
 	}
 	if _, err := h.turner.TurnTo(ctx, today); err != nil {
+		return err
+	}
+	if _, err := h.desk.Lapse(ctx); err != nil {
 		return err
 	}
 	if err := h.campaigns.Tick(ctx); err != nil {

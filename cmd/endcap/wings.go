@@ -72,6 +72,9 @@ func openWings(ctx context.Context, s *stores) (*wings, error) {
 	if err := openOffice(ctx, s, w); err != nil {
 		return nil, err
 	}
+	if err := settleConsents(ctx, s, w); err != nil {
+		return nil, err
+	}
 	for _, f := range []stream.Follower{
 		w.assortment.Follower(), history.Follower(s.history, historyPause), identity.Follower(s.shelf), identity.Forgetting(s.shelf), audience.Follower(s.shelf),
 		recommend.Follower(s.shelf), w.biller.Follower(), w.campaigns.Follower(s.stream.End),
@@ -121,7 +124,9 @@ var profileFollowers = []string{identity.FollowerName, audience.FollowerName, re
 
 // openPeople reads who is merged with whom, and reads profiles accordingly.
 func openPeople(ctx context.Context, s *stores, w *wings) (err error) {
-	if w.people, err = identity.New(s.vault, s.newID, identity.Defaults(wall)); err != nil {
+	cfg := identity.Defaults(wall)
+	cfg.MonthsMax = s.consents.MonthsMost()
+	if w.people, err = identity.New(s.vault, s.newID, cfg); err != nil {
 		return fmt.Errorf("open identity: %w", err)
 	}
 	if err := w.people.Load(ctx); err != nil {
@@ -138,7 +143,9 @@ func openKnow(ctx context.Context, s *stores, w *wings) (err error) {
 		return err
 	}
 	ports := ingest.Ports{Log: s.stream, People: w.people, Quarantine: s.vault, Assortment: w.assortment, Past: history.NewPast(s.history), Clock: s.now}
-	if w.desk, err = ingest.NewDesk(ports, ingest.Defaults(s.zone, s.set.Currency)); err != nil {
+	cfg := ingest.Defaults(s.zone, s.set.Currency)
+	cfg.Policy = s.consents
+	if w.desk, err = ingest.NewDesk(ports, cfg); err != nil {
 		return fmt.Errorf("open desk: %w", err)
 	}
 	if err := w.desk.Tell(ctx); err != nil { // merges that a crash kept from being told
@@ -172,7 +179,7 @@ func openSell(ctx context.Context, s *stores, w *wings) (err error) {
 	w.decider, err = decide.New(decide.Config{
 		Book: w.campaigns, Profiles: w.profiles, Recommender: w.recommend, Assortment: w.assortment, Recorder: w.recorder,
 		Sections: decide.Sections{Consent: identity.Section, Audiences: audience.Section, Habits: recommend.Section},
-		Allowed:  identity.AllowedIn, Canonical: w.people.Canonical, Audiences: w.audiences, Keys: s.secrets.Tokens, Now: s.now, Zone: s.zone, Rand: rand.Reader,
+		Allowed:  w.people.Holds, Canonical: w.people.Canonical, Audiences: w.audiences, Keys: s.secrets.Tokens, Now: s.now, Zone: s.zone, Rand: rand.Reader,
 	})
 	if err != nil {
 		return fmt.Errorf("open decisions: %w", err)

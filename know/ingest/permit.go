@@ -260,9 +260,12 @@ func (d *Desk) ReadString(text, country string) (*tcf.Consent, tcf.Verdict, erro
 	return c, d.cfg.Policy.Strings.Read(c, cmp.Or(country, c.Country), d.Clock()), nil
 }
 
+// Wording is a text that shoppers are shown, in one language and version.
+type Wording = vault.Wording
+
 // PutWording registers a text that shoppers are shown, and says whether it is
 // new. A text that is registered is never changed: another is another version.
-func (d *Desk) PutWording(ctx context.Context, w vault.Wording) (bool, error) {
+func (d *Desk) PutWording(ctx context.Context, w Wording) (bool, error) {
 	w.At = micro(d.Clock())
 	if err := w.Check(); err != nil {
 		return false, &retail.Error{Kind: retail.Invalid, Field: "text", Say: err.Error(), Cure: "send wording, version from 1, language and text"}
@@ -275,6 +278,6 @@ func (d *Desk) PutWording(ctx context.Context, w vault.Wording) (bool, error) {
 }
 
 // Wordings lists registered texts after one, by wording, version and language.
-func (d *Desk) Wordings(ctx context.Context, after vault.Wording, limit int) ([]vault.Wording, error) {
+func (d *Desk) Wordings(ctx context.Context, after Wording, limit int) ([]Wording, error) {
 	return d.People.Wordings(ctx, after, limit)
 }

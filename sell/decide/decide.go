@@ -95,7 +95,8 @@ type Config struct {
 	Assortment  Assortment
 	Recorder    Recorder
 	Sections    Sections
-	Allowed     func(section []byte) consent.Set
+	// Allowed is what a shopper allows at an instant, by the section of her consents.
+	Allowed func(who shopper.ID, section []byte, now time.Time) consent.Set
 	// Canonical is as whom a shopper is known who is one person with others: the
 	// unit of experiments. Facts and tokens name the shopper who visits.
 	Canonical func(shopper.ID) shopper.ID
@@ -261,7 +262,7 @@ func (d *Decider) read(ctx context.Context, s *sale) error {
 	if err != nil {
 		return fmt.Errorf("read a profile: %w", err)
 	}
-	s.allowed = d.cfg.Allowed(p[d.cfg.Sections.Consent])
+	s.allowed = d.cfg.Allowed(s.request.Shopper, p[d.cfg.Sections.Consent], s.now)
 	s.habits = p[d.cfg.Sections.Habits]
 	if s.allowed.Allows(consent.Measurement) {
 		s.unit = d.cfg.Canonical(s.request.Shopper).Reveal()

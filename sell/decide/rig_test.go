@@ -106,7 +106,7 @@ var (
 )
 
 // allowedIn and membersIn read the rig's plain sections.
-func allowedIn(b []byte) consent.Set {
+func allowedIn(_ shopper.ID, b []byte, _ time.Time) consent.Set {
 	if len(b) == 1 {
 		return consent.Set(b[0])
 	}

@@ -191,7 +191,7 @@ func (h *House) openWings(tb testing.TB) {
 	h.decider, err = decide.New(decide.Config{
 		Book: h.Campaigns, Profiles: profiles, Recommender: h.recommend, Assortment: h.shop, Recorder: h.recorder,
 		Sections: decide.Sections{Consent: identity.Section, Audiences: audience.Section, Habits: recommend.Section},
-		Allowed:  identity.AllowedIn, Canonical: h.people.Canonical, Audiences: h.audiences, Keys: func() media.Keyring { return h.Tokens }, Now: h.Now, Zone: time.UTC, Rand: rand.Reader,
+		Allowed:  h.people.Holds, Canonical: h.people.Canonical, Audiences: h.audiences, Keys: func() media.Keyring { return h.Tokens }, Now: h.Now, Zone: time.UTC, Rand: rand.Reader,
 	})
 	must(tb, err)
 	h.followers = []stream.Follower{
@@ -216,7 +216,7 @@ func (h *House) newServer() *api.Server {
 	audit, reader := cleanroom.NewJournal(h.Book), measure.NewReader(h.history)
 	shop.Mount(s, shop.Ports{Desk: h.Desk, People: h.people, Decider: h.decider, Booked: h.Campaigns, Tokens: func() media.Keyring { return h.Tokens }, Names: h.shop, Zone: time.UTC})
 	till.Mount(s, h.Desk, func(context.Context) error { return nil })
-	feed.Mount(s, h.Desk)
+	feed.Mount(s, h.Desk, h.Desk)
 	merge.Mount(s, h.Desk, h.people)
 	trade.Mount(s, trade.Ports{Book: h.Campaigns, Currency: "EUR", Audiences: trade.Audiences{
 		Terms: audience.NewTerms(h.Book, h.Now), Sizer: audience.NewSizer(h.history), Audit: audit, Policy: policy, Now: h.Now, Zone: time.UTC,

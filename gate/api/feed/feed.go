@@ -20,7 +20,6 @@ import (
 	"endcap/know/ingest"
 	"endcap/retail"
 	"endcap/retail/catalog"
-	"endcap/retail/consent"
 	"endcap/retail/event"
 )
 
@@ -97,14 +96,6 @@ type (
 		Keys  api.Shopper `json:"keys" doc:"all keys known of one person"`
 		Basis string      `json:"basis,omitempty" enum:"declared,login,confirmed,observed" doc:"on what it rests that they are hers: the retailer's records (where absent), a login, an answer at the address; what was only observed together merges nobody"`
 	}
-	// Consent is what a shopper allows from an instant on.
-	Consent struct {
-		ID      string      `json:"id" maxLength:"128" doc:"the source's id of this consent"`
-		Shopper api.Shopper `json:"shopper"`
-		Allowed []string    `json:"allowed" doc:"personal_offers, personal_ads, measurement, offsite_matching, pooling; empty for none"`
-		Wording string      `json:"wording,omitempty" doc:"which text she was shown"`
-		At      string      `json:"at" format:"date-time"`
-	}
 )
 
 // The bodies.
@@ -147,10 +138,12 @@ type Result struct {
 	Reason  string `json:"reason,omitempty"`
 	Field   string `json:"field,omitempty"`
 	Say     string `json:"say,omitempty"`
+	// Withheld is of consents alone.
+	Withheld map[string]string `json:"withheld,omitempty" doc:"purposes of a consent that was taken in and which do not count, each with why: under_age, purpose_not_asked, or what is wrong with the consent string"`
 }
 
 // Mount adds the door to a server.
-func Mount(s *api.Server, desk Desk) {
+func Mount(s *api.Server, desk Desk, permits Permits) {
 	mount(s, words{"products", "Put products."}, func(in *Products) []api.Each[Product] { return in.Products }, readProduct, desk.Products)
 	mount(s, words{"stores", "Put stores."}, func(in *Stores) []api.Each[Store] { return in.Stores }, readStore, desk.Stores)
 	mount(s, words{"prices", "Put prices."}, func(in *Prices) []api.Each[Price] { return in.Prices }, readPrice, desk.Prices)
@@ -160,6 +153,7 @@ func Mount(s *api.Server, desk Desk) {
 	mount(s, words{"consents", "Put what shoppers allow."}, func(in *Consents) []api.Each[Consent] { return in.Consents }, readConsent, desk.Consents)
 	mount(s, words{"registrations", "Put shoppers who registered by an act of their own, with what they allow; a key of somebody who was forgotten may come back this way alone."},
 		func(in *Registrations) []api.Each[Consent] { return in.Registrations }, readConsent, desk.Registrations)
+	mountConsent(s, permits)
 }
 
 // words are what a route is called and what it does.
@@ -208,12 +202,18 @@ func answerOf(res *ingest.Result) *Answer {
 	for i := range res.Answers {
 		a := &res.Answers[i]
 		out.Results[i].Outcome = string(a.Outcome)
+		for p, why := range a.Withheld {
+			if out.Results[i].Withheld == nil {
+				out.Results[i].Withheld = make(map[string]string)
+			}
+			out.Results[i].Withheld[p.String()] = why
+		}
 		if a.Apart != "" {
 			out.Results[i].Reason, out.Results[i].Field = string(a.Apart), "keys"
 			out.Results[i].Say = "taken in, but its keys belong to shoppers who are not one person by the evidence so far: POST /v1/identity/lookups tells why"
 		}
 		if f := a.Fault; f != nil {
-			out.Results[i] = Result{string(a.Outcome), string(f.Reason), f.Field, f.String()}
+			out.Results[i] = Result{Outcome: string(a.Outcome), Reason: string(f.Reason), Field: f.Field, Say: f.String()}
 		}
 	}
 	return out
@@ -288,25 +288,6 @@ func readShopper(w *Shopper, err error, raw []byte) ingest.Shopper {
 	row := ingest.Shopper{Raw: raw, Basis: graph.Basis(w.Basis)}
 	if err == nil {
 		row.Keys, err = w.Keys.Keys("keys")
-	}
-	row.Fault = api.FaultOf(err)
-	return row
-}
-
-func readConsent(w *Consent, err error, raw []byte) ingest.Consent {
-	row := ingest.Consent{ID: w.ID, Wording: w.Wording, Raw: raw}
-	if err == nil {
-		row.At, err = api.Instant("at", w.At)
-	}
-	for i := 0; err == nil && i < len(w.Allowed); i++ {
-		var p consent.Purpose
-		if p, err = consent.ParsePurpose(w.Allowed[i]); err != nil {
-			err = &retail.Error{Kind: retail.Invalid, Field: fmt.Sprintf("allowed[%d]", i), Say: err.Error(), Cure: "name the purposes by their words"}
-		}
-		row.Allowed = row.Allowed.With(p)
-	}
-	if err == nil {
-		row.Keys, err = w.Shopper.Keys("shopper")
 	}
 	row.Fault = api.FaultOf(err)
 	return row
