@@ -156,7 +156,7 @@ func audienceID(category, kind int) sentence.ID {
 // setUpAudiences makes them and returns, by category, those with enough
 // shoppers, with how many that is.
 func setUpAudiences(ctx context.Context, h *house, categories []catalog.Category) (map[catalog.Category]map[sentence.ID]int, error) {
-	terms := audience.NewTerms(h.book, now)
+	terms := audience.NewTerms(h.book, now, nil)
 	for i, c := range categories {
 		for kind, text := range sentences {
 			node, err := sentence.Parse(fmt.Sprintf(text, string(c)))

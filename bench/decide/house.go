@@ -108,7 +108,7 @@ func (h *house) openWings(ctx context.Context, dir string) error {
 		return err
 	}
 	h.recommend = recommend.New(h.assortment, files, recommend.Options{})
-	h.audiences = audience.NewBook(h.book, h.assortment)
+	h.audiences = audience.NewBook(h.book, h.assortment, nil)
 	if err := errors.Join(h.recommend.Refresh(ctx), h.audiences.Refresh(ctx)); err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func newServer(h *owner) *api.Server {
 	feed.Mount(s, h.desk, h.desk)
 	merge.Mount(s, h.desk, h.people)
 	trade.Mount(s, trade.Ports{Book: h.campaigns, Currency: h.set.Currency, Audiences: trade.Audiences{
-		Terms: audience.NewTerms(h.book, h.now), Sizer: audience.NewSizer(h.history), Audit: audit, Policy: h.policy, Now: h.now, Zone: h.zone,
+		Terms: audience.NewTerms(h.book, h.now, h.consents.Shield()), Sizer: audience.NewSizer(h.history, h.consents.Shield()), Audit: audit, Policy: h.policy, Now: h.now, Zone: h.zone,
 	}})
 	report.Mount(s, report.Ports{
 		Reader: reader, Reporter: insight.NewReporter(reader, audit), Book: h.campaigns, History: h.history,

@@ -198,6 +198,10 @@ func prove(ctx context.Context, m *Main, s *stores, asJSON bool) error {
 		do   func(context.Context) error
 	}{
 		{"the book balances, and every version and answer is in place", s.book.Check},
+		{"consents are as they were recorded, in one chain", func(ctx context.Context) error {
+			_, err := s.vault.CheckConsents(ctx)
+			return err
+		}},
 		{"sealed files are whole and as their manifest says", s.history.Check},
 		{"profiles are what the facts fold to, byte for byte", func(ctx context.Context) error { return verifyProfiles(ctx, s) }},
 	} {

@@ -156,11 +156,11 @@ func openKnow(ctx context.Context, s *stores, w *wings) (err error) {
 	w.turner = ingest.NewTurner(ingest.TurnerPorts{
 		Leases: s.book, Log: s.stream, Clock: s.now, Zone: s.zone, Holder: "house",
 	})
-	w.audiences = audience.NewBook(s.book, w.assortment)
+	w.audiences = audience.NewBook(s.book, w.assortment, s.consents.Shield())
 	if err := w.audiences.Refresh(ctx); err != nil {
 		failed(s.log, "audiences")(err) // one that cannot be read reaches nobody; the others stand
 	}
-	w.recommend = recommend.New(w.assortment, s.files, recommend.Options{Never: s.set.NeverOffer})
+	w.recommend = recommend.New(w.assortment, s.files, recommend.Options{Never: s.set.NeverOffer, Sensitive: s.consents.Shield()})
 	return nil
 }
 

@@ -23,6 +23,7 @@ import (
 	"endcap/retail/basket"
 	"endcap/retail/catalog"
 	"endcap/retail/consent"
+	"endcap/retail/consent/policy"
 	"endcap/retail/event"
 	"endcap/retail/shopper"
 )
@@ -104,7 +105,7 @@ func fold(t testing.TB, section []byte, facts ...event.Fact) []byte {
 
 func member(t *testing.T, r *rows, section []byte, day retail.Day) []sentence.ID {
 	t.Helper()
-	b := audience.NewBook(r, r)
+	b := audience.NewBook(r, r, nil)
 	if err := b.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +174,7 @@ func corrected(f event.Fact, version uint32) event.Fact {
 func TestMembershipFollowsWhatPeopleChange(t *testing.T) {
 	t.Parallel()
 	r := shop()
-	b := audience.NewBook(r, r)
+	b := audience.NewBook(r, r, nil)
 	section := fold(t, nil, bought(1, "a", 5, catalog.InStore, "o1", 1, 200))
 	ask := func(step string, day retail.Day, want ...sentence.ID) {
 		t.Helper()
@@ -269,6 +270,16 @@ func lives(rng *rand.Rand, shoppers, receipts int) []event.Fact {
 // histories both ways.
 func TestTheWarehouseAndTheProfileAgree(t *testing.T) {
 	t.Parallel()
+	for name, shield := range map[string]*policy.Shield{"nothing hidden": nil, "yogurt and a product hidden": shielded()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			agree(t, shield)
+		})
+	}
+}
+
+func agree(t *testing.T, shield *policy.Shield) {
+	t.Helper()
 	const seed = 20171204
 	rng := rand.New(rand.NewPCG(seed, 1))
 	o := duck.Defaults()
@@ -300,8 +311,8 @@ func TestTheWarehouseAndTheProfileAgree(t *testing.T) {
 			sections[n] = fold(t, sections[n], facts[i])
 		}
 	}
-	sizer := audience.NewSizer(w)
-	b := audience.NewBook(r, r)
+	sizer := audience.NewSizer(w, shield)
+	b := audience.NewBook(r, r, shield)
 	sizes := map[int]int{}
 	for round := range 120 {
 		n := draw(rng, 3)
@@ -363,7 +374,7 @@ func TestWhoSpentMoreThanALineCanHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := sentence.Node{Rule: sentence.Rule{Set: catalog.Set{Products: []catalog.ProductID{"oats"}}, Times: 1, Spend: retail.MicrosMax, Days: 30}}
-	if got, err := audience.NewSizer(w).Size(t.Context(), n, today); err != nil || got != 1 {
+	if got, err := audience.NewSizer(w, nil).Size(t.Context(), n, today); err != nil || got != 1 {
 		t.Errorf("%d shoppers (%v), want 1", got, err)
 	}
 }
@@ -417,7 +428,7 @@ func FuzzMembers(f *testing.F) {
 	for i := range 30 {
 		r.set(fmt.Sprint("a", i), draw(rng, 3).String())
 	}
-	b := audience.NewBook(r, r)
+	b := audience.NewBook(r, r, nil)
 	if err := b.Refresh(f.Context()); err != nil {
 		f.Fatal(err)
 	}
@@ -449,7 +460,7 @@ func BenchmarkMembers(b *testing.B) {
 	for i := range 500 {
 		r.set(fmt.Sprintf("a%03d", i), fmt.Sprintf(`bought category "c%d" within %d days and not bought brand "b%d" at least 2 times`, rng.IntN(300), 30*(1+rng.IntN(4)), rng.IntN(3000)))
 	}
-	book := audience.NewBook(r, r)
+	book := audience.NewBook(r, r, nil)
 	if err := book.Refresh(b.Context()); err != nil {
 		b.Fatal(err)
 	}

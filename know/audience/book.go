@@ -15,6 +15,7 @@ import (
 	"endcap/retail"
 	"endcap/retail/audience"
 	"endcap/retail/catalog"
+	"endcap/retail/consent/policy"
 )
 
 // Registry is what a Book must know of keep/registry.
@@ -31,6 +32,7 @@ const AudiencesMax = 10_000
 type Book struct {
 	registry Registry
 	shelf    Range
+	shield   *policy.Shield
 	now      atomic.Pointer[compiled]
 	scratch  sync.Pool
 
@@ -43,9 +45,10 @@ type Book struct {
 	stale       bool // definitions or rows changed since now was compiled
 }
 
-// NewBook makes an empty book over a registry and a range.
-func NewBook(r Registry, shelf Range) *Book {
-	b := &Book{registry: r, shelf: shelf, definitions: make(map[audience.ID]Definition), stale: true}
+// NewBook makes an empty book over a registry and a range. Purchases of products
+// that shield hides make nobody a member of anything; nil hides none.
+func NewBook(r Registry, shelf Range, shield *policy.Shield) *Book {
+	b := &Book{registry: r, shelf: shelf, shield: shield, definitions: make(map[audience.ID]Definition), stale: true}
 	b.now.Store(&compiled{table: table{slots: make([]slot, 1), lists: []int32{0}}})
 	b.scratch.New = func() any { return new(scratch) }
 	return b
@@ -80,7 +83,7 @@ func (b *Book) Refresh(ctx context.Context) error {
 		}
 	}
 	if b.stale {
-		next, err := compile(b.definitions, b.rows)
+		next, err := compile(b.definitions, b.rows, b.shield)
 		if err != nil {
 			return errors.Join(append(wrong, fmt.Errorf("compile audiences: %w", err))...)
 		}
@@ -237,7 +240,7 @@ func (c *compiled) scan(section []byte, today retail.Day, m *scratch) bool {
 				return false
 			}
 			run := m.runs[place>>1]
-			if r.day > today || run == 0 && len(c.always) == 0 {
+			if r.day > today || run == hidden || run == 0 && len(c.always) == 0 {
 				continue
 			}
 			at := met{int32(i + 1), today - r.day, r.channel, place&1 == 1, spendOf(spend)}

@@ -12,6 +12,7 @@ import (
 	"endcap/retail"
 	"endcap/retail/audience"
 	"endcap/retail/catalog"
+	"endcap/retail/consent/policy"
 )
 
 // leaf is one rule of one or more sentences.
@@ -70,12 +71,15 @@ type compiled struct {
 // table finds the leaves of a product by its hash: open addressing with linear
 // probing. A run in lists is a length and that many leaves; products with the
 // same leaves share one, so that the few runs there are stay near. Place 0 holds
-// none.
+// none, and neither does place hidden, of products that count for no rule at all.
 type table struct {
 	mask  uint64
 	slots []slot
 	lists []int32
 }
+
+// hidden is the run of sensitive products.
+const hidden = 1
 
 // slot is one place of a table; run 0 is a free one. A hash and its run lie side
 // by side, so that a look-up mostly costs one look at memory.
@@ -99,6 +103,7 @@ var errClash = errors.New("two products have the same hash")
 // compiler gathers leaves before the table is laid out.
 type compiler struct {
 	out      compiled
+	shield   *policy.Shield
 	byText   map[string]int32
 	sets     []catalog.Set
 	matchers []*catalog.Matcher
@@ -111,9 +116,9 @@ type compiler struct {
 }
 
 // compile makes a compiled of definitions and the catalogue's rows.
-func compile(definitions map[audience.ID]Definition, products []*catalog.Product) (*compiled, error) {
+func compile(definitions map[audience.ID]Definition, products []*catalog.Product, shield *policy.Shield) (*compiled, error) {
 	c := &compiler{
-		byText: make(map[string]int32), byProduct: make(map[catalog.ProductID][]int32), byBrand: make(map[catalog.Brand][]int32),
+		shield: shield, byText: make(map[string]int32), byProduct: make(map[catalog.ProductID][]int32), byBrand: make(map[catalog.Brand][]int32),
 		byDepartment: make(map[catalog.Department][]int32), byCategory: make(map[catalog.Category][]int32), byType: make(map[catalog.Type][]int32),
 	}
 	c.out.ids = slices.Sorted(maps.Keys(definitions))
@@ -207,11 +212,16 @@ func (c *compiler) layTable(products []*catalog.Product) error {
 		run  uint32
 	}
 	var entries []entry
-	lists := []int32{0}
+	lists := []int32{0, 0}          // hidden has no leaf either
 	runs := make(map[string]uint32) // by the leaves, as bytes
 	var text []byte
+	named := c.named()
 	known := make(map[catalog.ProductID]bool)
 	place := func(p *catalog.Product) {
+		if c.shield.Hides(p) {
+			entries = append(entries, entry{p.ID.Hash(), p.ID, hidden})
+			return
+		}
 		leaves := c.leavesOf(p)
 		if len(leaves) == 0 {
 			return
@@ -229,12 +239,12 @@ func (c *compiler) layTable(products []*catalog.Product) error {
 		entries = append(entries, entry{p.ID.Hash(), p.ID, run})
 	}
 	for _, p := range products {
-		if c.byProduct[p.ID] != nil {
+		if named[p.ID] {
 			known[p.ID] = true
 		}
 		place(p)
 	}
-	for id := range c.byProduct {
+	for id := range named {
 		if !known[id] {
 			place(&catalog.Product{ID: id})
 		}
@@ -253,6 +263,21 @@ func (c *compiler) layTable(products []*catalog.Product) error {
 		c.out.table.slots[at] = slot{e.hash, e.run}
 	}
 	return nil
+}
+
+// named are the products that a sentence or the shield names by their ids: the
+// catalogue need not know them.
+func (c *compiler) named() map[catalog.ProductID]bool {
+	out := make(map[catalog.ProductID]bool, len(c.byProduct))
+	for id := range c.byProduct {
+		out[id] = true
+	}
+	for _, set := range c.shield.Sets() {
+		for _, id := range set.Products {
+			out[id] = true
+		}
+	}
+	return out
 }
 
 // leavesOf lists the leaves whose sets hold a product, but for always.

@@ -11,6 +11,7 @@ import (
 	"endcap/retail/audience"
 	"endcap/retail/catalog"
 	"endcap/retail/consent"
+	"endcap/retail/consent/policy"
 )
 
 // Asker is what a Sizer must know of the warehouse.
@@ -21,10 +22,14 @@ type Asker interface {
 // Sizer counts audiences in the warehouse, among the shoppers who allow
 // personal adverts now. Its numbers are exact: they are for the retailer's own
 // roles and must be cleared before anybody else sees them.
-type Sizer struct{ from Asker }
+type Sizer struct {
+	from   Asker
+	shield *policy.Shield
+}
 
-// NewSizer counts in a warehouse.
-func NewSizer(from Asker) *Sizer { return &Sizer{from} }
+// NewSizer counts in a warehouse, and counts no purchase of a product that shield
+// hides; nil hides none.
+func NewSizer(from Asker, shield *policy.Shield) *Sizer { return &Sizer{from, shield} }
 
 // Step is one part of a sentence that joins its parts with and.
 type Step struct {
@@ -62,7 +67,7 @@ func (s *Sizer) count(ctx context.Context, name string, n audience.Node, today r
 	if n.Op == audience.And {
 		parts = n.Of
 	}
-	sql, args := question(n.Rules(), parts, today)
+	sql, args := s.question(n.Rules(), parts, today)
 	res, err := s.from.Query(ctx, warehouse.Query{
 		Name: name, Purpose: warehouse.Purpose(consent.PersonalAds.String()), SQL: sql, Args: args,
 	})
@@ -82,12 +87,12 @@ func (s *Sizer) count(ctx context.Context, name string, n audience.Node, today r
 
 // question writes the SQL. Each receipt gives a rule at most one time; the spend
 // of a rule is what its lines add up to.
-func question(rules []audience.Rule, parts []audience.Node, today retail.Day) (sql string, args []any) {
+func (s *Sizer) question(rules []audience.Rule, parts []audience.Node, today retail.Day) (sql string, args []any) {
 	args = []any{today}
 	var perReceipt, perShopper, holds []string
 	for i := range rules {
 		var cond string
-		cond, args = condition(&rules[i], today, args)
+		cond, args = s.condition(&rules[i], today, args)
 		no := strconv.Itoa(i)
 		perReceipt = append(perReceipt,
 			"max(case when "+cond+" and l.quantity >= 0 then 1 else 0 end) as t"+no,
@@ -128,7 +133,7 @@ from known k left join bought b on b.shopper = k.shopper`, args
 }
 
 // condition says which lines a rule is about.
-func condition(r *audience.Rule, today retail.Day, args []any) (string, []any) {
+func (s *Sizer) condition(r *audience.Rule, today retail.Day, args []any) (string, []any) {
 	within, args := warehouse.Within(r.Set, "l", "p", args)
 	days := r.Days
 	if days == 0 {
@@ -139,6 +144,11 @@ func condition(r *audience.Rule, today retail.Day, args []any) (string, []any) {
 	if r.Channel != catalog.AnyChannel {
 		args = append(args, r.Channel.String())
 		cond += " and l.channel = $" + strconv.Itoa(len(args))
+	}
+	for _, set := range s.shield.Sets() {
+		var sensitive string
+		sensitive, args = warehouse.Within(set, "l", "p", args)
+		cond += " and not coalesce(" + sensitive + ", 1 = 0)"
 	}
 	return cond, args
 }

@@ -11,6 +11,7 @@ import (
 	"endcap/keep/registry"
 	"endcap/retail"
 	"endcap/retail/audience"
+	"endcap/retail/consent/policy"
 	"endcap/retail/media"
 )
 
@@ -25,12 +26,31 @@ type Store interface {
 
 // Terms keeps the definitions that people set up. Make one with NewTerms.
 type Terms struct {
-	store Store
-	now   retail.Clock
+	store  Store
+	now    retail.Clock
+	shield *policy.Shield
 }
 
-// NewTerms keeps definitions in a store.
-func NewTerms(s Store, now retail.Clock) *Terms { return &Terms{s, now} }
+// NewTerms keeps definitions in a store, and refuses those that ask for products
+// which shield hides; nil hides none.
+func NewTerms(s Store, now retail.Clock, shield *policy.Shield) *Terms { return &Terms{s, now, shield} }
+
+// Sensitive is the word by which a sentence is refused that asks for products of
+// which nothing may be concluded about who buys them.
+const Sensitive = "sensitive_products"
+
+// sensitive refuses a sentence with a rule about sensitive products.
+func (t *Terms) sensitive(n *audience.Node) error {
+	for _, r := range n.Rules() {
+		if group := t.shield.Names(r.Set); group != "" {
+			return &retail.Error{
+				Kind: retail.Invalid, Field: "sentence", Say: Sensitive + ": it asks who bought " + group + ", of which nothing may be concluded about anybody",
+				Cure: "leave these products out; adverts for them may still run by search, category and placement",
+			}
+		}
+	}
+	return nil
+}
 
 // Held is one definition with its version.
 type Held struct {
@@ -57,6 +77,9 @@ func (t *Terms) Put(ctx context.Context, id audience.ID, d Definition, e Edit) (
 	}
 	if err := d.Sentence.Check(); err != nil {
 		return 0, &retail.Error{Kind: retail.Invalid, Field: "sentence", Say: err.Error(), Err: err}
+	}
+	if err := t.sensitive(&d.Sentence); err != nil {
+		return 0, err
 	}
 	if e.Version > 0 {
 		old, err := t.Get(ctx, id)

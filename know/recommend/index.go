@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"endcap/retail/catalog"
+	"endcap/retail/consent/policy"
 )
 
 // index is the range by popularity: a product's number is its rank, so every
@@ -18,6 +19,7 @@ type index struct {
 	products   []*catalog.Product
 	hashes     []uint64 // of their ids, by rank
 	never      []bool   // by rank
+	shy        []bool   // by rank: sensitive, so that nobody's habits count
 	all        table
 	words      map[string]*group
 	categories map[catalog.Category]*group
@@ -36,7 +38,7 @@ const wordsMax = 32
 
 // newIndex ranks the catalogue's rows by a model, which may be nil; products
 // nobody bought come last, by id.
-func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher) *index {
+func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher, shy *policy.Shield) *index {
 	ix := &index{products: slices.Clone(rows), words: make(map[string]*group), categories: make(map[catalog.Category]*group), stores: make(map[catalog.StoreID][]int32)}
 	receipts := make(map[catalog.ProductID]int64)
 	if m != nil {
@@ -52,6 +54,7 @@ func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher) *i
 		no := int32(i)
 		ix.hashes = append(ix.hashes, p.ID.Hash())
 		ix.never = append(ix.never, never.Has(p))
+		ix.shy = append(ix.shy, shy.Hides(p))
 		if receipts[p.ID] > 0 {
 			ix.bought = no + 1
 		}

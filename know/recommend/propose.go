@@ -12,6 +12,7 @@ import (
 	"endcap/keep/files"
 	"endcap/retail"
 	"endcap/retail/catalog"
+	"endcap/retail/consent/policy"
 	"endcap/retail/visit"
 )
 
@@ -21,6 +22,7 @@ type Recommender struct {
 	shelf Shelf
 	files files.Files
 	never *catalog.Matcher
+	shy   *policy.Shield
 	now   atomic.Pointer[index]
 
 	refresh sync.Mutex // guards what follows
@@ -32,8 +34,8 @@ type Recommender struct {
 
 // New makes a Recommender without a model over an empty range.
 func New(shelf Shelf, from files.Files, o Options) *Recommender {
-	r := &Recommender{shelf: shelf, files: from, never: o.Never.Matcher()}
-	r.now.Store(newIndex(nil, nil, r.never))
+	r := &Recommender{shelf: shelf, files: from, never: o.Never.Matcher(), shy: o.Sensitive}
+	r.now.Store(newIndex(nil, nil, r.never, r.shy))
 	return r
 }
 
@@ -60,7 +62,7 @@ func (r *Recommender) Refresh(ctx context.Context) error {
 		}
 	}
 	if changed {
-		next := newIndex(r.rows, r.model, r.never)
+		next := newIndex(r.rows, r.model, r.never, r.shy)
 		next.trained, next.revision = r.trained, r.now.Load().revision+1
 		r.now.Store(next)
 	}
@@ -106,7 +108,8 @@ type picker struct {
 // then what is more popular; on a search or a category page only what fits it.
 // The rest comes from what is popular, within the search, then the category,
 // then the store, then everywhere. Nothing out of stock, in the basket already
-// or on the page itself is proposed.
+// or on the page itself is proposed. That she buys a sensitive product is not
+// looked at.
 func (r *Recommender) Propose(section []byte, v *visit.Visit, n int) []visit.Proposal {
 	if n <= 0 {
 		return nil
@@ -205,7 +208,7 @@ func (p *picker) habits(section []byte) {
 			}
 			count, last = c, l
 		}
-		if no := page.find(hash); no >= 0 && (len(p.q.groups) < 2 || p.q.find(hash) >= 0) {
+		if no := page.find(hash); no >= 0 && !p.ix.shy[no] && (len(p.q.groups) < 2 || p.q.find(hash) >= 0) {
 			equal = append(equal, no)
 		}
 	}

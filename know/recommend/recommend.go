@@ -15,6 +15,7 @@ package recommend
 import (
 	"endcap/keep/profile"
 	"endcap/retail/catalog"
+	"endcap/retail/consent/policy"
 )
 
 // FollowerName and Section are the follower's name and the part of a profile
@@ -34,9 +35,12 @@ type Shelf interface {
 	InStock(id catalog.ProductID, at catalog.StoreID) bool
 }
 
-// Options say what is never proposed.
+// Options say what is never proposed, and what nobody's purchases of count.
 type Options struct {
 	// Never is proposed to nobody and counted for nothing: fuel, carrier bags,
 	// lottery tickets, deposits.
 	Never catalog.Set
+	// Sensitive products are proposed as others are, but never because she buys
+	// them; nil has none.
+	Sensitive *policy.Shield
 }

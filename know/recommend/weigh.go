@@ -21,17 +21,21 @@ const (
 //
 // where page is the share of the searched words that the product has; on a
 // category page 1 in the category and else 0; on both their mean; and 1 where
-// there is neither, because then every product fits the page alike. section is
+// there is neither, because then every product fits the page alike; the last part
+// is 0 for a sensitive product. section is
 // her habits, nil where nobody is known or she does not allow it. Of the visit
 // only Query and Category count. The function is safe for concurrent use and holds
 // until Revision changes.
 func (r *Recommender) Weigher(v *visit.Visit, products []catalog.ProductID) func(section []byte, ppm []int32) {
 	ix := r.now.Load()
-	w := &weigher{hashes: make([]uint64, len(products)), page: make([]int32, len(products))}
+	w := &weigher{hashes: make([]uint64, len(products)), page: make([]int32, len(products)), shy: make([]bool, len(products))}
 	page := page{ix: ix, q: ix.search(v.Query), category: v.Category}
 	for i, id := range products {
 		w.hashes[i] = id.Hash()
 		w.page[i] = qualityBase + page.share(w.hashes[i])
+		if no := ix.rankOf(id); no >= 0 {
+			w.shy[i] = ix.shy[no]
+		}
 	}
 	return w.weigh
 }
@@ -43,6 +47,7 @@ func (r *Recommender) Revision() uint64 { return r.now.Load().revision }
 type weigher struct {
 	hashes []uint64
 	page   []int32
+	shy    []bool // sensitive: her habits do not count
 }
 
 func (w *weigher) weigh(section []byte, ppm []int32) {
@@ -54,7 +59,7 @@ func (w *weigher) weigh(section []byte, ppm []int32) {
 	var near nearby
 	for from := 0; from < len(w.hashes); from += nearbyMax {
 		to := min(from+nearbyMax, len(w.hashes))
-		near.add(&hers, w.hashes[from:to], ppm[from:to])
+		near.add(&hers, w.hashes[from:to], w.shy[from:to], ppm[from:to])
 	}
 }
 
@@ -94,10 +99,13 @@ type nearby struct {
 }
 
 // add gives products the share of her own purchases.
-func (n *nearby) add(hers *habits, hashes []uint64, ppm []int32) {
+func (n *nearby) add(hers *habits, hashes []uint64, shy []bool, ppm []int32) {
 	const mask = uint64(len(n.heads) - 1)
 	clear(n.heads[:])
 	for i, hash := range hashes {
+		if shy[i] {
+			continue
+		}
 		n.next[i], n.heads[hash&mask] = n.heads[hash&mask], int16(i+1)
 	}
 	for h := range hers.len() {

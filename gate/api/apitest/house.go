@@ -183,7 +183,7 @@ func (h *House) openWings(tb testing.TB) {
 	h.recorder.Start(context.WithoutCancel(ctx))
 	tb.Cleanup(h.recorder.Stop)
 	h.relay = ingest.NewRelay(ingest.RelayPorts{Outbox: h.Book, Log: h.stream, Quarantine: h.vault, Clock: h.Now})
-	h.audiences = audience.NewBook(h.Book, h.shop)
+	h.audiences = audience.NewBook(h.Book, h.shop, nil)
 	h.biller, err = billing.New(billing.Config{Ledger: h.Book, Profiles: h.shelf, Stream: h.stream, Now: h.Now})
 	must(tb, err)
 	h.Campaigns, err = campaign.Open(ctx, campaign.Config{Registry: h.Book, Ledger: h.Book, Now: h.Now, Zone: time.UTC, Known: h.shop.Known, Billed: h.biller.Through})
@@ -219,7 +219,7 @@ func (h *House) newServer() *api.Server {
 	feed.Mount(s, h.Desk, h.Desk)
 	merge.Mount(s, h.Desk, h.people)
 	trade.Mount(s, trade.Ports{Book: h.Campaigns, Currency: "EUR", Audiences: trade.Audiences{
-		Terms: audience.NewTerms(h.Book, h.Now), Sizer: audience.NewSizer(h.history), Audit: audit, Policy: policy, Now: h.Now, Zone: time.UTC,
+		Terms: audience.NewTerms(h.Book, h.Now, nil), Sizer: audience.NewSizer(h.history, nil), Audit: audit, Policy: policy, Now: h.Now, Zone: time.UTC,
 	}})
 	report.Mount(s, report.Ports{
 		Reader: reader, Reporter: insight.NewReporter(reader, audit), Book: h.Campaigns, History: h.history,
