@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"endcap/gate/cli"
 	"endcap/keep/stream"
 	"endcap/know/identity"
 	"endcap/retail/consent/policy"
@@ -27,7 +28,7 @@ func readPolicy(dir string) (policy.Policy, error) {
 	}
 	p, err := policy.Parse(text)
 	if err != nil {
-		return policy.Policy{}, usageError{fmt.Errorf("%s: %w", path, err)}
+		return policy.Policy{}, cli.Misused(fmt.Errorf("%s: %w", path, err))
 	}
 	return p, nil
 }

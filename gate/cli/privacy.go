@@ -28,6 +28,7 @@ type PrivacyCmd struct {
 	Close       privacyCloseCmd       `cmd:"" help:"Close a request, or refuse it."`
 	Sweep       privacySweepCmd       `cmd:"" help:"Sweep files for the forgotten now."`
 	Certificate privacyCertificateCmd `cmd:"" help:"Fetch the signed certificate of an erasure."`
+	Proof       privacyProofCmd       `cmd:"" help:"Fetch the signed proof of what a shopper agreed to."`
 	Key         privacyKeyCmd         `cmd:"" help:"Print the key by which certificates are checked."`
 	Verify      privacyVerifyCmd      `cmd:"" help:"Check a certificate, or a report of endcap verify --forgotten."`
 }
@@ -248,6 +249,28 @@ func (*privacyCertificateCmd) Help() string {
 // Run fetches it.
 func (c *privacyCertificateCmd) Run(ctx context.Context, s *Session) error {
 	return fetch(ctx, s, c.Dir, requestPath(c.ID)+"/certificate")
+}
+
+type privacyProofCmd struct {
+	DirFlags
+	whoFlags
+}
+
+// Help shows an example.
+func (*privacyProofCmd) Help() string {
+	return "endcap privacy proof --card 4711 >proof.json"
+}
+
+// Run fetches it.
+func (c *privacyProofCmd) Run(ctx context.Context, s *Session) error {
+	return s.WithOwner(ctx, c.Dir, func(o *Client) error {
+		var proof json.RawMessage
+		if err := o.Ask(ctx, "POST /v1/privacy/proofs", map[string]any{"shopper": wireKeys(&c.whoFlags)}, &proof); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(s.Stdout, string(proof))
+		return err
+	})
 }
 
 type privacySweepCmd struct{ DirFlags }

@@ -136,4 +136,3 @@ func checkSet(keys []shopper.Key) *Fault {
 	}
 	return nil
 }
-

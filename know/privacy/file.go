@@ -3,6 +3,7 @@ package privacy
 import (
 	"context"
 	"encoding/csv"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"endcap/keep/vault"
 	"endcap/keep/warehouse"
 	"endcap/retail"
 	"endcap/retail/catalog"
@@ -51,10 +53,21 @@ type Identifier struct {
 
 // Consent is one thing she said.
 type Consent struct {
-	At      time.Time `json:"at"`
-	Allowed []string  `json:"allowed"`
-	Wording string    `json:"wording,omitempty"`
-	Source  string    `json:"source"`
+	At       time.Time  `json:"at"`
+	Allowed  []string   `json:"allowed"`
+	Refused  []string   `json:"refused,omitempty"`
+	Until    *time.Time `json:"until,omitempty"` // when what is allowed lapses
+	Wording  string     `json:"wording,omitempty"`
+	Version  int64      `json:"version,omitempty"`
+	Language string     `json:"language,omitempty"`
+	Text     string     `json:"text,omitempty"` // that she was shown, where it is registered
+	Means    string     `json:"means,omitempty"`
+	Evidence string     `json:"evidence,omitempty"` // the consent string
+	Channel  string     `json:"channel,omitempty"`
+	Country  string     `json:"country,omitempty"`
+	Note     string     `json:"note,omitempty"` // why something does not count
+	Source   string     `json:"source"`
+	Digest   string     `json:"digest,omitempty"` // under which it stands in the chain of consents
 }
 
 // Purchase is one line of a receipt. Amounts are decimal.
@@ -195,17 +208,34 @@ func (o *Office) vaulted(ctx context.Context, who shopper.ID, f *File) (map[stri
 		for _, k := range keys {
 			f.Identifiers = append(f.Identifiers, Identifier{k.Kind(), k.Reveal()})
 		}
-		said, err := o.Vault.Sayings(ctx, id)
+		proofs, err := o.Vault.Proofs(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		for i := range said {
-			f.Consents = append(f.Consents, Consent{said[i].At, wordsOf(said[i].Allowed), said[i].Wording, said[i].Source})
-			sources[said[i].Source] = true
+		for i := range proofs {
+			one, err := o.consentOf(ctx, &proofs[i])
+			if err != nil {
+				return nil, err
+			}
+			f.Consents = append(f.Consents, one)
+			sources[one.Source] = true
 		}
 	}
 	slices.SortStableFunc(f.Consents, func(a, b Consent) int { return a.At.Compare(b.At) })
 	return sources, nil
+}
+
+func (o *Office) consentOf(ctx context.Context, p *vault.Proof) (Consent, error) {
+	s := &p.Said
+	text, err := o.textOf(ctx, s)
+	out := Consent{
+		At: s.At, Allowed: wordsOf(s.Allowed), Refused: wordsOf(s.Refused), Wording: s.Wording, Version: s.Version, Language: s.Language, Text: text,
+		Means: s.Means, Evidence: s.Evidence, Channel: s.Channel, Country: s.Country, Note: s.Note, Source: s.Source, Digest: hex.EncodeToString(p.Digest[:]),
+	}
+	if !s.Until.IsZero() {
+		out.Until = &s.Until
+	}
+	return out, err
 }
 
 func (o *Office) ask(ctx context.Context, name, sql string, args ...any) (*warehouse.Result, error) {

@@ -125,6 +125,8 @@ func Mount(s *api.Server, office *privacy.Office) {
 	api.Register(s, op("fetch-privacy-file", http.MethodGet, "requests/{id}/file", "Fetch the file of an access or portability request.",
 		"Fetching answers the request. It can be fetched again for 30 days."), h.file)
 	api.Register(s, op("fetch-certificate", http.MethodGet, "requests/{id}/certificate", "Fetch the signed certificate of an erasure.", ""), h.certificate)
+	api.Register(s, op("prove-consent", http.MethodPost, "proofs", "Prove what a shopper agreed to.",
+		"All she ever allowed and refused, with the words she was shown, each with its place in the chain of consents, signed by the house."), h.proof)
 	api.Register(s, op("read-certificate-key", http.MethodGet, "key", "Read the keys by which certificates are checked.", ""), h.key)
 	api.Register(s, op("list-sweeps", http.MethodGet, "sweeps", "Read what the nights' sweeps did.", "The newest first."), h.sweeps)
 	api.Register(s, op("sweep", http.MethodPost, "sweeps", "Sweep files for the forgotten now, instead of tonight.", "It may take minutes."), h.sweep)
@@ -199,6 +201,21 @@ func (h *handler) file(ctx context.Context, in *fileIn) (*fileOut, error) {
 
 func (h *handler) certificate(ctx context.Context, in *oneIn) (*fileOut, error) {
 	b, err := h.office.CertificateOf(ctx, in.ID)
+	return &fileOut{"application/json", b}, err
+}
+
+type proofIn struct {
+	Body struct {
+		Shopper api.Shopper `json:"shopper"`
+	}
+}
+
+func (h *handler) proof(ctx context.Context, in *proofIn) (*fileOut, error) {
+	keys, err := in.Body.Shopper.Keys("shopper")
+	if err != nil {
+		return nil, err
+	}
+	b, err := h.office.ProofOf(ctx, keys)
 	return &fileOut{"application/json", b}, err
 }
 
