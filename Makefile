@@ -106,6 +106,10 @@ bench-backup: build data ## back up the demo's data while it is served, and rest
 	@test -e data/bench-backup/endcap.json || { go build -o bin/endcap-demo ./bench/demo; DATA=data/bench-backup KEEP=0 scripts/demo.sh; }
 	@go run ./bench/backup -dir data/bench-backup
 
+.PHONY: bench-consent
+bench-consent: build ## withdraw consents from a running house and look for who said no (a minute and a half)
+	@go run ./bench/consent
+
 .PHONY: tools
 tools: $(lint) $(vuln) ## build the pinned tools
 

@@ -66,10 +66,6 @@ func openStores(ctx context.Context, dir string, o ownerOptions) (_ *stores, err
 	if err != nil {
 		return nil, fmt.Errorf("zone: %w", err)
 	}
-	rules, err := readPolicy(dir)
-	if err != nil {
-		return nil, err
-	}
 	lock, err := o.Lock, error(nil)
 	if lock == nil {
 		lock, err = lockDir(dir)
@@ -80,7 +76,7 @@ func openStores(ctx context.Context, dir string, o ownerOptions) (_ *stores, err
 	if err != nil {
 		return nil, err
 	}
-	s := &stores{dir: dir, set: set, consents: rules, zone: zone, lock: lock, log: o.Log, metrics: prometheus.NewRegistry(), closings: []func() error{lock.Close}}
+	s := &stores{dir: dir, set: set, zone: zone, lock: lock, log: o.Log, metrics: prometheus.NewRegistry(), closings: []func() error{lock.Close}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, closeStores(s))
@@ -113,8 +109,12 @@ func closeStores(s *stores) error {
 
 func opened(s *stores, shut func() error) { s.closings = append(s.closings, shut) }
 
-// openBooks opens the stores of money, terms and people.
+// openBooks reads the consent policy, and opens the stores of money, terms and
+// people.
 func openBooks(ctx context.Context, s *stores) (err error) {
+	if s.consents, err = readPolicy(s.dir); err != nil {
+		return err
+	}
 	if s.book, err = sqlite.OpenBook(ctx, sqlite.Options{Path: filepath.Join(s.dir, "book.db"), Zone: s.zone}); err != nil {
 		return fmt.Errorf("open book: %w", err)
 	}
