@@ -75,7 +75,11 @@ func (o *Office) ProofOf(ctx context.Context, keys []shopper.Key) ([]byte, error
 		return nil, err
 	}
 	out.Links, out.Head = links.Count, hex.EncodeToString(links.Head[:])
-	return o.signer.Sign(out)
+	signer, err := OpenSigner(ctx, o.Vault, o.Chance)
+	if err != nil {
+		return nil, err
+	}
+	return signer.Sign(out)
 }
 
 func (o *Office) proved(ctx context.Context, p *vault.Proof) (Proved, error) {
