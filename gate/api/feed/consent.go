@@ -55,9 +55,6 @@ func readConsent(w *Consent, err error, raw []byte) ingest.Consent {
 	if w.Age != nil {
 		row.Age.Years = *w.Age
 	}
-	if err == nil && w.Allowed == nil && w.Refused == nil && w.TCF == "" {
-		err = &retail.Error{Kind: retail.Invalid, Field: "allowed", Say: "it says nothing", Cure: "send allowed, an empty list for none, or tcf"}
-	}
 	if err == nil {
 		row.At, err = api.Instant("at", w.At)
 	}
