@@ -145,12 +145,13 @@ func (s *Sizer) condition(r *audience.Rule, today retail.Day, args []any) (strin
 		args = append(args, r.Channel.String())
 		cond += " and l.channel = $" + strconv.Itoa(len(args))
 	}
+	conds := []string{cond}
 	for _, set := range s.shield.Sets() {
 		var sensitive string
 		sensitive, args = warehouse.Within(set, "l", "p", args)
-		cond += " and not coalesce(" + sensitive + ", 1 = 0)"
+		conds = append(conds, "not coalesce("+sensitive+", 1 = 0)")
 	}
-	return cond, args
+	return strings.Join(conds, " and "), args
 }
 
 // truth writes a sentence over the conditions of its rules, in their order.

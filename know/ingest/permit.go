@@ -71,10 +71,10 @@ func (c *Config) judge(r *Consent, s *saying) {
 		v := c.Policy.Strings.Read(r.told, s.Country, s.At)
 		allowed, longest = v.Allowed, c.Policy.Strings.Lapses(r.told, s.Country)
 		for p, why := range v.Refused {
-			switch why {
-			case tcf.RefusedUnasked:
+			if why == tcf.RefusedUnasked {
 				s.unasked = s.unasked.With(p)
-			case tcf.RefusedPurpose, tcf.RefusedVendor:
+			}
+			if why == tcf.RefusedPurpose || why == tcf.RefusedVendor { // she said no, and not the string's form
 				s.Refused = s.Refused.With(p)
 			}
 			s.withhold(p, string(why))
