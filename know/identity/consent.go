@@ -290,7 +290,12 @@ func (i *Identity) Forget(ctx context.Context, who ...shopper.ID) error {
 	if err := i.vault.Forget(ctx, who...); err != nil {
 		return fmt.Errorf("forget a shopper: %w", err)
 	}
+	touched := slices.Clone(who)
+	for _, id := range who {
+		touched = append(touched, i.members(id)...)
+	}
 	i.clusters.set(who, nil)
+	i.recent.drop(touched)
 	if err := i.resettle(ctx, near); err != nil {
 		return err
 	}

@@ -42,6 +42,8 @@ type Config struct {
 	// MergedMax is how many shoppers may be merged with others: all are kept at
 	// hand, at about 100 bytes each.
 	MergedMax int
+	// ProfilesMax is how many bytes of merged profiles are kept at hand.
+	ProfilesMax int
 	// Life is how long an answer of Find, Allowed and Gone may be a copy.
 	Life time.Duration
 	// MonthsMax is how old a yes may be anywhere; 0 does not look.
@@ -64,7 +66,7 @@ const SetMax = 16
 // Defaults remembers half a million keys (about 60 MB when full) for at most
 // LifeMax.
 func Defaults(clock retail.Clock) Config {
-	return Config{Clock: clock, KeysMax: 500_000, ShoppersMax: 500_000, MergedMax: 10_000_000, Life: LifeMax}
+	return Config{Clock: clock, KeysMax: 500_000, ShoppersMax: 500_000, MergedMax: 10_000_000, ProfilesMax: 64 << 20, Life: LifeMax}
 }
 
 // ErrConfig is returned by Check.
@@ -75,8 +77,8 @@ func (c Config) Check() error {
 	switch {
 	case c.Clock == nil:
 		return fmt.Errorf("%w: no clock", ErrConfig)
-	case c.KeysMax < 1 || c.ShoppersMax < 1 || c.MergedMax < 0:
-		return fmt.Errorf("%w: room for %d keys, %d shoppers and %d merged ones", ErrConfig, c.KeysMax, c.ShoppersMax, c.MergedMax)
+	case c.KeysMax < 1 || c.ShoppersMax < 1 || c.MergedMax < 0 || c.ProfilesMax < 0:
+		return fmt.Errorf("%w: room for %d keys, %d shoppers, %d merged ones and %d bytes of profiles", ErrConfig, c.KeysMax, c.ShoppersMax, c.MergedMax, c.ProfilesMax)
 	case c.Life < 0 || c.Life > LifeMax:
 		return fmt.Errorf("%w: a life of %v, at most %v", ErrConfig, c.Life, LifeMax)
 	}
@@ -96,6 +98,7 @@ type Identity struct {
 	holding [holdLocks]sync.Mutex
 
 	clusters clusters
+	recent   *recent    // profiles of people who are several shoppers
 	merging  sync.Mutex // held by one change of who is one person
 }
 
@@ -114,6 +117,7 @@ func New(v vault.Vault, mint vault.Mint, cfg Config) (*Identity, error) {
 		held: newCache[shopper.ID, consent.Set](cfg.ShoppersMax),
 
 		clusters: clusters{most: cfg.MergedMax, of: make(map[shopper.ID]*cluster)},
+		recent:   newRecent(cfg.ProfilesMax),
 	}, nil
 }
 

@@ -329,6 +329,7 @@ func (i *Identity) show(e *vault.Evidence, next []*cluster) {
 		touched = append(touched, i.members(who)...)
 	}
 	i.clusters.set(touched, next)
+	i.recent.drop(touched)
 	for _, who := range touched {
 		i.says.drop(who)
 	}

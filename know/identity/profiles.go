@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"endcap/keep/profile"
@@ -32,15 +31,10 @@ type Profiles struct {
 	people *Identity
 	merge  map[profile.Section]Merge
 	counts [countLocks]sync.Mutex
-	recent [recentKept]atomic.Pointer[merged]
 }
 
-// countLocks is how many people's counters can be counted at once; recentKept
-// how many merged profiles are kept, each in one place.
-const (
-	countLocks = 256
-	recentKept = 1 << 12
-)
+// countLocks is how many people's counters can be counted at once.
+const countLocks = 256
 
 // NewProfiles reads from a shelf. merge has a function for each section that
 // follows merges; of other sections each shopper keeps her own.
@@ -48,38 +42,15 @@ func NewProfiles(shelf Shelf, people *Identity, merge map[profile.Section]Merge)
 	return &Profiles{shelf: shelf, people: people, merge: merge}
 }
 
-// merged is a profile put together, and of what.
-type merged struct {
-	who     shopper.ID
-	of      []profile.Profile
-	profile profile.Profile
-}
-
-// holds reports whether m was made of just these sections, which nobody changes
-// as long as they are held here.
-func (m *merged) holds(who shopper.ID, of []profile.Profile) bool {
-	if m == nil || m.who != who || len(m.of) != len(of) {
-		return false
-	}
-	for i := range of {
-		if len(of[i]) != len(m.of[i]) {
-			return false
-		}
-		for name, section := range of[i] {
-			before, ok := m.of[i][name]
-			if !ok || len(before) != len(section) || len(section) > 0 && &before[0] != &section[0] {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // Get is the profile of the person who a shopper is, under the terms of
 // keep/profile.
 func (p *Profiles) Get(ctx context.Context, who shopper.ID) (profile.Profile, error) {
 	one := p.people.clusters.get(who)
 	if one == nil {
+		return p.shelf.Get(ctx, who)
+	}
+	last, mark := p.people.recent.get(who)
+	if one = p.people.clusters.get(who); one == nil { // as it is after mark
 		return p.shelf.Get(ctx, who)
 	}
 	of := make([]profile.Profile, len(one.members))
@@ -93,9 +64,8 @@ func (p *Profiles) Get(ctx context.Context, who shopper.ID) (profile.Profile, er
 			hers = of[i]
 		}
 	}
-	at := &p.recent[who.Reveal()*0x9e3779b97f4a7c15>>(64-12)]
-	if k := at.Load(); k.holds(who, of) {
-		return k.profile, nil
+	if last.holds(of) {
+		return last.profile, nil
 	}
 	out := make(profile.Profile, len(hers))
 	for name, section := range hers {
@@ -116,7 +86,7 @@ func (p *Profiles) Get(ctx context.Context, who shopper.ID) (profile.Profile, er
 			out[name] = section
 		}
 	}
-	at.Store(&merged{who, of, out})
+	p.people.recent.put(&merged{who, of, out}, mark)
 	return out, nil
 }
 
