@@ -2,6 +2,7 @@ package linkage
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -76,9 +77,8 @@ func chooseRules(t *Table, cfg Config) *blocking {
 	if t.records*(t.records-1)/2 <= budget {
 		return everybody(t.records)
 	}
-	c := &choice{cfg: cfg, left: budget, share: budget / 5, used: make([]int, len(t.fields))}
+	c := &choice{cfg: cfg, left: budget, share: budget / 5, used: make([]int, len(t.fields)), keys: make(map[part][]uint32)}
 	var parts []part
-	var keys [][]uint32
 	var found []rule
 	for f := range t.fields {
 		for form := range forms {
@@ -87,23 +87,25 @@ func chooseRules(t *Table, cfg Config) *blocking {
 			if k == nil {
 				continue
 			}
-			parts, keys = append(parts, p), append(keys, k)
+			parts, c.keys[p] = append(parts, p), k
 			if t.fields[f].Kind != Category {
 				found = append(found, newRule([]part{p}, k, cfg.BlockMax))
 			}
 		}
 	}
 	c.take(found, rulesMax/2)
-	found = nil
+	var pairs [][]part
 	for i, p := range parts {
-		for j := i + 1; j < len(parts); j++ {
-			two := rule{parts: []part{p, parts[j]}}
-			if parts[j].field != p.field && !slices.ContainsFunc(c.chosen, two.narrows) {
-				found = append(found, newRule(two.parts, joined(keys[i], keys[j]), cfg.BlockMax))
+		for _, q := range parts[i+1:] {
+			two := []part{p, q}
+			if q.field != p.field && !slices.ContainsFunc(c.chosen, rule{parts: two}.narrows) {
+				pairs = append(pairs, two)
 			}
 		}
 	}
-	c.take(found, rulesMax)
+	c.take(inParallel(pairs, cfg.Workers, func(_ *scratch, two []part) rule {
+		return guessRule(two, c.keys[two[0]], c.keys[two[1]], cfg.BlockMax)
+	}), rulesMax)
 	return c.lay(t.records)
 }
 
@@ -122,7 +124,13 @@ type choice struct {
 	cfg         Config
 	left, share int   // pairs that may still be made, in all and by one rule
 	used        []int // how many chosen rules ask each field
+	keys        map[part][]uint32
 	chosen      []rule
+}
+
+// fits reports whether a rule may still be chosen.
+func (c *choice) fits(r *rule) bool {
+	return r.mostly && r.pairs > 0 && r.pairs <= min(c.share, c.left) && !slices.ContainsFunc(c.chosen, r.narrows)
 }
 
 // take chooses among found until there are most rules.
@@ -131,7 +139,7 @@ func (c *choice) take(found []rule, most int) {
 		best := -1
 		for i := range found {
 			r := &found[i]
-			if !r.mostly || r.pairs == 0 || r.pairs > min(c.share, c.left) || slices.ContainsFunc(c.chosen, r.narrows) {
+			if !c.fits(r) {
 				continue
 			}
 			if best < 0 || cmp.Or(cmp.Compare(c.uses(r), c.uses(&found[best])), cmp.Compare(r.pairs, found[best].pairs)) < 0 {
@@ -142,6 +150,12 @@ func (c *choice) take(found []rule, most int) {
 			return
 		}
 		r := found[best]
+		if r.keys == nil { // it was guessed
+			r = newRule(r.parts, joined(c.keys[r.parts[0]], c.keys[r.parts[1]]), c.cfg.BlockMax)
+			if found[best].pairs = 0; !c.fits(&r) {
+				continue
+			}
+		}
 		r.sort(c.cfg.BlockMax)
 		for _, p := range r.parts {
 			c.used[p.field]++
@@ -182,9 +196,13 @@ func (r rule) narrows(other rule) bool {
 // partKeys numbers what a part leaves of each record's value, from 1; nil where
 // the part is the field itself again.
 func partKeys(t *Table, p part) []uint32 {
-	col := &t.columns[p.field]
+	col, width := &t.columns[p.field], len(t.fields)
+	out := make([]uint32, t.records)
 	if p.form == whole {
-		return col.codes
+		for i := range out {
+			out[i] = t.codes[i*width+p.field]
+		}
+		return out
 	}
 	kind := t.fields[p.field].Kind
 	if kind == Category {
@@ -204,30 +222,76 @@ func partKeys(t *Table, p part) []uint32 {
 		}
 		byCode[code] = n
 	}
-	out := make([]uint32, len(col.codes))
-	for i, code := range col.codes {
-		out[i] = byCode[code]
+	for i := range out {
+		out[i] = byCode[t.codes[i*width+p.field]]
 	}
 	return out
 }
 
 // joined numbers the pairs of two keys; 0 where either is missing.
 func joined(a, b []uint32) []uint32 {
-	numbers := make(map[uint64]uint32, len(a)/4)
+	size := 1 << bits.Len(uint(2*len(a))) // of a table that is never more than half full
+	known, numbers := make([]uint64, size), make([]uint32, size)
 	out := make([]uint32, len(a))
+	next := uint32(0)
 	for i := range a {
 		if a[i] == 0 || b[i] == 0 {
 			continue
 		}
 		both := uint64(a[i])<<32 | uint64(b[i])
-		n, ok := numbers[both]
-		if !ok {
-			n = uint32(len(numbers) + 1)
-			numbers[both] = n
+		at := int(mixed(both)) & (size - 1)
+		for known[at] != 0 && known[at] != both {
+			at = (at + 1) & (size - 1)
 		}
-		out[i] = n
+		if known[at] == 0 {
+			next++
+			known[at], numbers[at] = both, next
+		}
+		out[i] = numbers[at]
 	}
 	return out
+}
+
+// mixed spreads what is near over 32 bits.
+func mixed(v uint64) uint32 {
+	v *= 0x9e3779b97f4a7c15
+	return uint32((v ^ v>>29) >> 32)
+}
+
+// guessedRecords is about how many records a rule of two parts is judged by,
+// before it is chosen.
+const guessedRecords = 1 << 17
+
+// guessRule is newRule for two parts by some of the blocks, all records of each.
+// It has no keys.
+func guessRule(parts []part, a, b []uint32, blockMax int) rule {
+	every := uint32(1 + len(a)/guessedRecords)
+	blocks := make(map[uint64]uint32)
+	for i := range a {
+		if both := uint64(a[i])<<32 | uint64(b[i]); a[i] != 0 && b[i] != 0 && mixed(both)%every == 0 {
+			blocks[both]++
+		}
+	}
+	r := rule{parts: parts}
+	inside, outside := 0, 0
+	for _, n := range blocks {
+		r.count(int(n), blockMax, &inside, &outside)
+	}
+	r.pairs *= int(every)
+	r.partly, r.mostly = outside > 0, inside > outside
+	return r
+}
+
+// count counts one block's records and pairs.
+func (r *rule) count(n, blockMax int, inside, outside *int) {
+	if n > blockMax {
+		*outside += n
+		return
+	}
+	*inside += n
+	if n > 1 {
+		r.pairs += n * (n - 1) / 2
+	}
 }
 
 // newRule counts the pairs that a rule makes.
@@ -235,14 +299,7 @@ func newRule(parts []part, keys []uint32, blockMax int) rule {
 	r := rule{parts: parts, keys: keys}
 	inside, outside := 0, 0
 	for _, n := range sizes(keys) {
-		if int(n) > blockMax {
-			outside += int(n)
-			continue
-		}
-		inside += int(n)
-		if n > 1 {
-			r.pairs += int(n) * int(n-1) / 2
-		}
+		r.count(int(n), blockMax, &inside, &outside)
 	}
 	r.partly, r.mostly = outside > 0, inside > outside
 	return r

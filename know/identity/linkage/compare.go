@@ -1,6 +1,7 @@
 package linkage
 
 import (
+	"math/bits"
 	"strings"
 )
 
@@ -29,10 +30,13 @@ func levelsOf(k Kind) []string {
 func (s *scratch) level(k Kind, a, b string) uint8 {
 	switch k {
 	case Name:
-		switch {
-		case s.within(a, b, 1), s.jaroWinkler(a, b) >= 0.92:
+		if s.within(a, b, 1) {
 			return 2
-		case s.jaroWinkler(a, b) >= 0.82:
+		}
+		switch alike := s.jaroWinkler(a, b); {
+		case alike >= 0.92:
+			return 2
+		case alike >= 0.82:
 			return 3
 		}
 		return 4
@@ -124,14 +128,15 @@ func wordsInCommon(a, b string) bool {
 
 // scratch is the working memory of comparisons; one goroutine's at a time.
 type scratch struct {
-	rows  [3][ValueMax*4 + 1]int
-	taken [ValueMax * 4]bool
-	other [ValueMax * 4]bool
-	memo  [memoSize]remembered
+	rows   [3][ValueMax*4 + 1]int
+	taken  [ValueMax * 4]bool
+	other  [ValueMax * 4]bool
+	places [256]uint64 // of each letter in a text of at most 64, by bit; zero between calls
+	memo   [memoSize]remembered
 }
 
 // remembered is one comparison that was made; names and towns meet again and
-// again.
+// again. Dates, addresses and numbers seldom do, and are compared as fast.
 type remembered struct {
 	a, b  uint32 // codes
 	field uint8  // from 1; 0 where there is none
@@ -142,14 +147,17 @@ const memoSize = 1 << 16
 
 // levelOf is level for two codes of a column.
 func (s *scratch) levelOf(t *Table, f int, x, y uint32) uint8 {
+	c, kind := &t.columns[f], t.fields[f].Kind
+	if kind != Name && kind != Place {
+		return s.level(kind, c.values[x], c.values[y])
+	}
 	if x > y {
 		x, y = y, x
 	}
 	h := (uint64(x)<<32 | uint64(y)) * 0x9e3779b97f4a7c15
 	m := &s.memo[(h>>48^uint64(f)*0x9e37)%memoSize]
 	if m.a != x || m.b != y || int(m.field) != f+1 {
-		c := &t.columns[f]
-		*m = remembered{x, y, uint8(f + 1), s.level(t.fields[f].Kind, c.values[x], c.values[y])}
+		*m = remembered{x, y, uint8(f + 1), s.level(kind, c.values[x], c.values[y])}
 	}
 	return m.level
 }
@@ -172,14 +180,22 @@ func (s *scratch) within(a, b string, most int) bool {
 	if most == 1 { // one change, or one exchange
 		return len(a) == 1 && len(b) == 1 || len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
 	}
+	// Only what lies at most most beside the diagonal can be that near.
 	before, last, row := s.rows[0][:], s.rows[1][:], s.rows[2][:]
-	for j := range len(b) + 1 {
+	for j := range min(len(b), most) + 1 {
 		last[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		best := i
-		for j := 1; j <= len(b); j++ {
+		first, end := max(1, i-most), min(len(b), i+most)
+		row[first-1] = most + 1
+		if first == 1 {
+			row[0] = i
+		}
+		if end == i+most { // the row before ended here
+			last[end] = most + 1
+		}
+		best := row[first-1]
+		for j := first; j <= end; j++ {
 			cost := 1
 			if a[i-1] == b[j-1] {
 				cost = 0
@@ -206,11 +222,56 @@ func (s *scratch) jaroWinkler(a, b string) float64 {
 	if len(a) == 0 || len(b) == 0 {
 		return 0
 	}
+	found, swapped := s.inCommon(a, b)
+	if found == 0 {
+		return 0
+	}
+	m := float64(found)
+	jaro := (m/float64(len(a)) + m/float64(len(b)) + (m-float64(swapped/2))/m) / 3
+	prefix := 0
+	for prefix < min(4, len(a), len(b)) && a[prefix] == b[prefix] {
+		prefix++
+	}
+	return jaro + float64(prefix)*0.1*(1-jaro)
+}
+
+// inCommon counts the letters that two texts have in common at about the same
+// place, each taken once and the first that fits, and those of them that stand
+// in another order.
+func (s *scratch) inCommon(a, b string) (found, swapped int) {
 	reach := max(max(len(a), len(b))/2-1, 0)
+	if len(a) > 64 || len(b) > 64 {
+		return s.inCommonLong(a, b, reach)
+	}
+	for j := range len(b) {
+		s.places[b[j]] |= 1 << j
+	}
+	var x, y uint64 // the letters taken
+	for i := range len(a) {
+		// Places from i-reach to i+reach; a shift by 64 and more leaves nothing.
+		window := ^uint64(0) >> max(0, 63-i-reach) &^ (1<<max(0, i-reach) - 1)
+		if fits := s.places[a[i]] & window &^ y; fits != 0 {
+			x |= 1 << i
+			y |= fits & -fits
+		}
+	}
+	for j := range len(b) {
+		s.places[b[j]] = 0
+	}
+	found = bits.OnesCount64(x)
+	for ; x != 0; x, y = x&(x-1), y&(y-1) {
+		if a[bits.TrailingZeros64(x)] != b[bits.TrailingZeros64(y)] {
+			swapped++
+		}
+	}
+	return found, swapped
+}
+
+// inCommonLong is inCommon for texts of any length.
+func (s *scratch) inCommonLong(a, b string, reach int) (found, swapped int) {
 	x, y := s.taken[:len(a)], s.other[:len(b)]
 	clear(x)
 	clear(y)
-	found := 0
 	for i := range len(a) {
 		for j := max(0, i-reach); j < min(len(b), i+reach+1); j++ {
 			if !y[j] && a[i] == b[j] {
@@ -220,10 +281,7 @@ func (s *scratch) jaroWinkler(a, b string) float64 {
 			}
 		}
 	}
-	if found == 0 {
-		return 0
-	}
-	swapped, j := 0, 0
+	j := 0
 	for i := range len(a) {
 		if !x[i] {
 			continue
@@ -236,11 +294,5 @@ func (s *scratch) jaroWinkler(a, b string) float64 {
 		}
 		j++
 	}
-	m := float64(found)
-	jaro := (m/float64(len(a)) + m/float64(len(b)) + (m-float64(swapped/2))/m) / 3
-	prefix := 0
-	for prefix < min(4, len(a), len(b)) && a[prefix] == b[prefix] {
-		prefix++
-	}
-	return jaro + float64(prefix)*0.1*(1-jaro)
+	return found, swapped
 }

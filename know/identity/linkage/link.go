@@ -58,7 +58,7 @@ func Link(t *Table, cfg Config) (*Result, error) {
 	md.train(t, blocks.sample(t, cfg))
 	res := &Result{Prior: md.prior, Household: md.household, Rounds: md.rounds}
 	var kept []scored
-	for _, some := range overBlocks(blocks.tasks(1), cfg.Workers, func(s *scratch, k task) found {
+	for _, some := range inParallel(blocks.tasks(1), cfg.Workers, func(s *scratch, k task) found {
 		var mine found
 		blocks.eachPair(k.rule, k.first, k.last, func(a, b uint32) {
 			mine.candidates++
@@ -83,7 +83,7 @@ type found struct {
 }
 
 // trainMax is about how many candidates the model is trained on.
-const trainMax = 4_000_000
+const trainMax = 1_000_000
 
 // sample counts the patterns of the candidates, of a regular part of them where
 // there are more than trainMax, and scales them up.
@@ -94,7 +94,7 @@ func (b *blocking) sample(t *Table, cfg Config) map[pattern]float64 {
 	}
 	every := 1 + pairs/trainMax
 	patterns := make(map[pattern]float64)
-	for _, some := range overBlocks(b.tasks(every), cfg.Workers, func(s *scratch, k task) map[pattern]int {
+	for _, some := range inParallel(b.tasks(every), cfg.Workers, func(s *scratch, k task) map[pattern]int {
 		mine := make(map[pattern]int)
 		b.eachPair(k.rule, k.first, k.last, func(x, y uint32) { mine[t.compare(s, x, y)]++ })
 		return mine
@@ -116,7 +116,7 @@ type scored struct {
 // household as for one person in what households share, and for neither
 // against the other.
 func (md *model) score(t *Table, a, b uint32, p pattern) scored {
-	person, home := md.weights(p)
+	person, home := md.weights.of(p)
 	if person < -60 {
 		return scored{}
 	}
@@ -150,9 +150,9 @@ func (b *blocking) tasks(every int) []task {
 	return all
 }
 
-// overBlocks calls work for each task, workers at once, and gives the answers
-// in the tasks' order.
-func overBlocks[T any](tasks []task, workers int, work func(*scratch, task) T) []T {
+// inParallel calls work for each task, workers at once, and gives the answers in
+// the tasks' order.
+func inParallel[K, T any](tasks []K, workers int, work func(*scratch, K) T) []T {
 	out := make([]T, len(tasks))
 	next := make(chan int, len(tasks))
 	for i := range tasks {

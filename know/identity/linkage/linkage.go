@@ -59,17 +59,17 @@ const (
 // ErrTable is returned for a table or a configuration that cannot be linked.
 var ErrTable = errors.New("records cannot be linked like this")
 
-// Table holds records in columns, each different value once. Make one with
+// Table holds records, each different value of a field once. Make one with
 // NewTable. It needs about 4 bytes a value beside the different values.
 type Table struct {
 	fields  []Field
 	columns []column
+	codes   []uint32 // of values, record by record: who compares two reads two places
 	records int
 }
 
 // column is one field's values; number 0 is the missing one.
 type column struct {
-	codes  []uint32 // by record
 	values []string // by code
 	counts []uint32 // records by code
 	index  map[string]uint32
@@ -112,7 +112,7 @@ func (t *Table) Add(values []string) error {
 			c.index[v] = code
 		}
 		c.counts[code]++
-		c.codes = append(c.codes, code)
+		t.codes = append(t.codes, code)
 	}
 	t.records++
 	return nil

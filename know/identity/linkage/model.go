@@ -18,6 +18,7 @@ type model struct {
 	given     []dependence // by field
 	shared    []bool       // by field
 	rounds    int
+	weights   *weights // of the settled model
 }
 
 // dependence is that a field among strangers follows an earlier one, as a town
@@ -35,9 +36,9 @@ func (p pattern) level(field int) uint8 { return uint8(p >> (4 * field) & 15) }
 // compare gives the levels of two records.
 func (t *Table) compare(s *scratch, a, b uint32) pattern {
 	var p pattern
-	for f := range t.columns {
-		c := &t.columns[f]
-		x, y := c.codes[a], c.codes[b]
+	left, right := t.record(a), t.record(b)
+	for f, x := range left {
+		y := right[f]
 		var l uint8
 		switch {
 		case x == 0 || y == 0:
@@ -51,6 +52,12 @@ func (t *Table) compare(s *scratch, a, b uint32) pattern {
 	return p
 }
 
+// record is the codes of a record's values.
+func (t *Table) record(n uint32) []uint32 {
+	width := len(t.fields)
+	return t.codes[int(n)*width:][:width:width]
+}
+
 // The training's bounds.
 const (
 	roundsMax = 200
@@ -60,20 +67,15 @@ const (
 // newModel learns how often levels meet by chance, and guesses the rest.
 func newModel(t *Table, cfg Config) *model {
 	md := &model{mates: make([]float64, len(t.fields))}
-	rng := rand.New(rand.NewPCG(cfg.Seed, 0x11ca9e)) //nolint:gosec // a seeded sample that can be drawn again, no secret
 	counts := make([][16]float64, len(t.fields))
-	var joint [16][16][16][16]float64
-	s := new(scratch)
-	for range cfg.ChancePairs {
-		a, b := rng.Uint32N(uint32(t.records)), rng.Uint32N(uint32(t.records))
-		if a == b {
-			continue
-		}
-		p := t.compare(s, a, b)
-		for f := range counts {
-			counts[f][p.level(f)]++
-			for g := range f {
-				joint[f&15][g][p.level(g)][p.level(f)]++
+	joint := make([][16][16][16]float64, len(t.fields)) // by field, an earlier one, the levels of both
+	for _, some := range chance(t, cfg) {
+		for _, p := range some {
+			for f := range counts {
+				counts[f][p.level(f)]++
+				for g := range f {
+					joint[f][g][p.level(g)][p.level(f)]++
+				}
 			}
 		}
 	}
@@ -105,6 +107,26 @@ func newModel(t *Table, cfg Config) *model {
 		md.household = 0
 	}
 	return md
+}
+
+// chance compares cfg.ChancePairs pairs drawn by chance, in parts; a record with
+// itself is none.
+func chance(t *Table, cfg Config) [][]pattern {
+	const step = 1 << 14
+	var parts []int // where each begins
+	for n := 0; n < cfg.ChancePairs; n += step {
+		parts = append(parts, n)
+	}
+	return inParallel(parts, cfg.Workers, func(s *scratch, first int) []pattern {
+		rng := rand.New(rand.NewPCG(cfg.Seed, 0x11ca9e+uint64(first))) //nolint:gosec // a seeded sample that can be drawn again, no secret
+		out := make([]pattern, 0, step)
+		for range min(step, cfg.ChancePairs-first) {
+			if a, b := rng.Uint32N(uint32(t.records)), rng.Uint32N(uint32(t.records)); a != b {
+				out = append(out, t.compare(s, a, b))
+			}
+		}
+		return out
+	})
 }
 
 // dependsOn finds the earlier field that a field follows most among strangers.
@@ -185,8 +207,9 @@ func (md *model) train(t *Table, patterns map[pattern]float64) {
 	pairs := float64(t.records) * float64(t.records-1) / 2
 	for md.rounds = 1; md.rounds <= roundsMax; md.rounds++ {
 		person, home := newTally(t), newTally(t)
+		md.weights = md.weigh()
 		for _, c := range list {
-			one, house := md.weights(c.pattern)
+			one, house := md.weights.of(c.pattern)
 			p, q := shares(one, house)
 			person.add(c.pattern, c.n*p)
 			home.add(c.pattern, c.n*q)
@@ -195,6 +218,7 @@ func (md *model) train(t *Table, patterns map[pattern]float64) {
 			break
 		}
 	}
+	md.weights = md.weigh()
 	for f := range t.fields {
 		md.mates[f] = 2 * md.prior * pairs / float64(t.records) * md.m[f][1]
 		if t.fields[f].Shared {
@@ -266,21 +290,53 @@ func (y *tally) levels(f, n int) []float64 {
 // a level from weighing without bound.
 const prudence = 2.0
 
-// weights is the evidence of a pattern in bits, the shares included, for one
-// person and for one household, each against strangers.
-func (md *model) weights(p pattern) (person, home float64) {
+// weights is what levels weigh, in bits, for one person and for one household, each against
+// strangers: the shares, and by field, the level of the field that it follows (0
+// where there is none) and its own level.
+type weights struct {
+	shares       [2]float64
+	person, home [][16][16]float64
+	on           []int // by field: the one that it follows, -1 where there is none
+}
+
+// weigh writes the model down so that a pattern is weighed by looking up.
+func (md *model) weigh() *weights {
 	strangers := 1 - md.prior - md.household
-	person, home = math.Log2(md.prior/strangers), math.Log2(md.household/strangers)
+	w := &weights{
+		shares: [2]float64{math.Log2(md.prior / strangers), math.Log2(md.household / strangers)},
+		person: make([][16][16]float64, len(md.m)), home: make([][16][16]float64, len(md.m)),
+	}
 	for f := range md.m {
-		l := p.level(f)
-		if l == 0 {
-			continue
+		d := &md.given[f]
+		w.on = append(w.on, d.on)
+		for k := range d.u {
+			u := md.u[f]
+			if k > 0 {
+				if u = d.u[k]; u == nil {
+					break
+				}
+			}
+			for l := 1; l < len(md.m[f]); l++ {
+				w.person[f][k][l] = math.Log2(md.m[f][l] / u[l])
+				if md.shared[f] {
+					w.home[f][k][l] = math.Log2(md.h[f][l] / u[l])
+				} // elsewhere a household agrees by chance, as strangers do
+			}
 		}
-		u := md.among(f, p)
-		person += math.Log2(md.m[f][l] / u)
-		if md.shared[f] {
-			home += math.Log2(md.h[f][l] / u)
-		} // elsewhere a household agrees by chance, as strangers do
+	}
+	return w
+}
+
+// of is the evidence of a pattern in bits.
+func (w *weights) of(p pattern) (person, home float64) {
+	person, home = w.shares[0], w.shares[1]
+	for f, on := range w.on {
+		l, k := p.level(f), uint8(0)
+		if on >= 0 {
+			k = p.level(on)
+		}
+		person += w.person[f][k][l]
+		home += w.home[f][k][l]
 	}
 	return person, home
 }
@@ -309,6 +365,6 @@ func (md *model) frequency(t *Table, f int, record uint32, p pattern) float64 {
 	}
 	c := &t.columns[f]
 	present := float64(t.records) - float64(c.counts[0])
-	others := max(float64(c.counts[c.codes[record]])-1-md.mates[f], 0.5)
+	others := max(float64(c.counts[t.record(record)[f]])-1-md.mates[f], 0.5)
 	return math.Log2(md.u[f][1] / (others / present))
 }
