@@ -18,6 +18,8 @@ BENCH   ?= data/bench-decide
 KILLS   ?= 200
 SEEDS   ?= 1000
 SEED    ?=
+RECORDS ?= 1000000
+GROWN   ?= 5000000
 
 export CGO_ENABLED := 1
 
@@ -109,6 +111,16 @@ bench-backup: build data ## back up the demo's data while it is served, and rest
 .PHONY: bench-consent
 bench-consent: build ## withdraw consents from a running house and look for who said no (a minute and a half)
 	@go run ./bench/consent
+
+.PHONY: eval
+eval: .cache/splink/.done ## judge linkage where the truth is known, beside Splink (DATA=dir with febrl/ and splink-persons/, RECORDS=1000000 GROWN=5000000)
+	@PYTHONPATH=.cache/splink go run ./bench/linkage -records '$(RECORDS)' -grown '$(GROWN)' -data '$(DATA)' -splink bench/linkage/reference.py
+
+# Splink lives here alone, at the versions pinned; nothing else sees it.
+.cache/splink/.done: bench/linkage/requirements.txt
+	@rm -rf $(@D)
+	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-input --no-deps --only-binary=:all: --target $(@D) -r $< </dev/null
+	@touch $@
 
 .PHONY: tools
 tools: $(lint) $(vuln) ## build the pinned tools

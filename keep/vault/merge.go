@@ -140,6 +140,10 @@ type Merges interface {
 	// Members calls each with everybody who is known with others, in no order,
 	// until it returns an error.
 	Members(ctx context.Context, each func(Member) error) error
+	// Concerned returns up to limit shoppers after one, in an order of the
+	// store's own: whoever is merged, and of every piece of evidence one whom it
+	// is about.
+	Concerned(ctx context.Context, after shopper.ID, limit int) ([]shopper.ID, error)
 	// Moves returns up to limit moves that are not told yet, oldest first.
 	Moves(ctx context.Context, limit int) ([]Move, error)
 	// Told drops the moves up to a Seq.

@@ -143,7 +143,7 @@ func (i *Identity) Propose(ctx context.Context, all []Suspected, source string, 
 			}
 			return nil, err
 		}
-		if _, one := i.same(a, b); one || !(all[n].Probability >= graph.Defaults().ProbabilityMin && all[n].Probability <= 1) {
+		if _, one := i.same(a, b); one || !(all[n].Probability >= i.cfg.Rules.ProbabilityMin && all[n].Probability <= 1) {
 			continue
 		}
 		apart, err := i.apart(ctx, a, b)
@@ -273,7 +273,7 @@ func (i *Identity) Explain(ctx context.Context, keys []shopper.Key) (*Explained,
 	if err != nil {
 		return nil, tangled(err)
 	}
-	outcome, err := graph.Resolve(evidenceOf(&e), graph.Defaults())
+	outcome, err := graph.Resolve(evidenceOf(&e), i.cfg.Rules)
 	if err != nil {
 		return nil, fmt.Errorf("work out who is who: %w", err)
 	}

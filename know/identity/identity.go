@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"endcap/keep/vault"
+	"endcap/know/identity/graph"
 	"endcap/retail"
 	"endcap/retail/consent"
 	"endcap/retail/shopper"
@@ -44,6 +45,9 @@ type Config struct {
 	MergedMax int
 	// ProfilesMax is how many bytes of merged profiles are kept at hand.
 	ProfilesMax int
+	// Rules say what evidence is enough to merge. After a change of theirs,
+	// Settle works out anew who is who.
+	Rules graph.Rules
 	// Life is how long an answer of Find, Allowed and Gone may be a copy.
 	Life time.Duration
 	// MonthsMax is how old a yes may be anywhere; 0 does not look.
@@ -66,7 +70,7 @@ const SetMax = 16
 // Defaults remembers half a million keys (about 60 MB when full) for at most
 // LifeMax.
 func Defaults(clock retail.Clock) Config {
-	return Config{Clock: clock, KeysMax: 500_000, ShoppersMax: 500_000, MergedMax: 10_000_000, ProfilesMax: 64 << 20, Life: LifeMax}
+	return Config{Clock: clock, KeysMax: 500_000, ShoppersMax: 500_000, MergedMax: 10_000_000, ProfilesMax: 64 << 20, Rules: graph.Defaults(), Life: LifeMax}
 }
 
 // ErrConfig is returned by Check.
@@ -79,8 +83,15 @@ func (c Config) Check() error {
 		return fmt.Errorf("%w: no clock", ErrConfig)
 	case c.KeysMax < 1 || c.ShoppersMax < 1 || c.MergedMax < 0 || c.ProfilesMax < 0:
 		return fmt.Errorf("%w: room for %d keys, %d shoppers, %d merged ones and %d bytes of profiles", ErrConfig, c.KeysMax, c.ShoppersMax, c.MergedMax, c.ProfilesMax)
+	case c.Rules.Check() != nil:
+		return fmt.Errorf("%w: %w", ErrConfig, c.Rules.Check())
 	case c.Life < 0 || c.Life > LifeMax:
 		return fmt.Errorf("%w: a life of %v, at most %v", ErrConfig, c.Life, LifeMax)
+	}
+	for kind, l := range c.Rules.Keys {
+		if l.Shoppers >= followedMax {
+			return fmt.Errorf("%w: %s shared by %d shoppers, below %d", ErrConfig, kind, l.Shoppers, followedMax)
+		}
 	}
 	return nil
 }

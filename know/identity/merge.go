@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -18,7 +19,7 @@ import (
 
 // Limits of merging: how many rows of a list are worked out at once, how often a
 // change that another one overtook is worked out again, and through a key of how
-// many shoppers the evidence is followed. That is more than graph.Defaults lets
+// many shoppers the evidence is followed. That is more than Config.Rules lets
 // share a key, so that what is not followed links nobody, neither before a
 // change nor after it.
 const (
@@ -175,6 +176,7 @@ func nameOf(basis graph.Basis, a, b shopper.ID, key shopper.Key, at time.Time) s
 type changed struct {
 	outcome *graph.Outcome
 	fresh   map[string]bool // edges that the vault did not have
+	moved   int             // shoppers who are known as somebody else than before
 }
 
 // change works out who is who around some shoppers after a change and saves it.
@@ -193,6 +195,9 @@ func (i *Identity) change(ctx context.Context, around []shopper.ID, edit func(*v
 		done, next, err := i.settle(&e, &m)
 		if err != nil {
 			return changed{}, err
+		}
+		if len(m.Members)+len(m.Edges)+len(m.Withdraw)+len(m.Settled) == 0 && i.shown(e.Shoppers, next) {
+			return done, nil
 		}
 		if err := i.clusters.room(len(m.Members)); err != nil {
 			return changed{}, err
@@ -227,7 +232,7 @@ func (i *Identity) settle(e *vault.Evidence, m *vault.Merger) (changed, []*clust
 		}
 	}
 	var err error
-	if done.outcome, err = graph.Resolve(evidenceOf(&all), graph.Defaults()); err != nil {
+	if done.outcome, err = graph.Resolve(evidenceOf(&all), i.cfg.Rules); err != nil {
 		return done, nil, fmt.Errorf("work out who is who: %w", err)
 	}
 	before := make(map[shopper.ID]shopper.ID, len(e.Members))
@@ -247,6 +252,9 @@ func (i *Identity) settle(e *vault.Evidence, m *vault.Merger) (changed, []*clust
 		}
 		if before[who] != now {
 			m.Members = append(m.Members, vault.Member{Shopper: who, Canonical: now})
+			if cmp.Or(before[who], who) != cmp.Or(now, who) {
+				done.moved++
+			}
 		}
 	}
 	m.Revision = e.Revision
@@ -315,10 +323,27 @@ func evidenceOf(e *vault.Evidence) graph.Evidence {
 			at = time.Unix(0, 0)
 		}
 		out.Edges = append(out.Edges, graph.Edge{
-			ID: "holds/" + nameOf(basis, h.Shopper, shopper.ID{}, h.Key, time.Time{}), A: graph.OfShopper(h.Shopper), B: graph.OfKey(h.Key), Basis: basis, At: at,
+			ID: "holds/" + nameOf(basis, h.Shopper, shopper.ID{}, h.Key, time.Time{}), A: graph.OfShopper(h.Shopper), B: graph.OfKey(h.Key), Basis: basis, At: at, Held: true,
 		})
 	}
 	return out
+}
+
+// shown reports whether some shoppers are known here as next has it.
+func (i *Identity) shown(who []shopper.ID, next []*cluster) bool {
+	as := make(map[shopper.ID]*cluster)
+	for _, one := range next {
+		for _, member := range one.members {
+			as[member] = one
+		}
+	}
+	for _, id := range who {
+		here, want := i.clusters.get(id), as[id]
+		if (here == nil) != (want == nil) || here != nil && (here.canonical != want.canonical || !slices.Equal(here.members, want.members)) {
+			return false
+		}
+	}
+	return true
 }
 
 // show lets everybody here see a change: the clusters, and no copy of what a

@@ -238,6 +238,107 @@ func TestWhatLinkageProposes(t *testing.T) {
 	}
 }
 
+// reopened is the same vault under other rules, as after a restart.
+func (h *house) reopened(tb testing.TB, change func(*graph.Rules)) *house {
+	tb.Helper()
+	cfg := identity.Defaults(func() time.Time { return monday })
+	change(&cfg.Rules)
+	again, err := identity.New(h.vault, counted(), cfg)
+	if err == nil {
+		err = again.Load(tb.Context())
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &house{Identity: again, vault: h.vault}
+}
+
+func (h *house) settle(tb testing.TB) identity.Settled {
+	tb.Helper()
+	told := 0
+	sum, err := h.Settle(tb.Context(), func(identity.Settled) { told++ })
+	if err != nil || told == 0 {
+		tb.Fatalf("told %d times, %v", told, err)
+	}
+	return sum
+}
+
+// The retailer tightens what evidence is enough, and loosens it again: everybody
+// is then as if the rules had always been those.
+func TestWhoIsWhoAfterTheRulesChange(t *testing.T) {
+	t.Parallel()
+	const families, each = 150, 3
+	h := open(t, counted())
+	var rows [][]shopper.Key
+	for n := range families {
+		for k := range each {
+			rows = append(rows, []shopper.Key{key(t, shopper.Account, fmt.Sprint("a", n, "-", k)), mail(t, n)})
+		}
+	}
+	pair := [][]shopper.Key{{key(t, shopper.Card, "x"), key(t, shopper.Account, "y")}, {key(t, shopper.Card, "x")}, {key(t, shopper.Account, "y")}}
+	h.name(t, pair[1]...)
+	h.name(t, pair[2]...)
+	h.declare(t, append(rows, pair[0])...)
+	people := func(h *house) int {
+		seen := make(map[shopper.ID]bool)
+		for _, row := range rows {
+			seen[h.Canonical(h.name(t, row[0]))] = true
+		}
+		return len(seen)
+	}
+	if n := people(h); n != families {
+		t.Fatalf("%d people, want %d", n, families)
+	}
+	if sum := h.settle(t); sum.Moved != 0 || sum.Looked < families*each {
+		t.Errorf("nothing had changed, and %+v", sum)
+	}
+	strict := func(r *graph.Rules) { r.Keys[shopper.EmailHash] = graph.Limit{Shoppers: 2, Known: 2, Keys: 5} }
+	tight := h.reopened(t, strict)
+	if n := people(tight); n != families {
+		t.Errorf("rules alone changed %d people", n)
+	}
+	if sum := tight.settle(t); sum.Moved != families*(each-1) || sum.Tangled != 0 {
+		t.Errorf("settled: %+v, want %d moved", sum, families*(each-1))
+	}
+	if n := people(tight); n != families*each || people(tight.reopened(t, strict)) != n {
+		t.Errorf("%d people after the address may be shared by two, want %d", n, families*each)
+	}
+	if !tight.find(t, pair[0]...).Known() {
+		t.Error("somebody else was parted too")
+	}
+	if sum := tight.settle(t); sum.Moved != 0 {
+		t.Errorf("settled twice: %+v", sum)
+	}
+	loose := tight.reopened(t, func(*graph.Rules) {})
+	if loose.settle(t); people(loose) != families {
+		t.Errorf("%d people under the old rules again, want %d", people(loose), families)
+	}
+}
+
+// Who has more accounts than one person may is not one person, whichever piece of
+// evidence is looked at first.
+func TestMoreAccountsThanOnePersonHas(t *testing.T) {
+	t.Parallel()
+	h := open(t, counted())
+	for family := range 30 {
+		var rows [][]shopper.Key
+		for n := range 4 {
+			rows = append(rows, []shopper.Key{key(t, shopper.Account, fmt.Sprint("a", family, "-", n)), mail(t, family)})
+		}
+		verdicts := h.declare(t, rows...)
+		one, refused := make(map[shopper.ID]int), 0
+		for n, v := range verdicts {
+			one[h.Canonical(h.name(t, rows[n][0]))]++
+			if v.Refusal == graph.RefusedKeys {
+				refused++
+			}
+		}
+		if len(one) != 2 || refused != 1 {
+			t.Fatalf("family %d: four accounts are %d people, and %d are refused", family, len(one), refused)
+		}
+	}
+}
+
 // machine does anything to a house, in any order.
 type machine struct {
 	*house

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"endcap/keep/vault"
 	"endcap/retail/shopper"
@@ -31,6 +32,8 @@ const (
 	sqlMembers    = `select shopper, canonical from member`
 	sqlSetMember  = `insert into member (shopper, canonical) values (?, ?) on conflict (shopper) do update set canonical = excluded.canonical`
 	sqlDropMember = `delete from member where shopper = ?`
+
+	sqlConcerned = `select a as who from edge where a > ? union select shopper from member where shopper > ? order by who limit ?`
 
 	sqlAddMove = `insert into move (seq, shopper, canonical, at) values (?, ?, ?, ?)`
 	sqlMoves   = `select seq, shopper, canonical, at from move order by seq limit ?`
@@ -247,6 +250,25 @@ func (v *Vault) Members(ctx context.Context, each func(vault.Member) error) erro
 		return fmt.Errorf("read merged shoppers: %w", err)
 	}
 	return nil
+}
+
+// Concerned implements vault.Merges.
+func (v *Vault) Concerned(ctx context.Context, after shopper.ID, limit int) (out []shopper.ID, err error) {
+	from := stored(after)
+	if !after.Known() { // the numbers of some are below 0 here
+		from = math.MinInt64
+	}
+	err = v.file.read(ctx, func(c *conn) error {
+		q := c.query(sqlConcerned).int(from).int(from).int(int64(limit))
+		for q.next() {
+			out = append(out, known(q.stmt.ColumnInt64(0)))
+		}
+		return q.done()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read whom evidence is about: %w", err)
+	}
+	return out, nil
 }
 
 // Moves implements vault.Merges.

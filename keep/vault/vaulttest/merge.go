@@ -122,6 +122,7 @@ func testMerges(t *testing.T, open Open) {
 	if err := s.Told(t.Context(), moves[0].Seq); err != nil {
 		t.Fatal(err)
 	}
+	concerned(t, s, who[0], who[1])
 	e := evidence(t, s, who[1])
 	if len(e.Edges) != 1 || len(e.Shoppers) != 2 || len(e.Held) != 2 || len(e.Members) != 2 {
 		t.Errorf("around her: %d edges, %d shoppers, %d keys, %d members", len(e.Edges), len(e.Shoppers), len(e.Held), len(e.Members))
@@ -135,9 +136,35 @@ func testMerges(t *testing.T, open Open) {
 	if err != nil || len(again) != 1 || again[0].Seq <= moves[0].Seq || again[0].Canonical != who[1] {
 		t.Errorf("%d moves back, %v", len(again), err)
 	}
+	concerned(t, s, who[0])
 	if e := evidence(t, s, who[1]); len(e.Shoppers) != 1 || len(e.Withdrawn) != 1 {
 		t.Error("a withdrawn edge still leads on")
 	}
+}
+
+// concerned asks for whom evidence is about, one by one, and wants each once.
+func concerned(t *testing.T, s Store, want ...shopper.ID) {
+	t.Helper()
+	got := make(map[shopper.ID]bool)
+	var after shopper.ID
+	for range 100 {
+		some, err := s.Concerned(t.Context(), after, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(some) == 0 {
+			break
+		}
+		if after = some[0]; got[after] {
+			t.Error("one is told of twice")
+		}
+		got[after] = true
+	}
+	all := make(map[shopper.ID]bool)
+	for _, who := range want {
+		all[who] = true
+	}
+	same(t, "whom evidence is about", got, all)
 }
 
 func testForgottenMerges(t *testing.T, open Open) {

@@ -82,6 +82,10 @@ type Edge struct {
 	Probability float64   // of being right, 0 to 1; for Linked alone
 	Source      string    // file, caller or job, up to TextMax bytes
 	At          time.Time // when it was seen
+	// Held says that a shopper and a key belong together by themselves. Such
+	// edges are used first, so that whoever is merged with her is merged with
+	// all keys of hers, and limits count them.
+	Held bool
 }
 
 // Pair is two shoppers.
@@ -127,12 +131,18 @@ func (e *Edge) Check() error {
 // direction.
 func (e *Edge) same(o *Edge) bool {
 	ends := e.A == o.A && e.B == o.B || e.A == o.B && e.B == o.A
-	return ends && e.Basis == o.Basis && e.Probability == o.Probability && e.Source == o.Source && e.At.Equal(o.At)
+	return ends && e.Basis == o.Basis && e.Probability == o.Probability && e.Source == o.Source && e.At.Equal(o.At) && e.Held == o.Held
 }
 
 // byStrength is the order in which edges are used: it is total, and says
 // nothing of the order in which they came.
 func byStrength(a, b *Edge) int {
+	switch {
+	case a.Held && !b.Held:
+		return -1
+	case b.Held && !a.Held:
+		return 1
+	}
 	return cmp.Or(
 		cmp.Compare(a.Basis.strength(), b.Basis.strength()),
 		cmp.Compare(b.Probability, a.Probability),

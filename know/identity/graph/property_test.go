@@ -49,6 +49,7 @@ func drawEvidence(t *rapid.T) graph.Evidence {
 				t.Fatal(err)
 			}
 			edge.B = graph.OfKey(k)
+			edge.Held = rapid.IntRange(0, 3).Draw(t, "held") == 0
 		}
 		e.Edges = append(e.Edges, edge)
 		if rapid.IntRange(0, 9).Draw(t, "withdraw") == 0 {

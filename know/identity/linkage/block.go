@@ -25,8 +25,30 @@ type blocking struct {
 	keys  []uint32 // the block of each record by each rule; a record's lie together
 }
 
-// rulesMax is the most rules chosen: a record's keys are one line of a cache.
-const rulesMax = 16
+// rulesMax is the most rules chosen for a table: a record's keys are one line of
+// a cache. A table of at most fewRecords, whose keys are at hand anyway, has
+// twice as many.
+const (
+	rulesMax   = 16
+	fewRecords = 250_000
+)
+
+// learntPairs is how many candidates a small table's model is learnt from, by
+// rules as narrow as a large table's are: among all the pairs that share one
+// common value, expectation maximisation may take namesakes for persons.
+const learntPairs = 2_000_000
+
+// chooseBlocks gives the blocks to learn from and those to look for people in;
+// for a large table they are the same.
+func chooseBlocks(t *Table, cfg Config) (learn, look *blocking) {
+	most := cfg.PairsPerRecord * t.records
+	narrow := max(most, min(cfg.PairsMin, learntPairs))
+	learn = chooseRules(t, cfg, narrow, rulesMax)
+	if t.records > fewRecords {
+		return learn, learn
+	}
+	return learn, chooseRules(t, cfg, max(most, cfg.PairsMin), 2*rulesMax)
+}
 
 // part is a field, or its beginning.
 type part struct {
@@ -67,13 +89,12 @@ func (f form) of(kind Kind, value string) string {
 	return ""
 }
 
-// chooseRules picks blocking rules for a table: first every field, or beginning
+// chooseRules picks at most most blocking rules for a table: first every field, or beginning
 // of one, that by itself makes few enough pairs, then pairs of fields, those
 // first whose fields were used least, until the budget is spent. A rule that
 // only narrows a chosen one is left out, and so is one that misses most records
 // because its values are too common. A small table is one block.
-func chooseRules(t *Table, cfg Config) *blocking {
-	budget := max(cfg.PairsPerRecord*t.records, cfg.PairsMin)
+func chooseRules(t *Table, cfg Config, budget, most int) *blocking {
 	if t.records*(t.records-1)/2 <= budget {
 		return everybody(t.records)
 	}
@@ -93,7 +114,7 @@ func chooseRules(t *Table, cfg Config) *blocking {
 			}
 		}
 	}
-	c.take(found, rulesMax/2)
+	c.take(found, most/2)
 	var pairs [][]part
 	for i, p := range parts {
 		for _, q := range parts[i+1:] {
@@ -105,7 +126,7 @@ func chooseRules(t *Table, cfg Config) *blocking {
 	}
 	c.take(inParallel(pairs, cfg.Workers, func(_ *scratch, two []part) rule {
 		return guessRule(two, c.keys[two[0]], c.keys[two[1]], cfg.BlockMax)
-	}), rulesMax)
+	}), most)
 	return c.lay(t.records)
 }
 

@@ -14,3 +14,12 @@ func JaroWinkler(a, b string) float64 { return new(scratch).jaroWinkler(a, b) }
 
 // Within is the bounded distance that Link uses, for tests.
 func Within(a, b string, most int) bool { return new(scratch).within(a, b, most) }
+
+// InCommon counts letters as the similarity does, in words of bits and, as it is
+// written down, in tables.
+func InCommon(a, b string) (fast, slow [2]int) {
+	s := new(scratch)
+	fast[0], fast[1] = s.inCommon(a, b)
+	slow[0], slow[1] = s.inCommonLong(a, b, max(max(len(a), len(b))/2-1, 0))
+	return fast, slow
+}

@@ -53,9 +53,9 @@ func Link(t *Table, cfg Config) (*Result, error) {
 	if t.records < 2 {
 		return nil, fmt.Errorf("%w: %d records", ErrTable, t.records)
 	}
-	blocks := chooseRules(t, cfg)
+	learn, blocks := chooseBlocks(t, cfg)
 	md := newModel(t, cfg)
-	md.train(t, blocks.sample(t, cfg))
+	md.train(t, learn.sample(t, cfg))
 	res := &Result{Prior: md.prior, Household: md.household, Rounds: md.rounds}
 	var kept []scored
 	for _, some := range inParallel(blocks.tasks(1), cfg.Workers, func(s *scratch, k task) found {

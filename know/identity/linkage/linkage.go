@@ -171,7 +171,7 @@ type Config struct {
 // record.
 func Defaults() Config {
 	return Config{
-		Seed: 1, ProbabilityMin: 0.99, ChancePairs: 1_000_000, PairsPerRecord: 30, PairsMin: 2_000_000, BlockMax: 2_000,
+		Seed: 1, ProbabilityMin: 0.99, ChancePairs: 1_000_000, PairsPerRecord: 30, PairsMin: 8_000_000, BlockMax: 2_000,
 		ProposalsMax: 20_000_000, Workers: runtime.GOMAXPROCS(0),
 	}
 }

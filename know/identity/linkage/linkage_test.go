@@ -102,6 +102,17 @@ func TestSlipsAreCountedRight(t *testing.T) {
 	})
 }
 
+func TestLettersInCommonAreCountedRight(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		word := rapid.OneOf(rapid.StringMatching(`[abc]{0,70}`), rapid.StringMatching(`[a-f]{0,12}`), rapid.String())
+		a, b := word.Draw(t, "a"), word.Draw(t, "b")
+		if fast, slow := linkage.InCommon(a, b); fast != slow {
+			t.Fatalf("%q and %q have %v, want %v", a, b, fast, slow)
+		}
+	})
+}
+
 // score counts how many of the proposals that reach least are right.
 type score struct{ precision, recall, f1 float64 }
 
