@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,8 +13,11 @@ import (
 	"time"
 
 	"endcap/gate/cli"
+	"endcap/know/identity"
+	"endcap/know/identity/graph"
 	"endcap/retail"
 	"endcap/retail/catalog"
+	"endcap/retail/shopper"
 )
 
 // settings is DIR/endcap.json: what never changes while the house stands.
@@ -29,6 +33,30 @@ type settings struct {
 	ShoppersMin int             `json:"shoppers_min"`          // k: figures about fewer are not told to advertisers
 	NewToBrand  int             `json:"new_to_brand_days"`
 	NeverOffer  catalog.Set     `json:"never_propose"` // fuel, carrier bags, lottery tickets, deposits
+	Merging     *merging        `json:"merging,omitempty"`
+}
+
+// merging is what is set of the limits of merging; 0 is the default.
+type merging struct {
+	ShoppersPerKey    int `json:"shoppers_per_key,omitempty"`    // an account, card, address or phone that more share links nobody
+	ShoppersPerPerson int `json:"shoppers_per_person,omitempty"` // who may become one person
+}
+
+// rules are the limits of merging.
+func rules(m *merging) graph.Rules {
+	r := graph.Defaults()
+	if m == nil {
+		return r
+	}
+	r.ShoppersMax = cmp.Or(m.ShoppersPerPerson, r.ShoppersMax)
+	for kind, l := range r.Keys {
+		if kind != shopper.Device { // of a device it counts who is known
+			l.Shoppers = cmp.Or(m.ShoppersPerKey, l.Shoppers)
+			l.Known = l.Shoppers
+			r.Keys[kind] = l
+		}
+	}
+	return r
 }
 
 // The paths inside a data directory.
@@ -69,10 +97,19 @@ func checkSettings(s *settings) error {
 		return fmt.Errorf("new_to_brand_days is %d, want 1 to 3660", s.NewToBrand)
 	case s.NeverOffer.Check() != nil:
 		return fmt.Errorf("never_propose: %w", s.NeverOffer.Check())
+	case checkRules(rules(s.Merging)) != nil:
+		return fmt.Errorf("merging: %w", checkRules(rules(s.Merging)))
 	case !s.Demo && (s.Seed != "" || s.ClockStart != nil):
 		return errors.New("seed and clock_start are for demos only")
 	}
 	return nil
+}
+
+// checkRules returns what cannot hold of limits of merging.
+func checkRules(r graph.Rules) error {
+	cfg := identity.Defaults(wall)
+	cfg.Rules = r
+	return cfg.Check()
 }
 
 // readSettings reads DIR/endcap.json.

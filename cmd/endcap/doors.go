@@ -90,7 +90,7 @@ func noticeOf(f insight.Frame) string {
 
 func adminPorts(h *owner, keys *access.Keeper) admin.Ports {
 	p := admin.Ports{
-		Keys: keys, Desk: h.desk, Decode: decoder(h), Mend: func(_ context.Context, text json.RawMessage) error { return mend(h.dir, text) },
+		Keys: keys, Desk: h.desk, Settler: h.desk, Decode: decoder(h), Mend: func(_ context.Context, text json.RawMessage) error { return mend(h.dir, text) },
 		Status: func(ctx context.Context) (admin.Status, error) { return statusOf(ctx, h) },
 		Import: func(ctx context.Context, in *admin.Import, tell func(admin.Imported)) error {
 			return importFile(ctx, h, in, tell)

@@ -1,13 +1,18 @@
 package main_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
 
 	"endcap/know/identity/linkage/linkagetest"
 )
@@ -44,6 +49,53 @@ func members(t *testing.T, name string, records int) (flags []string) {
 	return flags
 }
 
+// member is a simulated one as Parquet holds her.
+type member struct {
+	Card      string `parquet:"card" json:"card"`
+	Given     string `parquet:"given_name" json:"given_name"`
+	Surname   string `parquet:"surname" json:"surname"`
+	BirthDate string `parquet:"birth_date" json:"birth_date"`
+	Street    string `parquet:"street" json:"street"`
+	Postcode  string `parquet:"postcode" json:"postcode"`
+	Town      string `parquet:"town" json:"town"`
+	Email     string `parquet:"email" json:"email"`
+	Phone     string `parquet:"phone" json:"phone"`
+}
+
+// The same members find the same pairs from CSV, from packed NDJSON and from
+// Parquet.
+func TestMembersAreReadInEveryForm(t *testing.T) {
+	t.Parallel()
+	const records = 2_000
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	fields := members(t, file("members.csv"), records)
+	var all []member
+	var lines bytes.Buffer
+	z := gzip.NewWriter(&lines)
+	linkagetest.People(11, records, func(v []string, _ int) bool {
+		m := member{fmt.Sprintf("card-%d", len(all)+1), v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]}
+		all = append(all, m)
+		return json.NewEncoder(z).Encode(m) == nil
+	})
+	if err := errors.Join(z.Close(), os.WriteFile(file("members.ndjson.gz"), lines.Bytes(), 0o600), parquet.WriteFile(file("members.parquet"), all)); err != nil {
+		t.Fatal(err)
+	}
+	link := func(name string) string {
+		return must(t, append([]string{"identity", "link", "--dry", "--key", "card=card", "--json", file(name)}, fields...)...)
+	}
+	want := link("members.csv")
+	var found struct{ Records, Found int }
+	if err := json.Unmarshal([]byte(want), &found); err != nil || found.Records != records || found.Found < records/20 {
+		t.Fatalf("the CSV gives %s, %v", want, err)
+	}
+	for _, name := range []string{"members.ndjson.gz", "members.parquet"} {
+		if got := link(name); got != want {
+			t.Errorf("%s gives %s, the CSV %s", name, got, want)
+		}
+	}
+}
+
 // TestLinkageProposesAndStaffApprove takes members in, links their file, approves
 // what it found and looks who is one person now.
 func TestLinkageProposesAndStaffApprove(t *testing.T) {
@@ -77,4 +129,59 @@ func TestLinkageProposesAndStaffApprove(t *testing.T) {
 	s.stop(t)
 	must(t, "verify", "--dir", dir)
 	must(t, "rebuild", "--dir", dir)
+}
+
+// A retailer lets an address be shared by two alone, and then by five again.
+func TestTheLimitsOfMergingAreSetAndSettled(t *testing.T) {
+	t.Parallel()
+	tmp := t.TempDir()
+	dir, file, mapping := filepath.Join(tmp, "house"), filepath.Join(tmp, "members.csv"), filepath.Join(tmp, "mapping.json")
+	rows := "account,mail\n"
+	for n := range 30 {
+		rows += fmt.Sprintf("account-%d,%064x\n", n, n/3)
+	}
+	err := errors.Join(os.WriteFile(file, []byte(rows), 0o600), os.WriteFile(mapping,
+		[]byte(`{"name": "crm", "zone": "UTC", "currency": "EUR", "feeds": {"shoppers": {"columns": {"account": "account", "email_sha256": "mail"}}}}`), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, "init", "--dir", dir, "--currency", "EUR")
+	must(t, "ingest", "--dir", dir, "--kind", "shoppers", "--mapping", mapping, file)
+	set := func(limits string) {
+		t.Helper()
+		name := filepath.Join(dir, "endcap.json")
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all map[string]any
+		if err := json.Unmarshal(b, &all); err != nil {
+			t.Fatal(err)
+		}
+		all["merging"] = json.RawMessage(limits)
+		if b, err = json.Marshal(all); err == nil {
+			err = os.WriteFile(name, b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	settled := func(want int) {
+		t.Helper()
+		var out struct{ Looked, Moved, Tangled int }
+		if err := json.Unmarshal([]byte(must(t, "identity", "settle", "--dir", dir, "--json")), &out); err != nil || out.Moved != want || out.Looked < 20 || out.Tangled != 0 {
+			t.Errorf("settled %+v, want %d moved, %v", out, want, err)
+		}
+	}
+	settled(0)
+	set(`{"shoppers_per_key": 2}`)
+	settled(20)
+	settled(0)
+	set(`{}`)
+	settled(20)
+	must(t, "verify", "--dir", dir)
+	set(`{"shoppers_per_key": 9}`)
+	if _, said, status := run(t, "identity", "settle", "--dir", dir); status != 2 || !strings.Contains(said, "merging: ") {
+		t.Errorf("a limit that cannot hold: status %d, %s", status, said)
+	}
 }

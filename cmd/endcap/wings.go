@@ -126,6 +126,7 @@ var profileFollowers = []string{identity.FollowerName, audience.FollowerName, re
 func openPeople(ctx context.Context, s *stores, w *wings) (err error) {
 	cfg := identity.Defaults(wall)
 	cfg.MonthsMax = s.consents.MonthsMost()
+	cfg.Rules = rules(s.set.Merging)
 	if w.people, err = identity.New(s.vault, s.newID, cfg); err != nil {
 		return fmt.Errorf("open identity: %w", err)
 	}

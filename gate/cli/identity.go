@@ -2,19 +2,21 @@ package cli
 
 import (
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"endcap/gate/api"
+	"endcap/gate/api/admin"
 	"endcap/gate/api/merge"
+	"endcap/gate/connect/mapping"
+	"endcap/gate/connect/rows"
 	"endcap/know/identity/linkage"
 )
 
@@ -24,11 +26,12 @@ type IdentityCmd struct {
 	Proposals identityProposalsCmd `cmd:"" help:"Show which merges wait for an answer."`
 	Approve   identityApproveCmd   `cmd:"" help:"Approve proposals: the shoppers become one."`
 	Reject    identityRejectCmd    `cmd:"" help:"Reject proposals: the shoppers stay two."`
+	Settle    identitySettleCmd    `cmd:"" help:"Work out anew who is one person, after the limits of merging changed."`
 }
 
 type identityLinkCmd struct {
 	DirFlags
-	File      string            `arg:"" help:"A CSV file with a header: a row per shopper, with a key of hers and what is known of her." type:"existingfile"`
+	File      string            `arg:"" help:"A CSV (with a header), NDJSON or Parquet file, plain, gz or zst: a row per shopper, with a key of hers and what is known of her." type:"existingfile"`
 	Key       map[string]string `help:"Kind of key and its column: card=card_no (card, account, email_sha256, phone_sha256, device)." required:""`
 	Field     map[string]string `help:"Column and how it is compared: surname=name (name, date, email, code, place, category); name:shared where families share it." required:""`
 	Precision float64           `help:"Propose from this probability on, 0.99 at least." default:"0.99"`
@@ -85,74 +88,68 @@ func (c *identityLinkCmd) Run(ctx context.Context, s *Session) error {
 }
 
 // readMembers reads the file into a table, with each row's keys.
-func readMembers(c *identityLinkCmd) (_ *linkage.Table, keys []api.Shopper, err error) {
-	f, err := os.Open(c.File)
-	if err != nil {
-		return nil, nil, fmt.Errorf("open members: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	read := csv.NewReader(f)
-	read.ReuseRecord = true
-	header, err := read.Read()
-	if err != nil {
-		return nil, nil, Misused(fmt.Errorf("%s has no header: %w", filepath.Base(c.File), err))
-	}
-	header = slices.Clone(header)
-	names := slices.Sorted(maps.Keys(c.Field))
-	table, places, err := tableOf(c, header, names)
+func readMembers(c *identityLinkCmd) (_ *linkage.Table, _ []api.Shopper, err error) {
+	traits := slices.Sorted(maps.Keys(c.Field))
+	feed, err := mapping.Members(c.Key, traits)
 	if err != nil {
 		return nil, nil, Misused(err)
 	}
-	values := make([]string, len(names))
-	for {
-		row, err := read.Read()
-		if errors.Is(err, io.EOF) {
-			return table, keys, nil
-		}
-		if err != nil {
-			return nil, nil, Misused(fmt.Errorf("%s: %w", filepath.Base(c.File), err))
-		}
-		for n, at := range places {
-			values[n] = row[at]
-		}
-		if err := table.Add(values); err != nil {
-			return nil, nil, Misused(err)
-		}
-		keys = append(keys, keysOf(c, header, row))
-	}
-}
-
-// tableOf makes the table and says where in the file its fields stand.
-func tableOf(c *identityLinkCmd, header, names []string) (*linkage.Table, []int, error) {
-	fields := make([]linkage.Field, len(names))
-	places := make([]int, len(names))
-	for n, name := range names {
+	fields := make([]linkage.Field, len(traits))
+	for n, name := range traits {
 		kind, shared := strings.CutSuffix(c.Field[name], ":shared")
 		fields[n] = linkage.Field{Name: name, Kind: linkage.Kind(kind), Shared: shared}
-		if places[n] = slices.Index(header, name); places[n] < 0 {
-			return nil, nil, fmt.Errorf("the file has no column %.40q", name)
-		}
-	}
-	for kind, column := range c.Key {
-		if !slices.Contains(header, column) {
-			return nil, nil, fmt.Errorf("the file has no column %.40q", column)
-		}
-		if !slices.Contains([]string{"card", "account", "email_sha256", "phone_sha256", "device"}, kind) {
-			return nil, nil, fmt.Errorf("%.40q is no kind of key", kind)
-		}
 	}
 	table, err := linkage.NewTable(fields)
-	return table, places, err
+	if err != nil {
+		return nil, nil, Misused(err)
+	}
+	src, err := rows.Open(c.File, feed)
+	if err != nil {
+		return nil, nil, Misused(err)
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	var keys []api.Shopper
+	for {
+		b, err := src.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return table, keys, nil
+		case err != nil:
+			return nil, nil, Misused(err)
+		}
+		if keys, err = addMembers(table, keys, b); err != nil {
+			return nil, nil, Misused(fmt.Errorf("%s: %w", filepath.Base(c.File), err))
+		}
+	}
 }
 
-func keysOf(c *identityLinkCmd, header, row []string) api.Shopper {
-	at := func(kind string) string {
-		if column, ok := c.Key[kind]; ok {
-			return strings.Clone(row[slices.Index(header, column)])
-		}
-		return ""
+// addMembers adds a block's rows. A row that cannot be read ends the run: a
+// linkage over a part of the members would propose other pairs.
+func addMembers(table *linkage.Table, keys []api.Shopper, b *rows.Block) ([]api.Shopper, error) {
+	if len(b.Faults) > 0 {
+		f := &b.Faults[0]
+		return nil, fmt.Errorf("line %d: %s; %s", b.Line[f.Row], f.Say, f.Cure)
 	}
-	return api.Shopper{Card: at("card"), Account: at("account"), Email: at("email_sha256"), Phone: at("phone_sha256"), Device: at("device")}
+	values := make([]string, table.Fields())
+	text := func(n mapping.Name, row int) string {
+		if b.Text[n] == nil {
+			return ""
+		}
+		return b.Text[n][row]
+	}
+	for row := range b.N {
+		for n := range values {
+			values[n] = text(mapping.Trait+mapping.Name(n), row)
+		}
+		if err := table.Add(values); err != nil {
+			return nil, err
+		}
+		key := func(n mapping.Name) string { return strings.Clone(text(n, row)) }
+		keys = append(keys, api.Shopper{
+			Card: key(mapping.Card), Account: key(mapping.Account), Email: key(mapping.EmailHash), Phone: key(mapping.PhoneHash), Device: key(mapping.Device),
+		})
+	}
+	return keys, nil
 }
 
 // proposalsAtOnce is how many proposals one request brings.
@@ -282,5 +279,38 @@ func answerAll(ctx context.Context, s *Session, c *answerFlags, answer string) e
 			}
 		}
 		return nil
+	})
+}
+
+type identitySettleCmd struct {
+	DirFlags
+	JSON bool `name:"json" help:"Answer in JSON."`
+}
+
+// Help shows an example.
+func (*identitySettleCmd) Help() string { return "endcap identity settle" }
+
+// Run has the owner settle everybody.
+func (c *identitySettleCmd) Run(ctx context.Context, s *Session) error {
+	return s.WithOwner(ctx, c.Dir, func(o *Client) error {
+		body, err := o.Call(ctx, http.MethodPost, "/v1/identity/settlements", struct{}{})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = body.Close() }()
+		var last admin.Settling
+		for d := json.NewDecoder(body); !last.Finished; {
+			if err := d.Decode(&last); err != nil {
+				return fmt.Errorf("read the answer: %w", err)
+			}
+		}
+		if last.Problem != "" {
+			return errors.New(last.Problem)
+		}
+		if c.JSON {
+			return json.NewEncoder(s.Stdout).Encode(last)
+		}
+		_, err = fmt.Fprintf(s.Stdout, "%d shoppers with evidence, %d known as somebody else than before, %d too tangled\n", last.Looked, last.Moved, last.Tangled)
+		return err
 	})
 }

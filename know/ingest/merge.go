@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"endcap/keep/stream"
@@ -102,6 +103,12 @@ func (d *Desk) Answer(ctx context.Context, proposal uint64, yes bool, v identity
 // Propose is identity's Propose, now.
 func (d *Desk) Propose(ctx context.Context, all []identity.Suspected, source string) ([]bool, error) {
 	return d.People.Propose(ctx, all, source, micro(d.Clock()))
+}
+
+// Settle is identity's Settle, told.
+func (d *Desk) Settle(ctx context.Context, tell func(identity.Settled)) (identity.Settled, error) {
+	sum, err := d.People.Settle(ctx, tell)
+	return sum, errors.Join(err, d.Tell(ctx)) // what was settled before an error stands
 }
 
 func (d *Desk) told(ctx context.Context, v identity.Verdict, err error) (identity.Verdict, error) {

@@ -37,6 +37,7 @@ type Ports struct {
 	// BackUp makes a backup and tells how it goes; the last line is Finished.
 	BackUp  func(ctx context.Context, in *BackUp, tell func(BackedUp)) error
 	Secrets Secrets
+	Settler Settler
 	// Recovery sets the public half of the recovery key and gives its name.
 	Recovery func(ctx context.Context, in *RecoveryKey) (string, error)
 }
@@ -99,6 +100,7 @@ func Mount(s *api.Server, p Ports) {
 	api.Register(s, huma.Operation{OperationID: "status", Method: http.MethodGet, Path: "/v1/status", Tags: tags, Security: needs, Summary: "See how far every follower has come."}, h.status)
 	mountImports(s, h)
 	mountBackups(s, h)
+	mountSettle(s, h)
 	if p.Clock != nil {
 		api.Register(s, huma.Operation{
 			OperationID: "move-clock", Method: http.MethodPut, Path: "/v1/clock", Tags: tags, Security: needs,

@@ -227,7 +227,7 @@ func (h *House) newServer() *api.Server {
 	})
 	privacydoor.Mount(s, h.office)
 	partnerdoor.Mount(s, partner.New(partner.Ports{Book: h.Book, Vault: h.vault, People: h.people, Ring: h.Secrets.Partner, Now: h.Now}))
-	admin.Mount(s, admin.Ports{Keys: h.Keys, Desk: h.Desk, Decode: h.again, Secrets: admin.Secrets{List: h.Secrets.List, Rotate: h.Secrets.Rotate}, Mend: noMapping, Clock: h.clock, Moved: h.Campaigns.Tick, Status: h.status, Import: noImport})
+	admin.Mount(s, admin.Ports{Keys: h.Keys, Desk: h.Desk, Decode: h.again, Secrets: admin.Secrets{List: h.Secrets.List, Rotate: h.Secrets.Rotate}, Mend: noMapping, Clock: h.clock, Moved: h.Campaigns.Tick, Status: h.status, Import: noImport, Settler: h.Desk})
 	return s
 }
 

@@ -64,8 +64,12 @@ const (
 	Week
 	Display
 	Mailer
-	NameCount // how many fields there are
+	Trait     // the first of TraitsMax columns of text that Members reads
+	NameCount = Trait + TraitsMax
 )
+
+// TraitsMax is how many columns Members reads beside keys.
+const TraitsMax = 15
 
 // Form is how the text or value of a column becomes a field's value.
 type Form uint8
@@ -82,7 +86,7 @@ const (
 )
 
 // form and word of each field, in order.
-var names = [NameCount]struct {
+var names = [Trait]struct {
 	word string
 	form Form
 }{
@@ -126,10 +130,20 @@ var names = [NameCount]struct {
 }
 
 // String is the field's word in a mapping file, e.g. "unit_price".
-func (n Name) String() string { return names[n].word }
+func (n Name) String() string {
+	if n >= Trait {
+		return "trait"
+	}
+	return names[n].word
+}
 
 // Form is how the field's column is read.
-func (n Name) Form() Form { return names[n].form }
+func (n Name) Form() Form {
+	if n >= Trait {
+		return Text
+	}
+	return names[n].form
+}
 
 // Keys lists the fields that name a shopper.
 func Keys() []Name { return []Name{Card, Account, EmailHash, PhoneHash, Device} }

@@ -118,6 +118,9 @@ func (t *Table) Add(values []string) error {
 	return nil
 }
 
+// Fields is how many fields a record has.
+func (t *Table) Fields() int { return len(t.fields) }
+
 // Records is how many records there are.
 func (t *Table) Records() int { return t.records }
 
@@ -152,7 +155,8 @@ type Config struct {
 	// ProbabilityMin is what a proposal must reach.
 	ProbabilityMin float64
 	// ChancePairs is how many pairs are drawn to learn how often levels meet
-	// among strangers.
+	// among strangers; as many as there are records where those are more, for the
+	// more records there are, the seldomer strangers share a town.
 	ChancePairs int
 	// PairsPerRecord and PairsMin bound the candidates: at most the first times
 	// the records, or PairsMin where that is more.

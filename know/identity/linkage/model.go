@@ -109,18 +109,18 @@ func newModel(t *Table, cfg Config) *model {
 	return md
 }
 
-// chance compares cfg.ChancePairs pairs drawn by chance, in parts; a record with
-// itself is none.
+// chance compares pairs drawn by chance, in parts; a record with itself is none.
 func chance(t *Table, cfg Config) [][]pattern {
 	const step = 1 << 14
+	pairs := max(cfg.ChancePairs, t.records)
 	var parts []int // where each begins
-	for n := 0; n < cfg.ChancePairs; n += step {
+	for n := 0; n < pairs; n += step {
 		parts = append(parts, n)
 	}
 	return inParallel(parts, cfg.Workers, func(s *scratch, first int) []pattern {
 		rng := rand.New(rand.NewPCG(cfg.Seed, 0x11ca9e+uint64(first))) //nolint:gosec // a seeded sample that can be drawn again, no secret
 		out := make([]pattern, 0, step)
-		for range min(step, cfg.ChancePairs-first) {
+		for range min(step, pairs-first) {
 			if a, b := rng.Uint32N(uint32(t.records)), rng.Uint32N(uint32(t.records)); a != b {
 				out = append(out, t.compare(s, a, b))
 			}

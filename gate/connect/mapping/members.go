@@ -1,0 +1,57 @@
+package mapping
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"endcap/retail"
+)
+
+// Members is how a file is read whose rows are a shopper each, with keys of hers
+// and whatever else is known of her: keys says which column holds which key, by
+// the field's word, and traits lists the other columns, whose texts become Trait,
+// Trait+1 and so on. Every column must be in the file; any of its values may be
+// empty.
+func Members(keys map[string]string, traits []string) (*Feed, error) {
+	if len(keys) == 0 || len(traits) == 0 || len(traits) > TraitsMax {
+		return nil, invalidMembers("key", "a key and 1 to %d other columns are read, these are %d and %d", TraitsMax, len(keys), len(traits))
+	}
+	f := &Feed{Kind: "members", Mapping: &Mapping{Name: "members", Zone: time.UTC}, Delimiter: ',', Decimal: '.'}
+	seen := make(map[string]bool)
+	add := func(n Name, column string) error {
+		if column == "" || seen[column] {
+			return invalidMembers("key", "column %.40q is named twice, or has no name", column)
+		}
+		seen[column] = true
+		f.fields[n] = &Field{Name: n, Column: column, Zone: time.UTC}
+		return nil
+	}
+	for word, column := range keys {
+		at := slices.IndexFunc(Keys(), func(n Name) bool { return n.String() == word })
+		if at < 0 {
+			return nil, invalidMembers("key", "%.40q is no kind of key: %s", word, join(words(Keys())))
+		}
+		if err := add(Keys()[at], column); err != nil {
+			return nil, err
+		}
+	}
+	for n, column := range traits {
+		if err := add(Trait+Name(n), column); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+func words(names []Name) []string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = n.String()
+	}
+	return out
+}
+
+func invalidMembers(field, say string, args ...any) error {
+	return &retail.Error{Kind: retail.Invalid, Field: field, Say: fmt.Sprintf(say, args...), Cure: "name each column once"}
+}
