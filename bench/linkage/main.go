@@ -48,9 +48,9 @@ func main() {
 	flag.StringVar(&o.splink, "splink", "", "the script that links historical_50k with Splink; empty leaves it out")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout, &o); err != nil {
-		stop()
+	err := run(ctx, os.Stdout, &o)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "linkage:", err)
 		os.Exit(1)
 	}

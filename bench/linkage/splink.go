@@ -28,7 +28,7 @@ func (s *set) splink(ctx context.Context, out io.Writer, o *options, b *batch, o
 		return fmt.Errorf("find Splink's script: %w", err)
 	}
 	var pairs, said bytes.Buffer
-	run := exec.CommandContext(ctx, "python3", script, filepath.Join(o.data, s.file)) //nolint:gosec // the operator names the script
+	run := exec.CommandContext(ctx, "python3", script, filepath.Join(o.data, s.file))
 	run.Stdout, run.Stderr = &limited{&pairs, splinkMax}, &limited{&said, 1 << 20}
 	began := time.Now()
 	if err := run.Run(); err != nil {

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"slices"
 	"sync"
 
 	"endcap/keep/profile"
@@ -40,7 +41,7 @@ const sectionOverhead = 64
 // size is about how many bytes m keeps in memory.
 func (m *merged) size() int {
 	n := 2 * sectionOverhead
-	for _, of := range append(m.of[:len(m.of):len(m.of)], m.profile) {
+	for _, of := range append(slices.Clip(m.of), m.profile) {
 		for name, section := range of {
 			n += sectionOverhead + len(name) + len(section)
 		}
