@@ -112,6 +112,10 @@ bench-backup: build data ## back up the demo's data while it is served, and rest
 bench-consent: build ## withdraw consents from a running house and look for who said no (a minute and a half)
 	@go run ./bench/consent
 
+.PHONY: bench-erasure
+bench-erasure: build data ## erase one of a million shoppers, and search every file for her (15 GB of disk)
+	@go run ./bench/erasure
+
 .PHONY: eval
 eval: .cache/splink/.done ## judge linkage where the truth is known, beside Splink (DATA=dir with febrl/ and splink-persons/, RECORDS=1000000 GROWN=5000000)
 	@PYTHONPATH=.cache/splink go run ./bench/linkage -records '$(RECORDS)' -grown '$(GROWN)' -data '$(DATA)' -splink bench/linkage/reference.py

@@ -15,6 +15,7 @@ import (
 	"endcap/gate/cli"
 	"endcap/know/identity"
 	"endcap/know/identity/graph"
+	"endcap/know/privacy"
 	"endcap/retail"
 	"endcap/retail/catalog"
 	"endcap/retail/shopper"
@@ -34,6 +35,8 @@ type settings struct {
 	NewToBrand  int             `json:"new_to_brand_days"`
 	NeverOffer  catalog.Set     `json:"never_propose"` // fuel, carrier bags, lottery tickets, deposits
 	Merging     *merging        `json:"merging,omitempty"`
+
+	Retention *privacy.Retention `json:"retention,omitempty"` // defaults where absent; may be changed
 }
 
 // merging is what is set of the limits of merging; 0 is the default.
@@ -80,6 +83,14 @@ func defaults() settings {
 	return settings{Layout: layout, Name: "Endcap", Zone: "UTC", Currency: "EUR", ShoppersMin: 50, NewToBrand: 365}
 }
 
+// retentionOf is by which terms a house keeps what is about shoppers.
+func retentionOf(s *settings) privacy.Retention {
+	if s.Retention == nil {
+		return privacy.RetentionDefaults()
+	}
+	return *s.Retention
+}
+
 // checkSettings returns what cannot hold, with its cure.
 func checkSettings(s *settings) error {
 	if _, err := time.LoadLocation(s.Zone); err != nil {
@@ -101,6 +112,9 @@ func checkSettings(s *settings) error {
 		return fmt.Errorf("merging: %w", checkRules(rules(s.Merging)))
 	case !s.Demo && (s.Seed != "" || s.ClockStart != nil):
 		return errors.New("seed and clock_start are for demos only")
+	}
+	if err := retentionOf(s).Check(); err != nil {
+		return fmt.Errorf("retention: %w", err)
 	}
 	return nil
 }
@@ -125,6 +139,8 @@ func readSettings(dir string) (settings, error) {
 	}
 	s := defaults()
 	s.Layout = 1
+	terms := privacy.RetentionDefaults() // for what the file leaves out
+	s.Retention = &terms
 	d := json.NewDecoder(strings.NewReader(string(b)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {

@@ -191,7 +191,7 @@ func (h *leaver) access() {
 	r := h.request("access", "two_keys", two(0))
 	delete(h.said, "GET /v1/privacy/requests/"+r.ID+"/file")
 	text := h.ask(http.MethodGet, "/v1/privacy/requests/"+r.ID+"/file", nil, nil)
-	for _, want := range []string{person(0)["card"], person(0)["email_sha256"], "4006381333931", `"coupon_discount":"0.50"`, `"allowed":["personal_offers"`, `"habits":[{"product":"oats","receipts":3`, `"retention":[`, `"recipients":["nobody`} {
+	for _, want := range []string{person(0)["card"], person(0)["email_sha256"], "4006381333931", `"coupon_discount":"0.50"`, `"allowed":["personal_offers"`, `"habits":[{"product":"oats","receipts":3`, `"retention":[`, `"recipients":["nobody`, `"other_recipients":[]`} {
 		if !strings.Contains(text, want) {
 			h.t.Errorf("the file lacks %s: %s", want, text)
 		}

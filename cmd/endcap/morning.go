@@ -58,6 +58,9 @@ func morning(ctx context.Context, h *owner) error {
 	if today == h.begun {
 		return nil
 	}
+	if err := limitHistory(ctx, h.stores); err != nil {
+		return err
+	}
 	if _, err := h.turner.TurnTo(ctx, today); err != nil {
 		return err
 	}
@@ -78,6 +81,9 @@ func morning(ctx context.Context, h *owner) error {
 // is past, counts popularity anew where it is asked for, and lets old refusals go.
 func keepHouse(ctx context.Context, h *owner, today retail.Day) error {
 	if err := h.progress.CaughtUp(ctx, h.whole, history.FollowerName); err != nil {
+		return err
+	}
+	if err := retain(ctx, h); err != nil {
 		return err
 	}
 	// Before days are sealed, so that they are sealed without the forgotten.

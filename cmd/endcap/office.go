@@ -8,21 +8,20 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"endcap/gate/cli"
-	"endcap/keep/vault"
+	"endcap/keep/profile"
 	"endcap/know/audience"
 	"endcap/know/history"
+	"endcap/know/identity"
 	"endcap/know/ingest"
 	"endcap/know/privacy"
 	"endcap/know/recommend"
 	"endcap/know/secret"
 	"endcap/retail"
 	"endcap/retail/consent"
-	"endcap/retail/event"
 	"endcap/retail/shopper"
 )
 
@@ -33,16 +32,18 @@ const backupDays = 30
 const officeDoor = "privacy"
 
 func openOffice(ctx context.Context, s *stores, w *wings) (err error) {
+	terms := retentionOf(&s.set)
 	w.office, err = privacy.New(ctx, privacy.Ports{
 		Vault: s.vault, People: w.people, History: s.history, Profiles: s.shelf, Clock: s.now, Chance: rand.Reader,
 		Acts: privacy.Acts{
-			Forget: func(ctx context.Context, who shopper.ID) error {
-				return w.desk.Forget(ctx, who, ingest.From{Door: officeDoor})
+			Forget: func(ctx context.Context, who ...shopper.ID) error {
+				return w.desk.ForgetAll(ctx, who, ingest.From{Door: officeDoor})
 			},
 			Object: func(ctx context.Context, who shopper.ID, at time.Time) error { return object(ctx, s, w, who, at) },
 		},
 	}, privacy.Config{
-		Retailer: s.set.Name, Alone: &s.sealing, StreamDays: history.KeepDays, BackupDays: backupDays, Retention: retention(),
+		Retailer: s.set.Name, Alone: &s.sealing, StreamDays: history.KeepDays, BackupDays: backupDays, Zone: s.zone,
+		Rules: terms, Retention: terms.Kept(history.KeepDays, backupDays),
 		Derived: func(ctx context.Context, who shopper.ID) (privacy.Derived, error) { return derived(ctx, s, w, who) },
 	})
 	if err != nil {
@@ -81,16 +82,33 @@ func derived(ctx context.Context, s *stores, w *wings, who shopper.ID) (privacy.
 	return d, nil
 }
 
-// retention says how long each kind of data is kept, as docs/operations.md does.
-func retention() []privacy.Kept {
-	days := func(n int) string { return strconv.Itoa(n) + " days" }
-	return []privacy.Kept{
-		{What: "identifiers and consents", Long: "while you are a member"},
-		{What: "receipts and what you did with sponsored products", Long: "for good, and after an erasure without saying whose they are"},
-		{What: "how a decision was made", Long: days(event.RememberDays)},
-		{What: "rows that could not be read", Long: days(vault.RefusedDays)},
-		{What: "backups", Long: days(backupDays)},
+// lapsed says of a profile whether its shopper was inactive too long, on the day
+// that it is, whether or not a job has come to her.
+func lapsed(s *stores) func(profile.Profile) bool {
+	terms := retentionOf(&s.set)
+	return func(p profile.Profile) bool {
+		return terms.Inactive(s.now(), s.zone, audience.LastBought(p[audience.Section]), identity.SpokeIn(p[identity.Section]))
 	}
+}
+
+// limitHistory has every question keep to the terms of the day.
+func limitHistory(ctx context.Context, s *stores) error {
+	terms := retentionOf(&s.set)
+	return s.history.Limit(ctx, terms.Limits(s.now(), s.zone))
+}
+
+// retain lets go what is too old, and says where somebody must look.
+func retain(ctx context.Context, h *owner) error {
+	run, err := h.office.Retain(ctx, privacy.Manner{})
+	if err != nil {
+		return fmt.Errorf("let go what is too old: %w", err)
+	}
+	h.log.Info("let go what is too old", slog.Int("reviewed", run.Reviewed), slog.Int("inactive", run.Found), slog.Int("forgotten", run.Lapsed),
+		slog.Int("advert_files", run.Files), slog.Int("requests", run.Requests))
+	if run.Held != "" {
+		h.log.Warn("retention waits to be confirmed", slog.String("why", run.Held))
+	}
+	return nil
 }
 
 // sweepForgotten takes the forgotten out of files, and tells of requests that
@@ -106,6 +124,13 @@ func sweepForgotten(ctx context.Context, h *owner) error {
 	waiting, err := h.office.Waiting(ctx)
 	if err != nil {
 		return err
+	}
+	notices, err := h.office.NoticesWaiting(ctx)
+	if err != nil {
+		return err
+	}
+	if late := notices[privacy.Day20] + notices[privacy.Overdue]; late > 0 {
+		h.log.Warn("recipients wait too long to be told", slog.Int("notices", late))
 	}
 	if late := waiting[privacy.Day20] + waiting[privacy.Overdue]; late > 0 {
 		h.log.Warn("requests by right of the law wait too long", slog.Int("day_20", waiting[privacy.Day20]), slog.Int("overdue", waiting[privacy.Overdue]))

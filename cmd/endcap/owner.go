@@ -59,6 +59,9 @@ func openOwner(ctx context.Context, m *Main, dir string, o ownerOptions) (*owner
 	if err != nil {
 		return nil, errors.Join(err, closeStores(s))
 	}
+	if err := limitHistory(ctx, s); err != nil { // before any door opens
+		return nil, errors.Join(err, closeStores(s))
+	}
 	h := &owner{stores: s, wings: w, shop: o.Listen != ""}
 	if h.shop {
 		if err := w.recommend.Refresh(ctx); err != nil {

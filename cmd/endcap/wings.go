@@ -178,7 +178,7 @@ func openSell(ctx context.Context, s *stores, w *wings) (err error) {
 		return fmt.Errorf("open campaigns: %w", err)
 	}
 	w.decider, err = decide.New(decide.Config{
-		Book: w.campaigns, Profiles: w.profiles, Recommender: w.recommend, Assortment: w.assortment, Recorder: w.recorder,
+		Book: w.campaigns, Profiles: identity.NewCurrent(w.profiles, lapsed(s)), Recommender: w.recommend, Assortment: w.assortment, Recorder: w.recorder,
 		Sections: decide.Sections{Consent: identity.Section, Audiences: audience.Section, Habits: recommend.Section},
 		Allowed:  w.people.Holds, Canonical: w.people.Canonical, Audiences: w.audiences, Keys: s.secrets.Tokens, Now: s.now, Zone: s.zone, Rand: rand.Reader,
 	})

@@ -26,6 +26,8 @@ type PrivacyCmd struct {
 	File        privacyFileCmd        `cmd:"" help:"Fetch the file of an access or portability request."`
 	Extend      privacyExtendCmd      `cmd:"" help:"Put a deadline off by two months."`
 	Close       privacyCloseCmd       `cmd:"" help:"Close a request, or refuse it."`
+	Retention   retentionCmd          `cmd:"" help:"Show how long data is kept, who will go and what went; let go what is too old."`
+	Recipients  recipientsCmd         `cmd:"" help:"Keep the register of who is given data, and tell them who left."`
 	Sweep       privacySweepCmd       `cmd:"" help:"Sweep files for the forgotten now."`
 	Certificate privacyCertificateCmd `cmd:"" help:"Fetch the signed certificate of an erasure."`
 	Proof       privacyProofCmd       `cmd:"" help:"Fetch the signed proof of what a shopper agreed to."`

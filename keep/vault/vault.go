@@ -44,6 +44,8 @@ type Vault interface {
 	Partners
 	Forgetting
 	Requests
+	Retention
+	Recipients
 }
 
 // Identities maps keys to shoppers.
@@ -138,8 +140,8 @@ type Forgetting interface {
 	// Marks returns every tombstone and every mark of a key, so that they can be kept apart from the
 	// vault: a vault restored from a backup has lost those made since.
 	Marks(ctx context.Context) ([]Mark, error)
-	// MarkCount is how many there are.
-	MarkCount(ctx context.Context) (int, error)
+	// MarkChanges grows with every change of them, one that is lifted too.
+	MarkChanges(ctx context.Context) (int64, error)
 	// Bury sets up tombstones that were kept apart, and returns the shoppers
 	// whom this vault knows and who are under one of them: forget each.
 	Bury(ctx context.Context, marks []Mark) ([]shopper.ID, error)

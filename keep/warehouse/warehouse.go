@@ -177,6 +177,8 @@ type Writer interface {
 	Check(ctx context.Context) error
 	// Erasing is how shoppers leave.
 	Erasing
+	// Ageing is how what is about shoppers grows too old.
+	Ageing
 	// Keeping is how sealed history stands in for a trimmed stream.
 	Keeping
 }
@@ -195,6 +197,29 @@ type Erasing interface {
 	// Shoppers calls each with the shoppers of every place where rows name them,
 	// in batches of at most ShoppersMax. A shopper may come more than once.
 	Shoppers(ctx context.Context, each func(place string, who []shopper.ID) error) error
+}
+
+// Limits are the days before which what is about shoppers is kept no longer; the
+// zero Limits keep all.
+type Limits struct {
+	// Inactive: who neither bought nor said anything of consent since that day
+	// counts as allowing nothing.
+	Inactive retail.Day
+	// Adverts: what shoppers were shown before that day, and did with it, is
+	// nobody's.
+	Adverts retail.Day
+}
+
+// Ageing is the part of the port by which age takes use and names away.
+type Ageing interface {
+	// Limit sets the limits, durably, which every question asked from then on
+	// keeps to, whatever Strip has done. It costs little.
+	Limit(ctx context.Context, l Limits) error
+	// Strip empties the shopper columns of rows about adverts of business days
+	// before a day, and of at most some number of sealed files; it says how many of
+	// those it wrote anew and how many are left. Bytes that the working copy keeps
+	// go with the next Erase.
+	Strip(ctx context.Context, before retail.Day, most int) (files, left int, err error)
 }
 
 // ShoppersMax is the longest batch of Shoppers.

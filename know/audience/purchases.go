@@ -294,6 +294,24 @@ func (s *scanner) receipt(above retail.Day, first bool) head {
 	return h
 }
 
+// LastBought is the business day of the newest receipt in a section, 0 where
+// there is none or the bytes are no section.
+func LastBought(section []byte) retail.Day {
+	if len(section) == 0 {
+		return 0
+	}
+	s := scanner{b: section}
+	s.header()
+	if s.count(hashSize+4) == 0 {
+		return 0
+	}
+	newest := s.receipt(0, true)
+	if s.bad {
+		return 0
+	}
+	return newest.day
+}
+
 // decode takes a section apart; nil is an empty history.
 func decode(section []byte) (history, error) {
 	var h history

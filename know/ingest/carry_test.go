@@ -348,3 +348,28 @@ func TestDaysOfADowntimeAreMadeUp(t *testing.T) {
 		}
 	}
 }
+
+// A clock that steps back an hour over midnight, or ahead by a day or a year and
+// back, turns no day twice, and those that were turned too early are not turned
+// again when they come.
+func TestAClockThatStepsTurnsNoDayTwice(t *testing.T) {
+	t.Parallel()
+	h, b := open(t), book(t)
+	turner := ingest.NewTurner(ingest.TurnerPorts{Leases: b, Log: h.log, Clock: h.clock, Zone: time.UTC, Holder: "one"})
+	const day = 24 * time.Hour
+	h.pass(h.clock().Truncate(day).Add(day + 30*time.Minute).Sub(h.clock())) // half an hour after midnight
+	turned := 0
+	for _, step := range []struct {
+		by   time.Duration
+		more int // days turned by it
+	}{{0, 1}, {-time.Hour, 1}, {time.Hour, 0}, {day, 1}, {-day, 0}, {day, 0}, {day, 1}, {365 * day, 365}, {-365 * day, 0}, {30 * day, 0}} {
+		h.pass(step.by)
+		if ok, err := turner.TurnTo(t.Context(), retail.DayOf(h.clock(), time.UTC)); !ok || err != nil {
+			t.Fatalf("a step of %v: %v, %v", step.by, ok, err)
+		}
+		turned += step.more
+		if facts := h.facts(t, event.KindDayTurned); len(facts) != turned*h.log.Partitions() {
+			t.Errorf("after a step of %v there are %d turns, want %d days", step.by, len(facts), turned)
+		}
+	}
+}

@@ -17,16 +17,30 @@ import (
 // fact of each in every fold. No fact that was under way then names her behind
 // it. Forgetting her again does nothing.
 func (d *Desk) Forget(ctx context.Context, who shopper.ID, from From) error {
-	if !who.Known() {
-		return &retail.Error{Kind: retail.NotFound, Say: "no such shopper"}
-	}
+	return d.ForgetAll(ctx, []shopper.ID{who}, from)
+}
+
+// ForgetAll is Forget of several people in one step.
+func (d *Desk) ForgetAll(ctx context.Context, who []shopper.ID, from From) error {
 	d.forgetting.Lock()
 	defer d.forgetting.Unlock()
-	members, err := d.People.Members(ctx, who)
-	if err != nil {
-		return err
+	var members []shopper.ID
+	for _, id := range who {
+		if !id.Known() {
+			return &retail.Error{Kind: retail.NotFound, Say: "no such shopper"}
+		}
+		of, err := d.People.Members(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, member := range of {
+			if !slices.Contains(members, member) {
+				members = append(members, member)
+			}
+		}
 	}
-	if err := d.People.Forget(ctx, members...); err != nil {
+	var err error
+	if err = d.People.Forget(ctx, members...); err != nil {
 		return err
 	}
 	now := micro(d.Clock())

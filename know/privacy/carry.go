@@ -13,11 +13,14 @@ import (
 
 // Burden is how much there is to carry to the backups. It changes when anybody is
 // forgotten, and when a secret by which that is remembered was rotated.
-type Burden struct{ marks, key, seal, seals int }
+type Burden struct {
+	marks            int64 // changes of them
+	key, seal, seals int
+}
 
 // BurdenOf says how much there is.
 func BurdenOf(ctx context.Context, v vault.Vault) (b Burden, err error) {
-	if b.marks, err = v.MarkCount(ctx); err != nil {
+	if b.marks, err = v.MarkChanges(ctx); err != nil {
 		return b, err
 	}
 	keys, seals, err := secretsOf(ctx, v)

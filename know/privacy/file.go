@@ -30,7 +30,9 @@ const (
 
 // Queries lists the SQL of this package's questions, for the test that holds
 // product queries to the common subset.
-func Queries() []string { return []string{purchasesSQL, touchesSQL, winsSQL, controlSQL} }
+func Queries() []string {
+	return []string{purchasesSQL, touchesSQL, winsSQL, controlSQL, newestSQL, actsSQL(2)}
+}
 
 // File is all that is known of a shopper. Portable leaves out what was worked
 // out of her rather than given or observed.
@@ -41,6 +43,7 @@ type File struct {
 	Consents    []Consent    `json:"consents"`
 	Purchases   []Purchase   `json:"purchases"`
 	Adverts     []Advert     `json:"adverts"`
+	Disclosed   []Told       `json:"disclosed"`
 	Derived     *Derived     `json:"derived,omitempty"`
 	About       *About       `json:"about,omitempty"`
 }
@@ -120,14 +123,23 @@ type Habit struct {
 	Last     retail.Day `json:"last"`
 }
 
+// Told is what a recipient was given about her.
+type Told struct {
+	At        time.Time `json:"at"`
+	Recipient string    `json:"recipient"` // its id among About.Register
+	Alias     string    `json:"known_there_as"`
+	What      string    `json:"what"`
+}
+
 // About says what Article 15 wants said beside the data.
 type About struct {
-	Purposes   []string `json:"purposes"`
-	Recipients []string `json:"recipients"`
-	Sources    []string `json:"sources"`
-	Retention  []Kept   `json:"retention"`
-	Logic      string   `json:"logic"`
-	Rights     string   `json:"rights"`
+	Purposes   []string    `json:"purposes"`
+	Recipients []string    `json:"recipients"`
+	Register   []Recipient `json:"other_recipients"` // to whom the retailer gives data about its shoppers by ways of its own
+	Sources    []string    `json:"sources"`
+	Retention  []Kept      `json:"retention"`
+	Logic      string      `json:"logic"`
+	Rights     string      `json:"rights"`
 }
 
 // logic says in words how what is derived comes about.
@@ -172,7 +184,7 @@ func (o *Office) FileOf(ctx context.Context, id string) (*File, error) {
 const RefetchDays = 30
 
 func (o *Office) gather(ctx context.Context, who shopper.ID) (*File, error) {
-	f := &File{Retailer: o.cfg.Retailer, Made: o.Clock().UTC(), Identifiers: []Identifier{}, Consents: []Consent{}, Purchases: []Purchase{}, Adverts: []Advert{}}
+	f := &File{Retailer: o.cfg.Retailer, Made: o.Clock().UTC(), Identifiers: []Identifier{}, Consents: []Consent{}, Purchases: []Purchase{}, Adverts: []Advert{}, Disclosed: []Told{}}
 	sources, err := o.vaulted(ctx, who, f)
 	if err != nil {
 		return nil, err
@@ -188,6 +200,9 @@ func (o *Office) gather(ctx context.Context, who shopper.ID) (*File, error) {
 		return nil, err
 	}
 	f.About = o.about(sources)
+	if f.About.Register, err = o.Recipients(ctx); err != nil {
+		return nil, err
+	}
 	f.About.Recipients, err = o.recipients(ctx, who)
 	return f, err
 }
@@ -219,6 +234,13 @@ func (o *Office) vaulted(ctx context.Context, who shopper.ID, f *File) (map[stri
 			}
 			f.Consents = append(f.Consents, one)
 			sources[one.Source] = true
+		}
+		given, err := o.Vault.Disclosures(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range given {
+			f.Disclosed = append(f.Disclosed, Told{d.At, d.Recipient, d.Alias, d.What})
 		}
 	}
 	slices.SortStableFunc(f.Consents, func(a, b Consent) int { return a.At.Compare(b.At) })

@@ -32,6 +32,8 @@ type People interface {
 	Members(ctx context.Context, who shopper.ID) ([]shopper.ID, error)
 	// Canonical is as whom she is known.
 	Canonical(who shopper.ID) shopper.ID
+	// Newest returns, by shopper, the newest thing she said.
+	Newest(ctx context.Context, who []shopper.ID) (map[shopper.ID]vault.Said, error)
 }
 
 // Profiles is what must be known of a store of profiles.
@@ -44,8 +46,8 @@ type Profiles interface {
 
 // Acts are what the house does about a shopper at once.
 type Acts struct {
-	// Forget takes her, under all the ids she is known by, out of all live use.
-	Forget func(ctx context.Context, who shopper.ID) error
+	// Forget takes people, under all the ids they are known by, out of all live use.
+	Forget func(ctx context.Context, who ...shopper.ID) error
 	// Object records that she allows nothing.
 	Object func(ctx context.Context, who shopper.ID, at time.Time) error
 }
@@ -66,8 +68,11 @@ type Config struct {
 	Retailer   string // who signs
 	StreamDays int    // how long the stream keeps facts after they were sealed
 	BackupDays int    // how long a backup can be read after it was made
-	// Retention says in words, by kind of data, how long it is kept.
+	// Rules are the terms by which members, adverts and requests go. Retention
+	// says them in words, with those of every other kind of data.
+	Rules     Retention
 	Retention []Kept
+	Zone      *time.Location // in which days are counted
 	// Alone is held by a sweep while it writes sealed files anew; may be nil.
 	Alone sync.Locker
 	// Derived gives what was worked out of a shopper.
@@ -76,8 +81,9 @@ type Config struct {
 
 // Kept says how long one kind of data is kept.
 type Kept struct {
-	What string `json:"what"`
-	Long string `json:"long"`
+	What   string `json:"what"`
+	Long   string `json:"long"`
+	Source string `json:"source"` // on whose word
 }
 
 // ErrConfig is returned by New.
@@ -95,7 +101,9 @@ func New(ctx context.Context, p Ports, cfg Config) (*Office, error) {
 	switch {
 	case p.Vault == nil || p.People == nil || p.History == nil || p.Profiles == nil || p.Acts.Forget == nil || p.Acts.Object == nil || p.Clock == nil || p.Chance == nil:
 		return nil, fmt.Errorf("%w: a port is missing", ErrConfig)
-	case cfg.StreamDays < 1 || cfg.BackupDays < 1 || cfg.Derived == nil:
+	case cfg.Rules.Check() != nil:
+		return nil, fmt.Errorf("%w: retention: %w", ErrConfig, cfg.Rules.Check())
+	case cfg.StreamDays < 1 || cfg.BackupDays < 1 || cfg.Derived == nil || cfg.Zone == nil:
 		return nil, fmt.Errorf("%w: the stream keeps %d days, backups %d", ErrConfig, cfg.StreamDays, cfg.BackupDays)
 	}
 	if err := Publish(ctx, p.Vault, p.Chance); err != nil {

@@ -29,6 +29,8 @@ type house struct {
 	*privacy.Office
 	vault    *sqlite.Vault
 	people   *identity.Identity
+	history  *duck.Warehouse
+	facts    int // brought into history
 	now      atomic.Int64
 	objected atomic.Int64
 }
@@ -70,6 +72,7 @@ func open(t *testing.T) *house {
 	history, err := duck.Open(t.Context(), filepath.Join(dir, "history"), o)
 	must(err)
 	shut(history.Close)
+	h.history = history
 	shelf, err := pebbleshelf.Open(t.Context(), filepath.Join(dir, "profiles"), pebbleshelf.Options{})
 	must(err)
 	shut(shelf.Close)
@@ -77,12 +80,12 @@ func open(t *testing.T) *house {
 	must(err)
 	h.Office, err = privacy.New(t.Context(), privacy.Ports{
 		Vault: h.vault, People: h.people, History: history, Profiles: shelf, Clock: h.clock, Chance: rand.Reader,
-		Acts: privacy.Acts{Forget: func(ctx context.Context, who shopper.ID) error { return h.people.Forget(ctx, who) }, Object: func(context.Context, shopper.ID, time.Time) error {
+		Acts: privacy.Acts{Forget: func(ctx context.Context, who ...shopper.ID) error { return h.people.Forget(ctx, who...) }, Object: func(context.Context, shopper.ID, time.Time) error {
 			h.objected.Add(1)
 			return nil
 		}},
 	}, privacy.Config{
-		Retailer: "test", StreamDays: 7, BackupDays: 30,
+		Retailer: "test", StreamDays: 7, BackupDays: 30, Rules: privacy.RetentionDefaults(), Zone: time.UTC,
 		Derived: func(context.Context, shopper.ID) (privacy.Derived, error) { return privacy.Derived{}, nil },
 	})
 	must(err)

@@ -44,5 +44,5 @@ func (o *Office) recipients(ctx context.Context, who shopper.ID) ([]string, erro
 				retail.DayOf(t.First, t.First.Location()).String()+" to "+retail.DayOf(t.Last, t.Last.Location()).String()+"; no purchase went with it")
 		}
 	}
-	return append(out, "nobody else: no row about you leaves this house; advertisers are told totals of many shoppers"), nil
+	return append(out, "nobody else by this house, but for other_recipients if there are any; advertisers are told totals of many shoppers"), nil
 }

@@ -49,6 +49,9 @@ const (
 	Open    State = "open"    // people must act
 	Done    State = "done"
 	Refused State = "refused" // with a reason
+	// Moot is a request of somebody who was forgotten before it was answered:
+	// there is nothing left to answer.
+	Moot State = "moot"
 )
 
 // NoteMax is the longest note, in bytes.
@@ -81,6 +84,7 @@ type doc struct {
 	Found       bool            `json:"found"`
 	Note        string          `json:"note,omitempty"`
 	Erased      time.Time       `json:"erased,omitzero"`
+	Told        []string        `json:"told,omitempty"` // recipients of an erasure
 	Certificate json.RawMessage `json:"certificate,omitempty"`
 	Partners    []string        `json:"partners,omitempty"` // of an erasure: who knew her by a name
 }
@@ -118,11 +122,13 @@ func (o *Office) Ask(ctx context.Context, a Ask) (Request, error) {
 	// The act comes first: killed in between, she asks again and finds it done.
 	if d.Found && a.Kind == Erasure {
 		if d.Partners, err = o.partnersOf(ctx, who); err == nil {
-			err = o.Acts.Forget(ctx, who)
+			d.Told, err = o.forget(ctx, CauseErasure, who)
 		}
 	}
 	if d.Found && a.Kind == Objection {
-		err = o.Acts.Object(ctx, who, now)
+		if err = o.Acts.Object(ctx, who, now); err == nil {
+			_, err = o.tell(ctx, CauseObjection, who)
+		}
 	}
 	if err != nil {
 		return Request{}, err
@@ -187,10 +193,18 @@ func (o *Office) view(r vault.Request) Request {
 		ID: r.ID, Kind: Kind(r.Kind), State: State(r.State), Received: r.Received, Due: r.Due,
 		Extended: r.Extended, Closed: r.Closed, Reason: r.Reason, Found: docOf(r).Found,
 	}
-	if r.Closed.IsZero() {
+	switch {
+	case moot(r):
+		out.State = Moot
+	case r.Closed.IsZero():
 		out.Alarm = alarm(r.Received, r.Due, r.Extended, o.Clock())
 	}
 	return out
+}
+
+// moot reports whether an open request's shopper was forgotten meanwhile.
+func moot(r vault.Request) bool {
+	return r.Closed.IsZero() && !r.Shopper.Known() && State(r.State) != Erasing
 }
 
 // docOf is a request's document. One that is gone with the shopper of an earlier
@@ -241,6 +255,8 @@ func (o *Office) Extend(ctx context.Context, id, reason string) (Request, error)
 	}
 	now := o.Clock()
 	switch {
+	case moot(r):
+		err = &retail.Error{Kind: retail.Conflict, Say: "she was forgotten before it was answered"}
 	case !r.Closed.IsZero() || !r.Extended.IsZero():
 		err = &retail.Error{Kind: retail.Conflict, Say: "the request is closed, or was put off before", Cure: "a deadline is put off once"}
 	case !now.Before(r.Due):
@@ -276,6 +292,11 @@ func (o *Office) Close(ctx context.Context, id string, state State, reason strin
 	}
 	if err != nil {
 		return Request{}, err
+	}
+	if Kind(r.Kind) == Rectification && state == Done && r.Shopper.Known() {
+		if _, err := o.tell(ctx, CauseRectification, r.Shopper); err != nil {
+			return Request{}, err
+		}
 	}
 	d := docOf(r)
 	d.Note = "" // it was about her

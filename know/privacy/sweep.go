@@ -244,6 +244,12 @@ func (o *Office) certify(ctx context.Context, s *Swept) error {
 		for i := range rows {
 			after = rows[i].ID
 			d := docOf(rows[i])
+			if moot(rows[i]) {
+				if err := o.closeMoot(ctx, rows[i]); err != nil {
+					return err
+				}
+				continue
+			}
 			if State(rows[i].State) != Erasing || !d.Erased.Before(s.Began) {
 				continue // it came while files were swept, and waits for the next sweep
 			}
@@ -256,6 +262,13 @@ func (o *Office) certify(ctx context.Context, s *Swept) error {
 			return nil
 		}
 	}
+}
+
+// closeMoot ends a request whose shopper was forgotten before it was answered.
+func (o *Office) closeMoot(ctx context.Context, r vault.Request) error {
+	r.State, r.Closed = string(Moot), o.Clock().UTC().Truncate(time.Microsecond)
+	_, err := o.put(ctx, r, docOf(r))
+	return err
 }
 
 func (o *Office) certifyOne(ctx context.Context, r vault.Request, d doc, s *Swept) (err error) {
@@ -273,9 +286,10 @@ func (o *Office) certifyOne(ctx context.Context, r vault.Request, d doc, s *Swep
 			{"profiles", "every section and counter: deleted, and the files written anew"},
 			{"history", "receipts, touches, wins and decisions no longer say whose they are; totals are unchanged"},
 			{"quarantine", "rows that hold one of the identifiers: deleted"},
+			{"recipients", "those named below know her by an id of their own and are to be told; the notices say whether they were"},
 			{"models", "none holds a row about a person; the next training sees nobody in these receipts"},
 		},
-		StreamBy: stream, BackupsBy: retail.DayOf(s.Ended, time.UTC) + retail.Day(o.cfg.BackupDays) + 1, Told: append([]string{}, d.Partners...),
+		StreamBy: stream, BackupsBy: retail.DayOf(s.Ended, time.UTC) + retail.Day(o.cfg.BackupDays) + 1, Told: slices.Concat([]string{}, d.Partners, d.Told),
 	})
 	if err != nil {
 		return err

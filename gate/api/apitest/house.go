@@ -169,13 +169,13 @@ func (h *House) openWings(tb testing.TB) {
 	h.office, err = privacy.New(ctx, privacy.Ports{
 		Vault: h.vault, People: h.people, History: h.history, Profiles: h.shelf, Clock: h.Now, Chance: rand.Reader,
 		Acts: privacy.Acts{
-			Forget: func(ctx context.Context, who shopper.ID) error {
-				return h.Desk.Forget(ctx, who, ingest.From{Door: "privacy"})
+			Forget: func(ctx context.Context, who ...shopper.ID) error {
+				return h.Desk.ForgetAll(ctx, who, ingest.From{Door: "privacy"})
 			},
 			Object: func(context.Context, shopper.ID, time.Time) error { return nil },
 		},
 	}, privacy.Config{
-		Retailer: "test", StreamDays: 7, BackupDays: 30,
+		Retailer: "test", StreamDays: 7, BackupDays: 30, Rules: privacy.RetentionDefaults(), Zone: time.UTC,
 		Derived: func(context.Context, shopper.ID) (privacy.Derived, error) { return privacy.Derived{}, nil },
 	})
 	must(tb, err)

@@ -25,7 +25,7 @@ import (
 type Request struct {
 	ID       string     `json:"id"`
 	Kind     string     `json:"kind"`
-	State    string     `json:"state" enum:"ready,erasing,open,done,refused" doc:"ready: its file can be fetched; erasing: she is out of all use, files are swept tonight; open: people must act"`
+	State    string     `json:"state" enum:"ready,erasing,open,done,refused,moot" doc:"ready: its file can be fetched; erasing: she is out of all use, files are swept tonight; open: people must act; moot: she was forgotten before it was answered"`
 	Found    bool       `json:"found" doc:"the means proved her to be somebody of whom something was held"`
 	Received time.Time  `json:"received"`
 	Due      time.Time  `json:"due" doc:"by when she must be answered"`
@@ -110,6 +110,8 @@ type (
 func Mount(s *api.Server, office *privacy.Office) {
 	h := &handler{office, s.Limits.PageMax}
 	mountGauge(s, office)
+	mountRetention(s, h)
+	mountRecipients(s, h)
 	op := func(id, method, path, summary, description string) huma.Operation {
 		return huma.Operation{OperationID: id, Method: method, Path: "/v1/privacy/" + path, Tags: []string{"privacy"}, Security: api.Needs(access.Privacy), Summary: summary, Description: description}
 	}
@@ -256,20 +258,26 @@ const gaugeTime = 2 * time.Second
 // mountGauge tells a scraper how many requests wait.
 func mountGauge(s *api.Server, office *privacy.Office) {
 	waiting := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "endcap_privacy_requests", Help: "Open requests by right of the law: calm, at least 20 days old, overdue."}, []string{"alarm"})
-	s.Metrics.MustRegister(waiting)
+	notices := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "endcap_privacy_notices", Help: "Notices of which recipients were not told yet: calm, at least 20 days old, overdue."}, []string{"alarm"})
+	s.Metrics.MustRegister(waiting, notices)
 	s.BeforeScrape(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, gaugeTime)
 		defer cancel()
-		counts, err := office.Waiting(ctx)
-		if err != nil {
-			return // the gauge keeps what was known last
+		if counts, err := office.Waiting(ctx); err == nil { // else the gauge keeps what was known last
+			show(waiting, counts)
 		}
-		for alarm, n := range counts {
-			name := string(alarm)
-			if alarm == privacy.Calm {
-				name = "calm"
-			}
-			waiting.WithLabelValues(name).Set(float64(n))
+		if counts, err := office.NoticesWaiting(ctx); err == nil {
+			show(notices, counts)
 		}
 	})
+}
+
+func show(gauge *prometheus.GaugeVec, counts map[privacy.Alarm]int) {
+	for alarm, n := range counts {
+		name := string(alarm)
+		if alarm == privacy.Calm {
+			name = "calm"
+		}
+		gauge.WithLabelValues(name).Set(float64(n))
+	}
 }

@@ -191,10 +191,7 @@ func (v *Vault) Sayings(ctx context.Context, who shopper.ID) (out []vault.Said, 
 		out, err = c.query(sqlSayings).int(stored(who)).sayings()
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("what a shopper said: %w", err)
-	}
-	return out, nil
+	return out, named("what a shopper said", err)
 }
 
 // Lapsing implements vault.Consents.
@@ -206,10 +203,7 @@ func (v *Vault) Lapsing(ctx context.Context, now time.Time, after int64, limit i
 		}
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("which consents lapse: %w", err)
-	}
-	return out, nil
+	return out, named("which consents lapse", err)
 }
 
 // Lapsed implements vault.Consents. The mark never goes back.
@@ -221,10 +215,7 @@ func (v *Vault) Lapsed(ctx context.Context, until time.Time) error {
 		}
 		return c.query(sqlSetMark).text(lapsedMark).int(micros(until)).exec()
 	})
-	if err != nil {
-		return fmt.Errorf("mark lapsed consents: %w", err)
-	}
-	return nil
+	return named("mark lapsed consents", err)
 }
 
 // sayings reads rows of sayingColumns and seq.

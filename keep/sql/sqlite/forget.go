@@ -18,7 +18,6 @@ const (
 	sqlTombstone    = `select 1 from tombstone where sum = ?`
 	sqlAddTombstone = `insert into tombstone (sum) values (?) on conflict (sum) do nothing`
 	sqlTombstones   = `select sum from tombstone order by sum`
-	sqlCountTombs   = `select count(*) from tombstone`
 	sqlEverybody    = `select shopper from person`
 	sqlLift         = `delete from tombstone where sum = ?`
 	sqlDropKeys     = `delete from identifier where shopper = ?`
@@ -29,7 +28,10 @@ const (
 
 	sqlAllKeys   = `select kind, value from identifier`
 	sqlAllPeople = `select shopper from identifier union select shopper from person union select shopper from ordinal
-		union select shopper from saying union select shopper from request where shopper <> 0 union select shopper from told where shopper <> 0`
+		union select shopper from saying union select shopper from request where shopper <> 0 union select shopper from told where shopper <> 0
+		union select shopper from disclosure`
+
+	markTombstones = "tombstones" // counts their changes
 )
 
 // Forget implements vault.Forgetting. When it returns, no byte of her keys is
@@ -49,10 +51,7 @@ func (v *Vault) Forget(ctx context.Context, who ...shopper.ID) error {
 	if err == nil {
 		err = v.truncateLog(ctx)
 	}
-	if err != nil {
-		return fmt.Errorf("forget a shopper: %w", err)
-	}
-	return nil
+	return named("forget a shopper", err)
 }
 
 // forget marks her keys and her id, then deletes what names her.
@@ -72,10 +71,16 @@ func (v *Vault) forget(c *conn, who shopper.ID) error {
 	if err := dropPseudonyms(c, who); err != nil {
 		return err
 	}
-	for _, sql := range []string{sqlDropKeys, sqlGoneLinks, sqlDropSayings, sqlDropOrdinal, sqlDropPerson, sqlDropAsker} {
+	if _, err := notify(c, []shopper.ID{who}, vault.Notice{Cause: forgottenCause}); err != nil { // of what nobody told before
+		return err
+	}
+	for _, sql := range []string{sqlDropKeys, sqlGoneLinks, sqlDropSayings, sqlDropOrdinal, sqlDropPerson, sqlDropAsker, sqlDropDisclosures} {
 		if err := c.query(sql).int(stored(who)).exec(); err != nil {
 			return err
 		}
+	}
+	if _, err := step(c, markTombstones); err != nil {
+		return err
 	}
 	return c.query(sqlAddTombstone).blob(tombstone(v.newestMark(), who)).exec()
 }
@@ -86,10 +91,7 @@ func (v *Vault) Forgotten(ctx context.Context, who shopper.ID) (gone bool, err e
 		gone, err = v.forgotten(c, who)
 		return err
 	})
-	if err != nil {
-		return false, fmt.Errorf("look for a tombstone: %w", err)
-	}
-	return gone, nil
+	return gone, named("look for a tombstone", err)
 }
 
 // Gone implements vault.Forgetting.
@@ -109,10 +111,7 @@ func (v *Vault) Gone(ctx context.Context, who []shopper.ID) (gone []shopper.ID, 
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("look for tombstones: %w", err)
-	}
-	return gone, nil
+	return gone, named("look for tombstones", err)
 }
 
 // Suppressed implements vault.Forgetting.
@@ -149,7 +148,11 @@ func (v *Vault) Lift(ctx context.Context, keys []shopper.Key) (n int, err error)
 			}
 			n += min(1, lifted) // one key, under however many secrets it was marked
 		}
-		return nil
+		if n == 0 {
+			return nil
+		}
+		_, err := step(c, markTombstones)
+		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("lift the marks of %d keys: %w", len(keys), err)
@@ -188,10 +191,7 @@ func (v *Vault) Remains(ctx context.Context) (n int, err error) {
 		}
 		return keys.done()
 	})
-	if err != nil {
-		return 0, fmt.Errorf("look for what remains: %w", err)
-	}
-	return n, nil
+	return n, named("look for what remains", err)
 }
 
 // Marks implements vault.Forgetting.
@@ -207,23 +207,16 @@ func (v *Vault) Marks(ctx context.Context) (marks []vault.Mark, err error) {
 		}
 		return q.done()
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read the tombstones: %w", err)
-	}
-	return marks, nil
+	return marks, named("read the tombstones", err)
 }
 
-// MarkCount implements vault.Forgetting.
-func (v *Vault) MarkCount(ctx context.Context) (n int, err error) {
+// MarkChanges implements vault.Forgetting.
+func (v *Vault) MarkChanges(ctx context.Context) (n int64, err error) {
 	err = v.file.read(ctx, func(c *conn) error {
-		count, _, err := c.query(sqlCountTombs).one()
-		n = int(count)
+		n, _, err = c.query(sqlMark).text(markTombstones).one()
 		return err
 	})
-	if err != nil {
-		return 0, fmt.Errorf("count the tombstones: %w", err)
-	}
-	return n, nil
+	return n, named("count the changes of tombstones", err)
 }
 
 // Bury implements vault.Forgetting. It reads everybody once: callers are rare.
@@ -238,6 +231,9 @@ func (v *Vault) Bury(ctx context.Context, marks []vault.Mark) (risen []shopper.I
 				return err
 			}
 		}
+		if _, err := step(c, markTombstones); err != nil {
+			return err
+		}
 		risen = risen[:0]
 		q := c.query(sqlEverybody)
 		for q.next() {
@@ -248,10 +244,7 @@ func (v *Vault) Bury(ctx context.Context, marks []vault.Mark) (risen []shopper.I
 		}
 		return q.done()
 	})
-	if err != nil {
-		return nil, fmt.Errorf("set up tombstones: %w", err)
-	}
-	return risen, nil
+	return risen, named("set up tombstones", err)
 }
 
 func (v *Vault) forgotten(c *conn, who shopper.ID) (bool, error) {

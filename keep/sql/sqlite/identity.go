@@ -206,10 +206,7 @@ func (v *Vault) Keys(ctx context.Context, who shopper.ID) (out []shopper.Key, er
 		out, err = keysOf(c, who)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("keys of a shopper: %w", err)
-	}
-	return out, nil
+	return out, named("keys of a shopper", err)
 }
 
 func keysOf(c *conn, who shopper.ID) (out []shopper.Key, err error) {

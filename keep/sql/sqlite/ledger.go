@@ -37,10 +37,7 @@ func (b *Book) Balances(ctx context.Context, prefix string) (out []ledger.Balanc
 		}
 		return q.done()
 	})
-	if err != nil {
-		return nil, fmt.Errorf("balances: %w", err)
-	}
-	return out, nil
+	return out, named("balances", err)
 }
 
 // Postings implements ledger.Ledger.
@@ -80,10 +77,7 @@ func (b *Book) Outbox(ctx context.Context, limit int) (out []ledger.Outgoing, er
 		}
 		return q.done()
 	})
-	if err != nil {
-		return nil, fmt.Errorf("outbox: %w", err)
-	}
-	return out, nil
+	return out, named("outbox", err)
 }
 
 // Sent implements ledger.Ledger. What was sent lies in the stream, so the

@@ -147,10 +147,7 @@ func (v *Vault) Merge(ctx context.Context, m vault.Merger) error {
 	if err == nil {
 		err = v.do(ctx, func(c *conn) error { return v.merge(c, &m) })
 	}
-	if err != nil {
-		return fmt.Errorf("merge: %w", err)
-	}
-	return nil
+	return named("merge", err)
 }
 
 func (v *Vault) merge(c *conn, m *vault.Merger) error {
@@ -246,10 +243,7 @@ func (v *Vault) Members(ctx context.Context, each func(vault.Member) error) erro
 		}
 		return q.done()
 	})
-	if err != nil {
-		return fmt.Errorf("read merged shoppers: %w", err)
-	}
-	return nil
+	return named("read merged shoppers", err)
 }
 
 // Concerned implements vault.Merges.
@@ -265,10 +259,7 @@ func (v *Vault) Concerned(ctx context.Context, after shopper.ID, limit int) (out
 		}
 		return q.done()
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read whom evidence is about: %w", err)
-	}
-	return out, nil
+	return out, named("read whom evidence is about", err)
 }
 
 // Moves implements vault.Merges.
@@ -283,18 +274,12 @@ func (v *Vault) Moves(ctx context.Context, limit int) (out []vault.Move, err err
 		}
 		return q.done()
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read moves: %w", err)
-	}
-	return out, nil
+	return out, named("read moves", err)
 }
 
 // Told implements vault.Merges.
 func (v *Vault) Told(ctx context.Context, upto uint64) error {
-	if err := v.do(ctx, func(c *conn) error { return c.query(sqlTold).int(position(upto)).exec() }); err != nil {
-		return fmt.Errorf("drop told moves: %w", err)
-	}
-	return nil
+	return named("drop told moves", v.do(ctx, func(c *conn) error { return c.query(sqlTold).int(position(upto)).exec() }))
 }
 
 // Propose implements vault.Proposals. A pair is kept with the lower number first.
@@ -346,8 +331,5 @@ func (v *Vault) Proposals(ctx context.Context, after uint64, limit int) (out []v
 		}
 		return q.done()
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read proposals: %w", err)
-	}
-	return out, nil
+	return out, named("read proposals", err)
 }

@@ -62,10 +62,7 @@ func (v *Vault) ToldOf(ctx context.Context, who shopper.ID) (told []vault.Told, 
 		told, err = toldIn(c.query(sqlToldOf).int(stored(who)))
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read which partners were told: %w", err)
-	}
-	return told, nil
+	return told, named("read which partners were told", err)
 }
 
 // ToldTo implements vault.Partners.

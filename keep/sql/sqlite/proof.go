@@ -44,10 +44,7 @@ func (v *Vault) PutWording(ctx context.Context, w vault.Wording) (added bool, er
 		}
 		return err
 	})
-	if err != nil {
-		return false, fmt.Errorf("register a wording: %w", err)
-	}
-	return added, nil
+	return added, named("register a wording", err)
 }
 
 // Wording implements vault.Wordings.
@@ -72,10 +69,7 @@ func (v *Vault) Wordings(ctx context.Context, after vault.Wording, limit int) (o
 		out, err = c.query(sqlWordings).text(after.Name).int(after.Version).text(after.Language).int(page(limit, vault.PageMax)).wordings()
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("list wordings: %w", err)
-	}
-	return out, nil
+	return out, named("list wordings", err)
 }
 
 func (q *query) wordings() (out []vault.Wording, err error) {
@@ -102,10 +96,7 @@ func (v *Vault) Proofs(ctx context.Context, who shopper.ID) (out []vault.Proof, 
 		}
 		return q.done()
 	})
-	if err != nil {
-		return nil, fmt.Errorf("prove what a shopper said: %w", err)
-	}
-	return out, nil
+	return out, named("prove what a shopper said", err)
 }
 
 // Links implements vault.Proofs.

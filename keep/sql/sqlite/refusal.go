@@ -110,8 +110,5 @@ func (v *Vault) Expire(ctx context.Context, before time.Time) (n int, err error)
 		n = int(c.db.Changes())
 		return err
 	})
-	if err != nil {
-		return 0, fmt.Errorf("expire refused rows: %w", err)
-	}
-	return n, nil
+	return n, named("expire refused rows", err)
 }

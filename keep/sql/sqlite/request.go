@@ -30,10 +30,7 @@ func (v *Vault) PutRequest(ctx context.Context, r vault.Request) error {
 				int(micros(r.Extended)).int(micros(r.Closed)).text(r.Reason).int(stored(r.Shopper)).blob(r.Doc).exec()
 		})
 	}
-	if err != nil {
-		return fmt.Errorf("store a request: %w", err)
-	}
-	return nil
+	return named("store a request", err)
 }
 
 // Request implements vault.Requests.
@@ -62,10 +59,7 @@ func (v *Vault) Requests(ctx context.Context, open bool, after string, limit int
 		out, err = requests(c.query(sql).text(after).int(page(limit, vault.PageMax)))
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("list requests: %w", err)
-	}
-	return out, nil
+	return out, named("list requests", err)
 }
 
 func requests(q *query) (out []vault.Request, err error) {
@@ -81,27 +75,31 @@ func requests(q *query) (out []vault.Request, err error) {
 
 // PutSweep implements vault.Requests.
 func (v *Vault) PutSweep(ctx context.Context, s vault.Sweep) error {
+	return named("store the record of a sweep", v.putRecord(ctx, sqlPutSweep, s))
+}
+
+// putRecord stores a dated document.
+func (v *Vault) putRecord(ctx context.Context, sql string, s vault.Sweep) error {
 	if len(s.Doc) > vault.DocMax {
-		return fmt.Errorf("%w: a sweep's record has at most %d bytes, this %d", vault.ErrLimit, vault.DocMax, len(s.Doc))
+		return fmt.Errorf("%w: a record has at most %d bytes, this %d", vault.ErrLimit, vault.DocMax, len(s.Doc))
 	}
-	err := v.do(ctx, func(c *conn) error { return c.query(sqlPutSweep).int(micros(s.At)).blob(s.Doc).exec() })
-	if err != nil {
-		return fmt.Errorf("store the record of a sweep: %w", err)
-	}
-	return nil
+	return v.do(ctx, func(c *conn) error { return c.query(sql).int(micros(s.At)).blob(s.Doc).exec() })
 }
 
 // Sweeps implements vault.Requests.
-func (v *Vault) Sweeps(ctx context.Context, limit int) (out []vault.Sweep, err error) {
+func (v *Vault) Sweeps(ctx context.Context, limit int) ([]vault.Sweep, error) {
+	out, err := v.records(ctx, sqlSweeps, limit)
+	return out, named("list sweeps", err)
+}
+
+// records reads dated documents.
+func (v *Vault) records(ctx context.Context, sql string, limit int) (out []vault.Sweep, err error) {
 	err = v.file.read(ctx, func(c *conn) error {
-		q := c.query(sqlSweeps).int(page(limit, vault.PageMax))
+		q := c.query(sql).int(page(limit, vault.PageMax))
 		for q.next() {
 			out = append(out, vault.Sweep{At: instant(q.stmt.ColumnInt64(0)), Doc: q.bytes(1)})
 		}
 		return q.done()
 	})
-	if err != nil {
-		return nil, fmt.Errorf("list sweeps: %w", err)
-	}
-	return out, nil
+	return out, err
 }

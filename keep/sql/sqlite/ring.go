@@ -119,8 +119,5 @@ func (v *Vault) Rings(ctx context.Context, after string, limit int) (names []str
 		}
 		return q.done()
 	})
-	if err != nil {
-		return nil, fmt.Errorf("list rings: %w", err)
-	}
-	return names, nil
+	return names, named("list rings", err)
 }

@@ -29,10 +29,7 @@ func (b *Book) Texts(ctx context.Context, each func(table string, text []byte) e
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("read the book through: %w", err)
-	}
-	return nil
+	return named("read the book through", err)
 }
 
 func names(q *query) (out []string, err error) {

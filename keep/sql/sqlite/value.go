@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"fmt"
 	"math"
 	"time"
 	"unicode/utf8"
@@ -64,3 +65,11 @@ func position(seq uint64) int64 { return int64(min(seq, math.MaxInt64)) }
 
 // number is a sequence number, or a version, as it was stored: never negative.
 func number(seq int64) uint64 { return uint64(max(0, seq)) }
+
+// named says of an error what was being done; of none it says nothing.
+func named(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}

@@ -156,10 +156,7 @@ func (v *Vault) Destroy(ctx context.Context, from, before string) (n int, err er
 	if err == nil && n > 0 {
 		err = v.truncateLog(ctx)
 	}
-	if err != nil {
-		return 0, fmt.Errorf("destroy secrets: %w", err)
-	}
-	return n, nil
+	return n, named("destroy secrets", err)
 }
 
 // truncateLog empties the write-ahead log, which still holds deleted rows as

@@ -139,7 +139,7 @@ func (w *Warehouse) eraseSealed(ctx context.Context) (n int, err error) {
 				return n, err
 			}
 			names := got.Columns[0].Texts
-			if err := w.rewrite(ctx, names, "case when "+leaves(column)+" then null else "+column+" end as "+column, false); err != nil {
+			if err := w.rewrite(ctx, names, "case when "+leaves(column)+" then null else "+column+" end as "+column, sealedFile{}); err != nil {
 				return n, err
 			}
 			n += len(names)
@@ -178,7 +178,7 @@ func (w *Warehouse) copyInto(ctx context.Context, fresh *Warehouse, folder strin
 	if _, err := fresh.makeTables(ctx); err != nil {
 		return err
 	}
-	copies := map[string]string{"base.cursors": "*", "base.folds": "*", "base.corrected": "*"}
+	copies := map[string]string{"base.cursors": "*", "base.folds": "*", "base.corrected": "*", "base.limits": "*"}
 	into := map[string]string{}
 	for _, t := range w.order {
 		names := make([]string, 0, len(t.stored)+1)

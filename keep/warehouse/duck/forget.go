@@ -29,15 +29,16 @@ func (w *Warehouse) Expire(ctx context.Context, before retail.Day) error {
 			names = append(names, w.sealedPath(f.Path))
 		}
 	}
-	if err := w.rewrite(ctx, names, "cast(null as blob) as record", true); err != nil {
+	if err := w.rewrite(ctx, names, "cast(null as blob) as record", sealedFile{Bare: true}); err != nil {
 		return fmt.Errorf("expire sealed decisions: %w", err)
 	}
 	return nil
 }
 
 // rewrite writes successors of sealed files with one column replaced, makes
-// them true in one step and removes the files they replace.
-func (w *Warehouse) rewrite(ctx context.Context, names []string, column string, bare bool) error {
+// them true in one step and removes the files they replace. as says what they
+// have lost.
+func (w *Warehouse) rewrite(ctx context.Context, names []string, column string, as sealedFile) error {
 	if len(names) == 0 {
 		return nil
 	}
@@ -52,7 +53,7 @@ func (w *Warehouse) rewrite(ctx context.Context, names []string, column string, 
 		if err != nil {
 			return err
 		}
-		made.Bare = bare || m.Files[i].Bare
+		made.Bare, made.Nobody = as.Bare || m.Files[i].Bare, as.Nobody || m.Files[i].Nobody
 		m.Files[i] = made
 	}
 	if err := w.replaceManifest(m); err != nil {

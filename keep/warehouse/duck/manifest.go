@@ -53,7 +53,8 @@ type sealedFile struct {
 	Rows   int64      `json:"rows"`
 	Bytes  int64      `json:"bytes"`
 	SHA256 string     `json:"sha256"`
-	Bare   bool       `json:"bare,omitempty"` // its decisions' records were dropped
+	Bare   bool       `json:"bare,omitempty"`   // its decisions' records were dropped
+	Nobody bool       `json:"nobody,omitempty"` // its rows' shoppers were, for their age
 }
 
 const manifestName = "manifest.json"

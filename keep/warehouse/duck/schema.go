@@ -16,7 +16,7 @@ import (
 
 // layoutVersion is raised when base tables change; a DuckDB file of another
 // layout is filled again from the sealed files and the stream.
-const layoutVersion = 5
+const layoutVersion = 6
 
 // partitionBits of an Append's number say its partition, so that rows of one
 // partition can be found again in the order they were folded.
@@ -163,11 +163,13 @@ func (w *Warehouse) makeTables(ctx context.Context) (bool, error) {
 			"create table base.cursors (part bigint, seq bigint, next blob, through timestamp)",
 			"create table base.folds (part bigint, seq bigint, next blob)",
 			"create table base.corrected (receipt varchar, version bigint, seq bigint)",
+			"create table base.limits (inactive date, adverts date)",
 		}
 		for _, t := range w.order {
 			statements = append(statements, t.create())
 		}
 		statements = append(statements, clusterViews(w.tables[event.TableConsents])...)
+		statements = append(statements, standingView)
 		for _, schema := range schemas() {
 			for _, t := range w.order {
 				if !t.Inner {
@@ -220,9 +222,28 @@ func clusterViews(consents *table) []string {
 	}
 }
 
+// limit is the day before which something is kept no longer, as Limit set it.
+func limit(column string) string {
+	return "coalesce((select max(" + column + ") from base.limits), date '0001-01-01')"
+}
+
+// standingView shows what is said by those who are not inactive: who spoke, or
+// bought, since the day that Limit set. It asks at every question, so that it
+// needs no job to be right.
+var standingView = "create view base.standing as select * from base.said as s where s.\"at\" >= " + limit("inactive") +
+	" or s.shopper in (select coalesce(m.canonical, r.shopper) from base.receipts as r left join base.moved_to as m on m.shopper = r.shopper" +
+	" where r.day >= " + limit("inactive") + " and r.shopper is not null)"
+
+// adverts reports whether a table's rows are about what shoppers were shown, and
+// did with it: they lose their shoppers by age.
+func (t *table) adverts() bool {
+	return t.shop >= 0 && (t.Of == event.KindDecided || t.Of == event.KindShown)
+}
+
 // view shows a table's columns under one purpose: only rows of shoppers who
 // allow it now, where the table knows shoppers, each as whom she is known after
-// merges. Under accounting an analyst sees all rows and of nobody whose they
+// merges. Who is inactive allows nothing, and rows that are too old to be
+// anybody's are nobody's, whether they were stripped or not. Under accounting an analyst sees all rows and of nobody whose they
 // are; the product's own questions, which count shoppers, ask the views of
 // everyRow instead.
 func (t *table) view(schema string) string {
@@ -233,6 +254,11 @@ func (t *table) view(schema string) string {
 		from, who = "base.said as t", "t.shopper"
 	case t.shop >= 0 && schema != string(warehouse.Accounting):
 		from += " left join base.moved_to as m on m.shopper = t.shopper"
+	}
+	cameAs := "t.shopper"
+	if t.adverts() {
+		young := "case when t.day >= " + limit("adverts") + " then "
+		who, cameAs = young+who+" end", young+cameAs+" end"
 	}
 	for i, c := range t.Columns {
 		part := "t." + quoteName(c.Name)
@@ -247,14 +273,14 @@ func (t *table) view(schema string) string {
 		parts = append(parts, part)
 	}
 	if t.shop >= 0 && schema == everyRow && t.Name != event.TableConsents {
-		parts = append(parts, "t.shopper as "+event.ColumnCameAs)
+		parts = append(parts, cameAs+" as "+event.ColumnCameAs)
 	}
 	sql := "create view " + schema + "." + quoteName(t.Name) + " as select " + strings.Join(parts, ", ") + " from " + from
 	p, err := consent.ParsePurpose(schema)
 	if err != nil || t.shop < 0 {
 		return sql
 	}
-	return sql + fmt.Sprintf(" where %s in (select shopper from base.said where (allowed & %d) <> 0)", who, consent.Of(p))
+	return sql + fmt.Sprintf(" where %s in (select shopper from base.standing where (allowed & %d) <> 0)", who, consent.Of(p))
 }
 
 func (t *table) base() string { return "base." + quoteName(t.Name) }

@@ -55,6 +55,8 @@ func Run(t *testing.T, s Suite) {
 		"forgetting keeps the totals and loses the shopper":         forgetting,
 		"who is one person counts as one, until she is two again":   merging,
 		"a decision's record is kept only so long":                  expiry,
+		"who is inactive allows nothing, whatever ran":              inactive,
+		"what is too old is nobody's, and then loses its shopper":   stripping,
 		"sealed facts can be given back":                            replay,
 		"random histories agree with a plain model after any crash": random,
 	} {
