@@ -62,7 +62,7 @@ func importFile(ctx context.Context, h *owner, in *admin.Import, tell func(admin
 // loadHeap is how much the program's own heap may grow to while a file is
 // loaded, beside DuckDB's and Pebble's memory, unless it holds half of that
 // already.
-const loadHeap = 416 << 20
+const loadHeap = 384 << 20
 
 // frugal has garbage collected before it piles up, until lifted: a load makes
 // gigabytes of it, and otherwise the heap grows to twice what it holds. The first

@@ -23,7 +23,6 @@ const (
 // tune shares the processors and paces the garbage collector, unless the
 // operator does by GOMAXPROCS and GOGC.
 func tune() {
-	fewArenas()
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(slicesOfCore * runtime.GOMAXPROCS(0)) // of what a container may use
 	}
