@@ -152,7 +152,7 @@ func withdrawal(t *testing.T, s *server, people int) {
 // arrive: the one limit must not end the other.
 func TestALongQuestionIsAnswered(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes seven seconds")
+		t.Skip("a question of seven seconds is not for -short")
 	}
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "house")

@@ -91,10 +91,16 @@ func (h *leaver) gone() {
 	if show := h.do("privacy", "retention", "show", "--dir", h.dir); !strings.Contains(show, "CNIL") || !strings.Contains(show, "12 months") || !strings.Contains(show, "3 of 3 shoppers, 3 forgotten") {
 		h.t.Errorf("the terms: %s", show)
 	}
-	h.do("privacy", "sweep", "--dir", h.dir)
+	// The stream lets go of a fact days after it was sealed, and these were sealed
+	// late, when the year had passed: the nights bring it about.
+	for day := 3; day <= 12; day++ {
+		now := time.Date(2027, 3, day, 8, 0, 0, 0, time.UTC)
+		h.ask(http.MethodPut, "/v1/clock", map[string]string{"now": now.Format(time.RFC3339)}, nil)
+		until(h.t, 30*time.Second, "the night's sweep", func() bool { return h.swept(now) })
+	}
 	h.stop()
 	for place := range strings.SplitSeq(strings.TrimSpace(h.do("verify", "--forgotten", "--dir", h.dir)), "\n") {
-		if !strings.HasPrefix(place, "stream") && !strings.Contains(place, " 0 found") { // that lets go by days of its own
+		if !strings.Contains(place, " 0 found") {
 			h.t.Errorf("verify --forgotten: %s", place)
 		}
 	}

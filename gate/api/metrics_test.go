@@ -67,12 +67,15 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 			t.Errorf("metrics do not say %s", want)
 		}
 	}
+	// Numbers of its own, such as seconds, may hold a card's digits by chance.
+	named := regexp.MustCompile(`(?m) [0-9.e+-]+$`).ReplaceAllString(text, "")
 	for _, private := range []string{"oatly", "milka", "4711", "oats"} {
-		if strings.Contains(text, private) {
+		if strings.Contains(named, private) {
 			t.Errorf("metrics name %s", private)
 		}
 	}
-	if log := h.Logged.String(); strings.Contains(log, "4711") || !strings.Contains(log, `"operation":"put-campaign"`) {
-		t.Error("the log names a shopper's card, or no request")
+	log := regexp.MustCompile(`"(time|ms|key)":("[^"]*"|[0-9.e+-]+)`).ReplaceAllString(h.Logged.String(), "")
+	if strings.Contains(log, "4711") || !strings.Contains(log, `"operation":"put-campaign"`) {
+		t.Error("the log names a shopper's card, or no request:", log)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
@@ -149,6 +150,38 @@ func problemError(answer *http.Response) error {
 		return Misused(errors.New(say))
 	}
 	return errors.New(say)
+}
+
+// pageRows is how many rows a page of a list has.
+const pageRows = 500
+
+// pages calls each with every row that a list route answers under a field, page
+// by page. The route has a query already, such as "GET /v1/privacy/requests?open=true".
+func pages[T any](ctx context.Context, c *Client, route, field string, each func(*T) error) error {
+	for after := ""; ; {
+		var page map[string]json.RawMessage
+		if err := c.Ask(ctx, fmt.Sprintf("%s&limit=%d&after=%s", route, pageRows, url.QueryEscape(after)), nil, &page); err != nil {
+			return err
+		}
+		var rows []T
+		if err := json.Unmarshal(page[field], &rows); err != nil {
+			return fmt.Errorf("read the answer's %s: %w", field, err)
+		}
+		for i := range rows {
+			if err := each(&rows[i]); err != nil {
+				return err
+			}
+		}
+		after = ""
+		if next, ok := page["next"]; ok {
+			if err := json.Unmarshal(next, &after); err != nil {
+				return fmt.Errorf("read where the next page begins: %w", err)
+			}
+		}
+		if after == "" {
+			return nil
+		}
+	}
 }
 
 // Ask is Call with a JSON answer; a route is written "GET /v1/status".

@@ -132,27 +132,14 @@ func (*privacyListCmd) Help() string { return "endcap privacy list" }
 func (c *privacyListCmd) Run(ctx context.Context, s *Session) error {
 	return s.WithOwner(ctx, c.Dir, func(o *Client) error {
 		w := tabwriter.NewWriter(s.Stdout, 0, 0, 2, ' ', 0)
-		for after := ""; ; {
-			var out struct {
-				Requests []wire.Request `json:"requests"`
-				Next     string         `json:"next"`
+		err := pages(ctx, o, fmt.Sprintf("GET /v1/privacy/requests?open=%t", !c.All), "requests", func(r *wire.Request) error {
+			if c.JSON {
+				return json.NewEncoder(s.Stdout).Encode(r)
 			}
-			if err := o.Ask(ctx, fmt.Sprintf("GET /v1/privacy/requests?open=%t&limit=500&after=%s", !c.All, after), nil, &out); err != nil {
-				return err
-			}
-			for _, r := range out.Requests {
-				if c.JSON {
-					if err := json.NewEncoder(s.Stdout).Encode(r); err != nil {
-						return err
-					}
-					continue
-				}
-				fmt.Fprintf(w, "%s\t%s\t%s\treceived %s\tdue %s\t%s\n", r.ID, r.Kind, r.State, r.Received.Format("2006-01-02"), r.Due.Format("2006-01-02"), r.Alarm)
-			}
-			if after = out.Next; after == "" {
-				return w.Flush()
-			}
-		}
+			_, err := fmt.Fprintf(w, "%s\t%s\t%s\treceived %s\tdue %s\t%s\n", r.ID, r.Kind, r.State, r.Received.Format("2006-01-02"), r.Due.Format("2006-01-02"), r.Alarm)
+			return err
+		})
+		return errors.Join(err, w.Flush())
 	})
 }
 
@@ -225,17 +212,8 @@ func fetch(ctx context.Context, s *Session, dir, path string) error {
 			return err
 		}
 		_, err = io.Copy(s.Stdout, body)
-		return firstOf(err, body.Close())
+		return errors.Join(err, body.Close())
 	})
-}
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 type privacyCertificateCmd struct {

@@ -123,27 +123,14 @@ func (*recipientsNoticesCmd) Help() string { return "endcap privacy recipients n
 func (c *recipientsNoticesCmd) Run(ctx context.Context, s *Session) error {
 	return s.WithOwner(ctx, c.Dir, func(o *Client) error {
 		w := tabwriter.NewWriter(s.Stdout, 0, 0, 2, ' ', 0)
-		for after := ""; ; {
-			var out struct {
-				Notices []wire.Notice `json:"notices"`
-				Next    string        `json:"next"`
+		err := pages(ctx, o, fmt.Sprintf("GET %s/notices?waiting=%t", recipientPath(c.ID), !c.All), "notices", func(n *wire.Notice) error {
+			if c.JSON {
+				return json.NewEncoder(s.Stdout).Encode(n)
 			}
-			if err := o.Ask(ctx, fmt.Sprintf("GET %s/notices?waiting=%t&limit=500&after=%s", recipientPath(c.ID), !c.All, after), nil, &out); err != nil {
-				return err
-			}
-			for _, n := range out.Notices {
-				if c.JSON {
-					if err := json.NewEncoder(s.Stdout).Encode(n); err != nil {
-						return err
-					}
-					continue
-				}
-				fmt.Fprintf(w, "%d\t%s\t%s\tdue %s\t%s\n", n.ID, n.Alias, n.Cause, n.Due.Format("2006-01-02"), n.Alarm)
-			}
-			if after = out.Next; after == "" {
-				return w.Flush()
-			}
-		}
+			_, err := fmt.Fprintf(w, "%d\t%s\t%s\tdue %s\t%s\n", n.ID, n.Alias, n.Cause, n.Due.Format("2006-01-02"), n.Alarm)
+			return err
+		})
+		return errors.Join(err, w.Flush())
 	})
 }
 

@@ -106,23 +106,9 @@ func (*retentionLapsingCmd) Help() string { return "endcap privacy retention lap
 // Run lists them, page by page.
 func (c *retentionLapsingCmd) Run(ctx context.Context, s *Session) error {
 	return s.WithOwner(ctx, c.Dir, func(o *Client) error {
-		for after := ""; ; {
-			var out struct {
-				Shoppers []wire.Lapsing `json:"shoppers"`
-				Next     string         `json:"next"`
-			}
-			if err := o.Ask(ctx, fmt.Sprintf("GET /v1/privacy/retention/lapsing?days=%d&limit=500&after=%s", c.Days, after), nil, &out); err != nil {
-				return err
-			}
-			for _, l := range out.Shoppers {
-				if err := printLapsing(s, &l, c.JSON); err != nil {
-					return err
-				}
-			}
-			if after = out.Next; after == "" {
-				return nil
-			}
-		}
+		return pages(ctx, o, fmt.Sprintf("GET /v1/privacy/retention/lapsing?days=%d", c.Days), "shoppers", func(l *wire.Lapsing) error {
+			return printLapsing(s, l, c.JSON)
+		})
 	})
 }
 
