@@ -85,13 +85,14 @@ type House struct {
 	whole     *history.Whole
 	shop      *assortment.Shelf
 	people    *identity.Identity
+	profiles  *identity.Profiles
 	audiences *audience.Book
 	recommend *recommend.Recommender
 	biller    *billing.Biller
 	decider   *decide.Decider
 	office    *privacy.Office
 
-	recorder  *ingest.Recorder
+	records   *records
 	relay     *ingest.Relay
 	followers []stream.Follower
 	clock     *retail.ReplayClock
@@ -158,10 +159,10 @@ func (h *House) openWings(tb testing.TB) {
 		return ledger.Note(ctx, h.Book, ledger.Noted{Kind: secret.EntryKind, By: e.By, At: e.At, Entry: e})
 	}})
 	must(tb, err)
-	h.people, err = identity.New(h.vault, identity.Seeded([32]byte{1}), identity.Defaults(h.Now))
+	h.people, err = identity.New(h.vault, identity.Seeded(seed()), identity.Defaults(h.Now))
 	must(tb, err)
 	must(tb, h.people.Load(ctx))
-	profiles := identity.NewProfiles(h.shelf, h.people, map[profile.Section]identity.Merge{
+	h.profiles = identity.NewProfiles(h.shelf, h.people, map[profile.Section]identity.Merge{
 		identity.Section: identity.MergeConsents, audience.Section: audience.Merge, recommend.Section: recommend.Merge,
 	})
 	h.Desk, err = ingest.NewDesk(ingest.Ports{Log: h.stream, People: h.people, Quarantine: h.vault, Assortment: h.shop, Past: history.NewPast(h.history), Clock: h.Now}, ingest.Defaults(time.UTC, "EUR"))
@@ -179,9 +180,9 @@ func (h *House) openWings(tb testing.TB) {
 		Derived: func(context.Context, shopper.ID) (privacy.Derived, error) { return privacy.Derived{}, nil },
 	})
 	must(tb, err)
-	h.recorder = ingest.NewRecorder(h.stream, ingest.RecorderDefaults())
-	h.recorder.Start(context.WithoutCancel(ctx))
-	tb.Cleanup(h.recorder.Stop)
+	h.records = newRecords(h.stream)
+	h.records.Start(context.WithoutCancel(ctx))
+	tb.Cleanup(h.records.Stop)
 	h.relay = ingest.NewRelay(ingest.RelayPorts{Outbox: h.Book, Log: h.stream, Quarantine: h.vault, Clock: h.Now})
 	h.audiences = audience.NewBook(h.Book, h.shop, nil)
 	h.biller, err = billing.New(billing.Config{Ledger: h.Book, Profiles: h.shelf, Stream: h.stream, Now: h.Now})
@@ -189,7 +190,7 @@ func (h *House) openWings(tb testing.TB) {
 	h.Campaigns, err = campaign.Open(ctx, campaign.Config{Registry: h.Book, Ledger: h.Book, Now: h.Now, Zone: time.UTC, Known: h.shop.Known, Billed: h.biller.Through})
 	must(tb, err)
 	h.decider, err = decide.New(decide.Config{
-		Book: h.Campaigns, Profiles: profiles, Recommender: h.recommend, Assortment: h.shop, Recorder: h.recorder,
+		Book: h.Campaigns, Profiles: h.profiles, Recommender: h.recommend, Assortment: h.shop, Recorder: h.records,
 		Sections: decide.Sections{Consent: identity.Section, Audiences: audience.Section, Habits: recommend.Section},
 		Allowed:  h.people.Holds, Canonical: h.people.Canonical, Audiences: h.audiences, Keys: func() media.Keyring { return h.Tokens }, Now: h.Now, Zone: time.UTC, Rand: rand.Reader,
 	})
@@ -265,11 +266,38 @@ func (h *House) Pass(tb testing.TB, d time.Duration) {
 	must(tb, h.clock.Advance(h.Now().Add(d)))
 }
 
+// Known is as whom the person of a key is known, zero for nobody, and her
+// profile as a decision reads it for that key.
+func (h *House) Known(tb testing.TB, kind shopper.KeyKind, value string) (shopper.ID, profile.Profile) {
+	tb.Helper()
+	key, err := shopper.ParseKey(kind, value)
+	must(tb, err)
+	who, err := h.people.Find(tb.Context(), []shopper.Key{key})
+	must(tb, err)
+	if !who.Known() {
+		return who, nil
+	}
+	p, err := h.profiles.Get(tb.Context(), who)
+	must(tb, err)
+	return h.people.Canonical(who), p
+}
+
+// Minted is the id that the house draws for somebody first known by a key.
+func (h *House) Minted(tb testing.TB, kind shopper.KeyKind, value string) shopper.ID {
+	tb.Helper()
+	key, err := shopper.ParseKey(kind, value)
+	must(tb, err)
+	return identity.Seeded(seed())(key)
+}
+
+func seed() [32]byte { return [32]byte{1} }
+
 // Follow does what a running house does by itself within a second: it relays
-// the outbox, runs every follower to the end and reads terms anew.
+// records, the outbox, runs every follower to the end and reads terms anew.
 func (h *House) Follow(tb testing.TB) {
 	tb.Helper()
 	ctx := tb.Context()
+	h.records.wait()
 	for range 2 { // what billing books is for the others to read
 		for {
 			n, err := h.relay.Pass(ctx)
@@ -285,6 +313,30 @@ func (h *House) Follow(tb testing.TB) {
 		must(tb, h.audiences.Refresh(ctx))
 	}
 }
+
+// records is a recorder whose records can be waited for.
+type records struct {
+	*ingest.Recorder
+	waiting sync.WaitGroup
+}
+
+func newRecords(log ingest.Appender) *records {
+	r := new(records)
+	cfg := ingest.RecorderDefaults()
+	cfg.Dropped, cfg.Saved = r.done, r.done
+	r.Recorder = ingest.NewRecorder(log, cfg)
+	return r
+}
+
+// Record is the recorder's, counted.
+func (r *records) Record(f event.Fact) {
+	r.waiting.Add(1)
+	r.Recorder.Record(f)
+}
+
+func (r *records) done(n int) { r.waiting.Add(-n) }
+
+func (r *records) wait() { r.waiting.Wait() }
 
 // Logged is what the house wrote into its log.
 type Logged struct {
