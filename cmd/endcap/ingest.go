@@ -154,7 +154,7 @@ func writeSummary(w io.Writer, s *admin.Summary) error {
 	for _, part := range []struct {
 		say string
 		of  map[string]int64
-	}{{"kept and marked, lines", s.LineMarks}, {"kept and marked, receipts", s.ReceiptMarks}, {"in quarantine", s.QuarantinedBy}} {
+	}{{"kept and marked, lines", s.LineMarks}, {"kept and marked, receipts", s.ReceiptMarks}, {"in quarantine", s.QuarantinedBy}, {"kept, purposes of consents that do not count", s.Withheld}} {
 		for _, word := range slices.Sorted(maps.Keys(part.of)) {
 			_, err = fmt.Fprintf(w, "  %s: %s %d\n", part.say, word, part.of[word])
 		}

@@ -12,6 +12,7 @@ import (
 	"endcap/retail"
 	"endcap/retail/catalog"
 	"endcap/retail/consent"
+	"endcap/retail/consent/policy"
 	"endcap/retail/shopper"
 )
 
@@ -223,14 +224,43 @@ func stock(w *row) ingest.Row[catalog.Stock] {
 }
 
 func saying(w *row) ingest.Consent {
-	c := ingest.Consent{ID: w.word(mapping.ID), Keys: w.keys(), Wording: w.word(mapping.Wording), Line: w.block.Line[w.i], Raw: w.raw()}
-	allowed, err := consent.ParseSet(w.word(mapping.Allowed))
-	if err != nil {
-		w.fail("allowed", err)
+	c := ingest.Consent{
+		ID: w.word(mapping.ID), Keys: w.keys(), Allowed: w.purposes(mapping.Allowed), Refused: w.purposes(mapping.Refused),
+		TCF: w.word(mapping.TCF), Wording: w.word(mapping.Wording), Version: w.number(mapping.Version), Language: w.word(mapping.Language),
+		Channel: w.word(mapping.Channel), Country: w.word(mapping.Country), Age: w.age(), Line: w.block.Line[w.i], Raw: w.raw(),
+	}
+	if c.TCF == "" && w.word(mapping.Allowed) == "" && w.word(mapping.Refused) == "" {
+		w.silent()
 	}
 	if at := w.number(mapping.Time); at != 0 {
 		c.At = micro(at)
 	}
-	c.Allowed, c.Fault = allowed, w.fault
+	c.Fault = w.fault
 	return c
+}
+
+// silent refuses a row that says nothing: an empty field may be a no, or a value
+// that was lost on the way.
+func (w *row) silent() {
+	if w.fault == nil {
+		w.fault = &ingest.Fault{Reason: ingest.Reason(rows.Missing), Field: mapping.Allowed.String(), Say: "the row does not tell what she allows", Cure: "write none where it is nothing"}
+	}
+}
+
+// purposes reads the words of purposes, with commas between them.
+func (w *row) purposes(n mapping.Name) consent.Set {
+	set, err := consent.ParseSet(w.word(n))
+	if err != nil {
+		w.fail(n.String(), err)
+	}
+	return set
+}
+
+// age is how old she is, where the row tells it.
+func (w *row) age() policy.Age {
+	years := number(w.block.Num[mapping.Age], w.i, rows.Absent)
+	if years == rows.Absent {
+		return policy.Age{Guardian: w.flag(mapping.Guardian)}
+	}
+	return policy.Age{Known: true, Years: int(years), Guardian: w.flag(mapping.Guardian)}
 }

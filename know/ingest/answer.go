@@ -117,6 +117,10 @@ type Summary struct {
 	// Promotions counts products with their places, of stores' weeks that are not
 	// in quarantine, repeats included.
 	Promotions int64
+
+	// Withheld counts purposes of consents that were taken in and do not count, by
+	// why.
+	Withheld map[string]int64
 }
 
 // Add adds what other counted.
@@ -138,6 +142,7 @@ func (s *Summary) Add(other *Summary) {
 	addAll(&s.ProductsUnknown, other.ProductsUnknown, DistinctMax)
 	addAll(&s.StoresUnknown, other.StoresUnknown, DistinctMax)
 	addAll(&s.QuarantinedByWhy, other.QuarantinedByWhy, 0)
+	addAll(&s.Withheld, other.Withheld, 0)
 }
 
 func addAll[K comparable, N ~int64](to *map[K]N, from map[K]N, most int) {
@@ -192,6 +197,9 @@ func (s *Summary) count(answers []Answer) {
 			s.Suppressed++
 		default:
 			panic(fmt.Sprintf("ingest: bug: an item has the outcome %q", a.Outcome))
+		}
+		for _, why := range answers[i].Withheld {
+			addOne(&s.Withheld, why, 1, 0)
 		}
 	}
 }

@@ -226,8 +226,8 @@ func (c *Config) standing(p consent.Purpose, said []vault.Said, now time.Time) S
 	for i := range said {
 		s := &said[i]
 		refused := s.Refused
-		if s.Allowed == consent.None && refused == consent.None {
-			refused = consent.All // recorded before a no had a field of its own
+		if s.Allowed == consent.None && refused == consent.None && s.Note == "" {
+			refused = consent.All // recorded before a no had a field of its own; a yes that does not count is noted, and no no
 		}
 		switch {
 		case s.Means == MeansLapse:

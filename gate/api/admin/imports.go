@@ -55,6 +55,7 @@ type Summary struct {
 	Receipts        int64             `json:"receipts,omitempty"`
 	Lines           int64             `json:"lines,omitempty"`
 	Anonymous       int64             `json:"anonymous,omitempty"`
+	Withheld        map[string]int64  `json:"withheld,omitempty" doc:"purposes of consents that were kept and do not count, by why"`
 	Promotions      int64             `json:"promotions,omitempty" doc:"products with their places, of stores' weeks"`
 	Rounded         int64             `json:"rounded,omitempty" doc:"amounts rounded to whole cents"`
 	Sales           map[string]string `json:"sales,omitempty" doc:"by currency"`
@@ -72,7 +73,7 @@ func (s *Summary) Count(d *ingest.Summary) {
 	s.New, s.Repeat, s.Corrected, s.Quarantined = d.New, d.Repeat, d.Corrected, d.Quarantined
 	s.Suppressed = d.Suppressed
 	s.Receipts, s.Lines, s.Anonymous, s.Rounded = d.Receipts, d.Lines, d.Anonymous, d.Rounded
-	s.Promotions = d.Promotions
+	s.Promotions, s.Withheld = d.Promotions, d.Withheld
 	s.UnknownProducts, s.UnknownStores = len(d.ProductsUnknown), len(d.StoresUnknown)
 	s.QuarantinedBy, s.Sales = make(map[string]int64), make(map[string]string)
 	for why, n := range d.QuarantinedByWhy {

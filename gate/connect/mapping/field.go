@@ -64,6 +64,12 @@ const (
 	Week
 	Display
 	Mailer
+	Refused
+	TCF
+	Language
+	Country
+	Age
+	Guardian
 	Trait     // the first of TraitsMax columns of text that Members reads
 	NameCount = Trait + TraitsMax
 )
@@ -127,6 +133,12 @@ var names = [Trait]struct {
 	{"week", Date},
 	{"display", Text},
 	{"mailer", Text},
+	{"refused", Text},
+	{"tcf", Text},
+	{"language", Text},
+	{"country", Text},
+	{"age", Whole},
+	{"guardian", Text},
 }
 
 // String is the field's word in a mapping file, e.g. "unit_price".
@@ -168,7 +180,7 @@ func kindFields(k Kind) (required, optional []Name) {
 	case Shoppers:
 		return nil, Keys()
 	case Consents:
-		return []Name{Allowed, Time}, append(Keys(), ID, Wording)
+		return []Name{Time}, append(Keys(), Allowed, Refused, TCF, ID, Wording, Version, Language, Channel, Country, Age, Guardian)
 	default:
 		return nil, nil
 	}

@@ -18,6 +18,11 @@ func promo(week, more string) string {
 	return `{"name":"shop","zone":"UTC","currency":"EUR","feeds":{"promotions":{"columns":{"store":"s","product":"p","week":` + week + more + `}}}}`
 }
 
+// consents is a mapping of consents with more columns.
+func consents(more string) string {
+	return `{"name":"shop","zone":"UTC","currency":"EUR","feeds":{"consents":{"columns":{"card":"card","time":"at",` + more + `}}}}`
+}
+
 func TestWhatIsWrongWithAMapping(t *testing.T) {
 	t.Parallel()
 	edit := func(old, text string) string { return strings.Replace(good, old, text, 1) }
@@ -51,6 +56,11 @@ func TestWhatIsWrongWithAMapping(t *testing.T) {
 		"a week in a zone":        {promo(`{"column":"w","zone":"UTC"}`, ``), "feeds.promotions.columns.week", "are for times"},
 		"a week in seconds":       {promo(`{"column":"w","format":"unix_seconds"}`, ``), "feeds.promotions.columns.week.format", "no count of seconds"},
 		"promotions of no week":   {promo(`"w"`, `,"week":null`), "week", "twice"},
+		"nothing she said":        {consents(`"wording":"text"`), "feeds.consents.columns", "both missing"},
+		"all say the same":        {consents(`"allowed":{"constant":"pooling"}`), "feeds.consents.columns.allowed.constant", "nobody says the same"},
+		"all refuse the same":     {consents(`"allowed":"yes","refused":{"constant":"pooling"}`), "feeds.consents.columns.refused.constant", "nobody says the same"},
+		"consents of nobody":      {strings.Replace(consents(`"tcf":"s"`), `"card":"card",`, "", 1), "feeds.consents.columns", "no column names the shopper"},
+		"an age with a prefix":    {consents(`"tcf":"s","age":{"column":"a","prefix":"1"}`), "feeds.consents.columns.age", "are for texts"},
 		"sorted promotions":       {strings.Replace(promo(`"w"`, ``), `"columns"`, `"sorted":true,"columns"`, 1), "feeds.promotions.sorted", "always put together"},
 	}
 	for name, tt := range tests {
@@ -98,6 +108,7 @@ func TestEveryShippedMappingIsGood(t *testing.T) {
 func FuzzMappings(f *testing.F) {
 	f.Add([]byte(good))
 	f.Add([]byte(promo(`{"column":"w","format":"week_number","first":"2017-01-02"}`, `,"display":"d"`)))
+	f.Add([]byte(consents(`"tcf":"s","allowed":{"column":"a","optional":true},"guardian":{"column":"g","words":{"y":"true"}}`)))
 	f.Add([]byte(`{"name":"a","zone":"UTC","currency":"EUR","feeds":{"stock":{"header":["a"],"columns":{"product":{"column":"a","words":{"x":"y"}},"count":"b","time":{"column":"c","format":"%d.%m.%y %H:%M","zone":"UTC"}}}}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := mapping.Parse(b)

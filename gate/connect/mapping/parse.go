@@ -209,14 +209,42 @@ func (f *Feed) complete(required []Name, at string) error {
 				field.Required = !field.Optional
 			}
 		}
-	case Shoppers, Consents:
-		for _, n := range Keys() {
-			if f.fields[n] != nil {
-				return nil
-			}
+	case Shoppers:
+		return f.named(at)
+	case Consents:
+		if err := f.told(at); err != nil {
+			return err
 		}
-		return wrong(at+".columns", "no column names the shopper", "name the column of one of "+join(wordsOf(Keys())))
+		return f.named(at)
 	default:
+	}
+	return nil
+}
+
+// named says whether a column names the shopper.
+func (f *Feed) named(at string) error {
+	for _, n := range Keys() {
+		if f.fields[n] != nil {
+			return nil
+		}
+	}
+	return wrong(at+".columns", "no column names the shopper", "name the column of one of "+join(wordsOf(Keys())))
+}
+
+// told says whether columns tell what each shopper said. Where a consent string
+// may tell it instead, a row need not list purposes.
+func (f *Feed) told(at string) error {
+	for _, n := range []Name{Allowed, Refused, TCF} {
+		if field := f.fields[n]; field != nil && field.Column == "" {
+			return wrong(at+".columns."+n.String()+".constant", "nobody says the same as everybody", "name a column")
+		}
+	}
+	switch allowed := f.fields[Allowed]; {
+	case f.fields[TCF] != nil:
+	case allowed == nil:
+		return wrong(at+".columns", `"allowed" and "tcf" are both missing`, "name the column of one")
+	default:
+		allowed.Required, allowed.Optional = true, false
 	}
 	return nil
 }
