@@ -45,7 +45,7 @@ type Main struct {
 type grammar struct {
 	Init       initCmd           `cmd:"" help:"Make a data directory."`
 	Serve      serveCmd          `cmd:"" help:"Serve a data directory: the API, the stores, every job."`
-	Ingest     ingestCmd         `cmd:"" help:"Load a file of receipts, products, stores, prices, stock, shoppers or consents."`
+	Ingest     ingestCmd         `cmd:"" help:"Load a file of receipts, products, stores, prices, stock, promotions, shoppers or consents."`
 	Query      cli.QueryCmd      `cmd:"" help:"Ask history in SQL."`
 	Quarantine cli.QuarantineCmd `cmd:"" help:"See and replay what could not be taken in."`
 	Report     cli.ReportCmd     `cmd:"" help:"A campaign's report."`
@@ -58,6 +58,7 @@ type grammar struct {
 	Backup     backupCmd         `cmd:"" help:"Back up a data directory, also while it is served."`
 	Restore    restoreCmd        `cmd:"" help:"Make a data directory from a backup, and prove it."`
 	Identity   cli.IdentityCmd   `cmd:"" help:"Find, see and answer merges of shoppers."`
+	Partner    cli.PartnerCmd    `cmd:"" help:"Partners, and the names that each has for shoppers."`
 	Load       loadCmd           `cmd:"" help:"Send recorded requests at a set rate and measure the answers."`
 	Version    versionCmd        `cmd:"" help:"Print the version."`
 }

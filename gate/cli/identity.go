@@ -126,30 +126,44 @@ func readMembers(c *identityLinkCmd) (_ *linkage.Table, _ []api.Shopper, err err
 // addMembers adds a block's rows. A row that cannot be read ends the run: a
 // linkage over a part of the members would propose other pairs.
 func addMembers(table *linkage.Table, keys []api.Shopper, b *rows.Block) ([]api.Shopper, error) {
-	if len(b.Faults) > 0 {
-		f := &b.Faults[0]
-		return nil, fmt.Errorf("line %d: %s; %s", b.Line[f.Row], f.Say, f.Cure)
+	if err := faultIn(b); err != nil {
+		return nil, err
 	}
 	values := make([]string, table.Fields())
-	text := func(n mapping.Name, row int) string {
-		if b.Text[n] == nil {
-			return ""
-		}
-		return b.Text[n][row]
-	}
 	for row := range b.N {
 		for n := range values {
-			values[n] = text(mapping.Trait+mapping.Name(n), row)
+			values[n] = textOf(b, mapping.Trait+mapping.Name(n), row)
 		}
 		if err := table.Add(values); err != nil {
 			return nil, err
 		}
-		key := func(n mapping.Name) string { return strings.Clone(text(n, row)) }
-		keys = append(keys, api.Shopper{
-			Card: key(mapping.Card), Account: key(mapping.Account), Email: key(mapping.EmailHash), Phone: key(mapping.PhoneHash), Device: key(mapping.Device),
-		})
+		keys = append(keys, memberOf(b, row))
 	}
 	return keys, nil
+}
+
+// faultIn is the first row of a block that cannot be read, as an error.
+func faultIn(b *rows.Block) error {
+	if len(b.Faults) == 0 {
+		return nil
+	}
+	f := &b.Faults[0]
+	return fmt.Errorf("line %d: %s; %s", b.Line[f.Row], f.Say, f.Cure)
+}
+
+func textOf(b *rows.Block, n mapping.Name, row int) string {
+	if b.Text[n] == nil {
+		return ""
+	}
+	return b.Text[n][row]
+}
+
+// memberOf is the shopper whom a row names.
+func memberOf(b *rows.Block, row int) api.Shopper {
+	key := func(n mapping.Name) string { return strings.Clone(textOf(b, n, row)) }
+	return api.Shopper{
+		Card: key(mapping.Card), Account: key(mapping.Account), Email: key(mapping.EmailHash), Phone: key(mapping.PhoneHash), Device: key(mapping.Device),
+	}
 }
 
 // proposalsAtOnce is how many proposals one request brings.

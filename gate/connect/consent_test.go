@@ -58,8 +58,10 @@ func everybody() []told {
 	}, tcftest.Shorter)
 	const said = "2018-01-02 10:00:00"
 	return []told{
-		{Card: "ana", Said: said, Yes: "personal_offers,measurement", No: "personal_ads", Text: "club", Edition: new(int64(2)), Tongue: "fr", Where: "S1", Land: "FR", Years: new(int64(40)),
-			allowed: "personal_offers,measurement", refused: "personal_ads"},
+		{
+			Card: "ana", Said: said, Yes: "personal_offers,measurement", No: "personal_ads", Text: "club", Edition: new(int64(2)), Tongue: "fr", Where: "S1", Land: "FR", Years: new(int64(40)),
+			allowed: "personal_offers,measurement", refused: "personal_ads",
+		},
 		{Card: "ben", Said: said, Yes: "personal_offers", Years: new(int64(14)), allowed: "none", refused: "none"},
 		{Card: "cal", Said: said, Yes: "personal_offers", Years: new(int64(14)), Parent: new(true), allowed: "personal_offers", refused: "none"},
 		{Card: "dan", Said: said, String: banner, Where: "WEB", allowed: "personal_offers,measurement", refused: "personal_ads"},

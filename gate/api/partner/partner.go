@@ -79,7 +79,8 @@ type partnersOut struct {
 }
 
 func (h *handler) list(ctx context.Context, in *partnersIn) (*partnersOut, error) {
-	all, err := h.desk.List(ctx, in.After, min(in.Limit, h.pageMax))
+	limit := min(in.Limit, h.pageMax)
+	all, err := h.desk.List(ctx, in.After, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +89,7 @@ func (h *handler) list(ctx context.Context, in *partnersIn) (*partnersOut, error
 	for i := range all {
 		out.Body.Partners[i] = wireOf(&all[i])
 	}
-	if len(all) == in.Limit {
+	if len(all) == limit {
 		out.Body.Next = all[len(all)-1].ID
 	}
 	return out, nil

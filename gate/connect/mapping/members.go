@@ -14,8 +14,8 @@ import (
 // Trait+1 and so on. Every column must be in the file; any of its values may be
 // empty.
 func Members(keys map[string]string, traits []string) (*Feed, error) {
-	if len(keys) == 0 || len(traits) == 0 || len(traits) > TraitsMax {
-		return nil, invalidMembers("key", "a key and 1 to %d other columns are read, these are %d and %d", TraitsMax, len(keys), len(traits))
+	if len(keys) == 0 || len(traits) > TraitsMax {
+		return nil, invalidMembers("key", "a key and up to %d other columns are read, these are %d and %d", TraitsMax, len(keys), len(traits))
 	}
 	f := &Feed{Kind: "members", Mapping: &Mapping{Name: "members", Zone: time.UTC}, Delimiter: ',', Decimal: '.'}
 	seen := make(map[string]bool)
