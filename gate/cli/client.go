@@ -156,11 +156,15 @@ func problemError(answer *http.Response) error {
 const pageRows = 500
 
 // pages calls each with every row that a list route answers under a field, page
-// by page. The route has a query already, such as "GET /v1/privacy/requests?open=true".
+// by page. The route may have a query, such as "GET /v1/privacy/requests?open=true".
 func pages[T any](ctx context.Context, c *Client, route, field string, each func(*T) error) error {
+	join := "?"
+	if strings.Contains(route, join) {
+		join = "&"
+	}
 	for after := ""; ; {
 		var page map[string]json.RawMessage
-		if err := c.Ask(ctx, fmt.Sprintf("%s&limit=%d&after=%s", route, pageRows, url.QueryEscape(after)), nil, &page); err != nil {
+		if err := c.Ask(ctx, fmt.Sprintf("%s%slimit=%d&after=%s", route, join, pageRows, url.QueryEscape(after)), nil, &page); err != nil {
 			return err
 		}
 		var rows []T

@@ -73,27 +73,14 @@ func (c *partnerListCmd) Run(ctx context.Context, s *Session) error {
 		if !c.JSON {
 			fmt.Fprintln(w, "PARTNER\tVERSION\tPURPOSE\tNAME")
 		}
-		for after := ""; ; {
-			var page struct {
-				Partners []wire.Partner
-				Next     string
+		err := pages(ctx, o, "GET /v1/partners", "partners", func(p *wire.Partner) error {
+			if c.JSON {
+				return json.NewEncoder(s.Stdout).Encode(p)
 			}
-			if err := o.Ask(ctx, "GET /v1/partners?limit=500&after="+url.QueryEscape(after), nil, &page); err != nil {
-				return err
-			}
-			for _, one := range page.Partners {
-				if c.JSON {
-					if err := json.NewEncoder(s.Stdout).Encode(one); err != nil {
-						return err
-					}
-					continue
-				}
-				fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", one.ID, one.Version, one.Purpose, one.Name)
-			}
-			if after = page.Next; after == "" {
-				return w.Flush()
-			}
-		}
+			_, err := fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", p.ID, p.Version, p.Purpose, p.Name)
+			return err
+		})
+		return errors.Join(err, w.Flush())
 	})
 }
 
