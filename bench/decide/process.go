@@ -31,8 +31,12 @@ type process struct {
 	http   *http.Client
 }
 
-// clients is how many requests are under way at most.
-const clients = 16
+// clients is how many requests are under way at most; an open loop, which must
+// not wait for its own answers, may have openClients.
+const (
+	clients     = 16
+	openClients = 16 * clients
+)
 
 // start runs a server on one core and waits until it answers on its address,
 // which follows args.
@@ -53,7 +57,7 @@ func start(ctx context.Context, ready, log string, args ...string) (*process, er
 		return nil, fmt.Errorf("start %s: %w", args[0], err)
 	}
 	p := &process{cmd, "http://" + address, filepath.Dir(log), &http.Client{
-		Transport: &http.Transport{MaxIdleConnsPerHost: clients, DisableCompression: true}, Timeout: time.Minute,
+		Transport: &http.Transport{MaxIdleConnsPerHost: openClients, DisableCompression: true}, Timeout: time.Minute,
 	}}
 	for range 600 {
 		if answer, err := p.http.Get(p.target + ready); err == nil {
