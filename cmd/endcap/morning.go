@@ -98,14 +98,27 @@ func keepHouse(ctx context.Context, h *owner, today retail.Day) error {
 			return err
 		}
 	}
+	return letGo(ctx, h)
+}
+
+// letGo destroys what is too old: keys of backups, rows of quarantine, secrets
+// that were rotated. None of it comes back, so a clock that leapt does nothing.
+func letGo(ctx context.Context, h *owner) error {
+	dead, err := backup.DestroyDead(ctx, h.vault, wall())
+	if err != nil {
+		return err
+	}
+	if dead.Held {
+		h.log.Warn("keys of old backups and refused rows are kept for another day: the clock leapt, or the house was shut; if the clock is wrong, set it right today")
+		return nil
+	}
 	if _, err := h.vault.Expire(ctx, h.now().AddDate(0, 0, -vault.RefusedDays)); err != nil {
 		return fmt.Errorf("expire quarantine: %w", err)
 	}
 	if _, err := h.secrets.Retire(ctx); err != nil {
 		return fmt.Errorf("retire secrets: %w", err)
 	}
-	_, err := backup.DestroyDead(ctx, h.vault, wall())
-	return err
+	return nil
 }
 
 // seal lets history take over the days that are past. No backup notes history

@@ -263,6 +263,55 @@ func TestNothingOutlivesTheKeyOfItsWeek(t *testing.T) {
 	}
 }
 
+func TestAClockThatLeapsAheadCostsNoBackup(t *testing.T) {
+	t.Parallel()
+	target, _ := directory(t)
+	h := newHouse(t, target)
+	dead := func() backup.Dead {
+		t.Helper()
+		d, err := backup.DestroyDead(t.Context(), h.vault, h.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	if d := dead(); d.Held {
+		t.Error("a new house's first day is called a leap")
+	}
+	h.write("a", noise(8, 20*grain))
+	h.backUp()
+	was := contents(t, h.dir)
+	h.now = thursday.AddDate(5, 0, 0)
+	h.write("a", []byte("under a wrong clock"))
+	if s := h.backUp(); s.Dropped != 0 {
+		t.Errorf("under a clock that leapt, %d backups were dropped", s.Dropped)
+	}
+	for range 3 {
+		if d := dead(); !d.Held || d.Keys != 0 {
+			t.Errorf("under a clock that leapt: %+v", d)
+		}
+	}
+	h.now = thursday.AddDate(0, 0, 1)
+	h.write("a", []byte("tomorrow"))
+	h.backUp() // the clock was set right
+	h.holds(thursday, was)
+
+	h.now = thursday.AddDate(0, 0, 40) // the house was shut, and stays open now
+	if d := dead(); !d.Held {
+		t.Errorf("the first day after forty: %+v", d)
+	}
+	h.now = h.now.AddDate(0, 0, 1)
+	if d := dead(); d.Held || d.Keys != 1 {
+		t.Errorf("the second day after forty: %+v, want the one old key gone", d)
+	}
+	if s := h.backUp(); s.Dropped != 2 {
+		t.Errorf("%d old backups were dropped, want 2", s.Dropped)
+	}
+	if _, err := restore(t, target, h, thursday); !errors.Is(err, backup.ErrNone) {
+		t.Errorf("a backup of a dead week: %v", err)
+	}
+}
+
 func TestAWeekDiesThirtyDaysAfterItsMonday(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ at, week, dies string }{

@@ -53,14 +53,65 @@ func living(now time.Time) []Week {
 	return out
 }
 
-// DestroyDead has the vault destroy the keys of weeks that are over, and says how
-// many there were. Call it daily: what it destroys makes old backups unreadable.
-func DestroyDead(ctx context.Context, s Secrets, now time.Time) (int, error) {
-	n, err := s.Destroy(ctx, WeekSecrets, WeekSecrets+string(living(now)[0]))
+// Dead is what DestroyDead did.
+type Dead struct {
+	Keys int // destroyed
+	// Held says that nothing was, because the clock stands more than steadyDays
+	// after the last day on which this was asked.
+	Held bool
+}
+
+// The notes of the days on which DestroyDead was asked lie in the vault, as
+// secrets that are none: their names are days, which sort as texts.
+const (
+	secretDays  = "backup/day/"
+	secretBegun = "backup/begun"
+	steadyDays  = 8
+)
+
+// DestroyDead has the vault destroy the keys of weeks that are over. Call it
+// daily: what it destroys makes old backups unreadable for good. So it does not
+// trust a clock that leaps: unless it was asked on one of the steadyDays before
+// this day, it only notes the day, and destroys when it is asked on a later one.
+// A clock that is years ahead until somebody sets it right costs no backup; a
+// house that was shut for long destroys a day after it opened.
+func DestroyDead(ctx context.Context, s Secrets, now time.Time) (Dead, error) {
+	steady, first, err := steady(ctx, s, now)
 	if err != nil {
-		return 0, fmt.Errorf("destroy the keys of old backups: %w", err)
+		return Dead{}, fmt.Errorf("note the day of old backups: %w", err)
 	}
-	return n, nil
+	if !steady {
+		return Dead{Held: !first}, nil
+	}
+	n, err := s.Destroy(ctx, WeekSecrets, WeekSecrets+string(living(now)[0]))
+	if err == nil {
+		_, err = s.Destroy(ctx, secretDays, secretDays+dayOf(now, -steadyDays))
+	}
+	if err != nil {
+		return Dead{}, fmt.Errorf("destroy the keys of old backups: %w", err)
+	}
+	return Dead{Keys: n}, nil
+}
+
+// steady notes the day of an instant and says whether one of the days just before
+// it was noted, or else whether none ever was.
+func steady(ctx context.Context, s Secrets, now time.Time) (steady, first bool, err error) {
+	noted := func() ([]byte, error) { return []byte("noted"), nil }
+	for back := 1; back <= steadyDays && !steady; back++ {
+		_, err := s.Secret(ctx, secretDays+dayOf(now, -back), func() ([]byte, error) { return nil, errNoKey })
+		if steady = err == nil; err != nil && !errors.Is(err, errNoKey) {
+			return false, false, err
+		}
+	}
+	if _, err = s.Secret(ctx, secretBegun, func() ([]byte, error) { first = true; return noted() }); err == nil {
+		_, err = s.Secret(ctx, secretDays+dayOf(now, 0), noted)
+	}
+	return steady, first, err
+}
+
+// dayOf names a day by its distance from that of an instant, in UTC.
+func dayOf(now time.Time, days int) string {
+	return now.UTC().AddDate(0, 0, days).Format(time.DateOnly)
 }
 
 func freshKey() ([]byte, error) {
