@@ -247,6 +247,7 @@ func (i *Identity) answer(ctx context.Context, id uint64, basis string, v Vouche
 type Explained struct {
 	Members []Side // the one as whom she is known first
 	Edges   []Reason
+	Mates   []Mate // who shares a household with her; of others than Members
 }
 
 // Reason is one piece of evidence. From and To number Members from 1; To is 0
@@ -280,6 +281,9 @@ func (i *Identity) Explain(ctx context.Context, keys []shopper.Key) (*Explained,
 	one := outcome.Cluster(who)
 	number := map[shopper.ID]int{one.Canonical: 1}
 	out := &Explained{Members: make([]Side, 1, len(one.Shoppers))}
+	if out.Mates, err = i.mates(ctx, &e, outcome, one.Canonical); err != nil {
+		return nil, err
+	}
 	for _, member := range one.Shoppers {
 		if member != one.Canonical {
 			number[member] = len(number) + 1

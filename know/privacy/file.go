@@ -107,6 +107,13 @@ type Advert struct {
 type Derived struct {
 	Audiences []Membership `json:"audiences"`
 	Habits    []Habit      `json:"habits"`
+	Household []Mate       `json:"household"`
+}
+
+// Mate is another person of her household. Who that is belongs into nobody
+// else's file: she is told by which kinds of key the house takes them for one.
+type Mate struct {
+	Shares []shopper.KeyKind `json:"shares"`
 }
 
 // Membership is one audience she is in.
@@ -146,6 +153,7 @@ type About struct {
 const logic = "Audiences: a sentence such as “bought oat milk in the last 90 days” is checked against your receipts; you are in the audience while it holds. " +
 	"Habits: of each product it is counted on how many receipts you bought it within the last three years, and when last; products you buy often and have not bought for a while are proposed first, beside what is popular in your store. " +
 	"Sponsored products: advertisers bid for a place; among those whose audience you are in, if you allowed it, the highest bid that is relevant wins. " +
+	"Household: people with whom you share a card, an account, an address, a telephone or a device without being one person; nothing you are shown depends on it. " +
 	"Nothing is decided about you that has legal effect."
 
 // FileOf builds the file of an access or portability request, and closes it: it
@@ -330,6 +338,14 @@ func (o *Office) derived(ctx context.Context, who shopper.ID, f *File) error {
 	}
 	for i := range d.Habits {
 		d.Habits[i].Product = names[d.Habits[i].Hash]
+	}
+	mates, err := o.People.Household(ctx, who)
+	if err != nil {
+		return fmt.Errorf("read her household: %w", err)
+	}
+	d.Household = make([]Mate, len(mates))
+	for i := range mates {
+		d.Household[i].Shares = append([]shopper.KeyKind{}, mates[i]...)
 	}
 	f.Derived = &d
 	return nil

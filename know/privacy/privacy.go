@@ -34,6 +34,8 @@ type People interface {
 	Canonical(who shopper.ID) shopper.ID
 	// Newest returns, by shopper, the newest thing she said.
 	Newest(ctx context.Context, who []shopper.ID) (map[shopper.ID]vault.Said, error)
+	// Household gives, of each other person of hers, the kinds of key they share.
+	Household(ctx context.Context, who shopper.ID) ([][]shopper.KeyKind, error)
 }
 
 // Profiles is what must be known of a store of profiles.

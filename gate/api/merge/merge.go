@@ -152,6 +152,13 @@ type lookIn struct {
 type Person struct {
 	Shoppers []Keys     `json:"shoppers" doc:"the shoppers she is, the one as whom she is known first: how many keys of each kind"`
 	Evidence []Evidence `json:"evidence" doc:"oldest first"`
+	Mates    []Mate     `json:"household" doc:"the other people of her household: those with whom she shares a key that merges nobody"`
+}
+
+// Mate is another person of the household.
+type Mate struct {
+	Keys   Keys     `json:"keys" doc:"how many keys of each kind"`
+	Shares []string `json:"shares" doc:"the kinds of key that the two share; empty where somebody else stands between them"`
 }
 
 // Keys counts a shopper's keys by kind.
@@ -184,9 +191,15 @@ func (h *handler) look(ctx context.Context, in *lookIn) (*personOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &personOut{Person{Shoppers: make([]Keys, len(e.Members)), Evidence: make([]Evidence, len(e.Edges))}}
+	out := &personOut{Person{Shoppers: make([]Keys, len(e.Members)), Evidence: make([]Evidence, len(e.Edges)), Mates: make([]Mate, len(e.Mates))}}
 	for n, side := range e.Members {
 		out.Body.Shoppers[n] = keysOf(side)
+	}
+	for n, mate := range e.Mates {
+		out.Body.Mates[n] = Mate{keysOf(mate.Keys), []string{}}
+		for _, kind := range mate.Shares {
+			out.Body.Mates[n].Shares = append(out.Body.Mates[n].Shares, string(kind))
+		}
 	}
 	for n, r := range e.Edges {
 		out.Body.Evidence[n] = Evidence{
