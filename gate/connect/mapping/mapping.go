@@ -42,10 +42,12 @@ type Field struct {
 	Name     Name
 	Column   string // empty for a constant
 	Constant string
-	Required bool // a row without a value is refused
-	Optional bool // the file may lack the column
-	Negative bool // the source writes discounts below zero
-	Plain    bool // an identifier that a spreadsheet may have written as 9e+05 or 900000.0
+	Required bool   // a row without a value is refused
+	Optional bool   // the file may lack the column
+	Negative bool   // the source writes discounts below zero
+	Plain    bool   // an identifier that a spreadsheet may have written as 9e+05 or 900000.0
+	Clear    bool   // an address or a telephone number as people write it, which is hashed while it is read
+	Country  string // of a clear telephone number without one; two capital letters, or empty
 	Prefix   string
 	Words    map[string]string // the source's words for Endcap's
 	Layout   string            // of a time, in Go's terms; empty for ISO 8601
@@ -83,6 +85,11 @@ func (f *Feed) Fields() []*Field {
 		}
 	}
 	return out
+}
+
+// Clear reports whether a column holds addresses or telephone numbers in clear.
+func (f *Feed) Clear() bool {
+	return slices.ContainsFunc(f.Fields(), func(field *Field) bool { return field.Clear })
 }
 
 // Constant is the field's constant value, empty where it has none.

@@ -10,7 +10,7 @@ import (
 
 // Members is how a file is read whose rows are a shopper each, with keys of hers
 // and whatever else is known of her: keys says which column holds which key, by
-// the field's word, and traits lists the other columns, whose texts become Trait,
+// the field's word, or email and phone for those in clear, and traits lists the other columns, whose texts become Trait,
 // Trait+1 and so on. Every column must be in the file; any of its values may be
 // empty.
 func Members(keys map[string]string, traits []string) (*Feed, error) {
@@ -28,13 +28,20 @@ func Members(keys map[string]string, traits []string) (*Feed, error) {
 		return nil
 	}
 	for word, column := range keys {
-		at := slices.IndexFunc(Keys(), func(n Name) bool { return n.String() == word })
-		if at < 0 {
-			return nil, invalidMembers("key", "%.40q is no kind of key: %s", word, join(words(Keys())))
+		of := map[string]Name{"email": EmailHash, "phone": PhoneHash}
+		n, clear := of[word]
+		if at := slices.IndexFunc(Keys(), func(n Name) bool { return n.String() == word }); at >= 0 {
+			n = Keys()[at]
+		} else if !clear {
+			return nil, invalidMembers("key", "%.40q is no kind of key: %s, or in clear email, phone", word, join(words(Keys())))
 		}
-		if err := add(Keys()[at], column); err != nil {
+		if f.fields[n] != nil {
+			return nil, invalidMembers("key", "%.40q is read in clear and hashed at once", n.String())
+		}
+		if err := add(n, column); err != nil {
 			return nil, err
 		}
+		f.fields[n].Clear = clear
 	}
 	for n, column := range traits {
 		if err := add(Trait+Name(n), column); err != nil {

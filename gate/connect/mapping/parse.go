@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"endcap/know/identity/identifier"
 	"endcap/retail"
 )
 
@@ -43,6 +44,7 @@ type fieldFile struct {
 	Optional bool              `json:"optional"`
 	Sign     string            `json:"sign"`
 	As       string            `json:"as"`
+	Country  string            `json:"country"`
 	Prefix   string            `json:"prefix"`
 	Words    map[string]string `json:"words"`
 	Format   string            `json:"format"`
@@ -158,10 +160,20 @@ func (ff *feedFile) feed(m *Mapping, k Kind, at string) (*Feed, error) {
 			return nil, wrong(place, string(k)+" have no such field", "use "+join(wordsOf(append(required, optional...))))
 		}
 		field, err := in.field(m, n, place)
+		if err == nil {
+			err = in.clear(field, k, place)
+		}
 		if err != nil {
 			return nil, err
 		}
 		f.fields[n] = field
+	}
+	for _, field := range f.Fields() {
+		for _, other := range f.Fields() {
+			if field.Clear && other != field && other.Column == field.Column {
+				return nil, wrong(at+".columns."+other.Name.String(), fmt.Sprintf("column %.40q is read in clear and may fill no other field", field.Column), "name another column")
+			}
+		}
 	}
 	return f, f.complete(required, at)
 }
@@ -270,8 +282,10 @@ func (in *fieldFile) field(m *Mapping, n Name, at string) (*Field, error) {
 	case "":
 	case "whole_number":
 		f.Plain = true
+	case "clear":
+		f.Clear = true
 	default:
-		return nil, wrong(at+".as", fmt.Sprintf("unknown %.20q", in.As), `use "whole_number" or leave it out`)
+		return nil, wrong(at+".as", fmt.Sprintf("unknown %.20q", in.As), `use "whole_number" or "clear", or leave it out`)
 	}
 	switch {
 	case in.Sign == "" || in.Sign == "positive":
@@ -281,6 +295,24 @@ func (in *fieldFile) field(m *Mapping, n Name, at string) (*Field, error) {
 		return nil, wrong(at+".sign", fmt.Sprintf("%.20q is not possible here", in.Sign), `use "positive" or "negative", for amounts`)
 	}
 	return f, in.instant(f, at)
+}
+
+// clear checks what only addresses and telephone numbers in clear have.
+func (in *fieldFile) clear(f *Field, k Kind, at string) error {
+	f.Country = in.Country
+	switch {
+	case f.Clear && f.Name != EmailHash && f.Name != PhoneHash:
+		return wrong(at+".as", "only email_sha256 and phone_sha256 are read in clear", "leave it out")
+	case f.Clear && k != Shoppers && k != Consents:
+		return wrong(at+".as", string(k)+" are not read with addresses in clear: a typing error would refuse the purchase", "name the shopper by another key, and tie the two in a file of shoppers")
+	case f.Clear && (in.Column == "" || in.Prefix != "" || in.Words != nil):
+		return wrong(at, "what is read in clear has a column, and neither prefix nor words", "")
+	case in.Country != "" && (!f.Clear || f.Name != PhoneHash):
+		return wrong(at+".country", "a country is for telephone numbers in clear", "leave it out")
+	case in.Country != "" && !identifier.Dialled(in.Country):
+		return wrong(at+".country", fmt.Sprintf("no numbers are dialled in %.10q", in.Country), `use two capital letters, such as "FR"`)
+	}
+	return nil
 }
 
 // instant reads what only times, times of day and weeks have.

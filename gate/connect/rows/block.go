@@ -70,7 +70,8 @@ type rawRows interface {
 }
 
 // Raw appends row i as it came, without its line end, at most RawMax bytes. A
-// Parquet row is written as a JSON object of its mapped columns.
+// Parquet row is written as CSV of its mapped columns, and so is every row of a
+// feed that reads addresses in clear, in its file's form and with their hashes.
 func (b *Block) Raw(dst []byte, i int) []byte {
 	start := len(dst)
 	dst = b.raw.appendRaw(dst, i)
@@ -79,7 +80,7 @@ func (b *Block) Raw(dst []byte, i int) []byte {
 
 // RawRange appends rows from to to-1 as they came, each on a line of its own.
 func (b *Block) RawRange(dst []byte, from, to int) []byte {
-	if t, ok := b.raw.(*textRows); ok {
+	if t, ok := b.raw.(*textRows); ok && t.masked == nil {
 		return append(dst, t.buf[t.start[from]:t.end[to-1]]...)
 	}
 	for i := from; i < to; i++ {

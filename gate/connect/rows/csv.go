@@ -108,7 +108,12 @@ func (c *csv) bind(columns []string) error {
 
 // noColumn says that a mapped column is not in the file, and what is.
 func noColumn(column string, have []string) error {
-	shown := have[:min(len(have), 60)]
+	shown := slices.Clone(have[:min(len(have), 60)])
+	for i, name := range shown {
+		if strings.Contains(name, "@") { // a row of somebody's, where the header is missing
+			shown[i] = hidden
+		}
+	}
 	return &retail.Error{
 		Kind: retail.Invalid, Field: column, Say: "the file has no such column",
 		Cure: fmt.Sprintf("correct the mapping, or mark the column optional; the file has %.60q", shown),

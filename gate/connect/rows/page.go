@@ -294,17 +294,23 @@ func (c *pageColumn) textAt(v *values, i int) (string, *complaint) {
 	if b, ok := v.bytes(i); ok {
 		return c.text(b)
 	}
+	digits := func(n int64) (string, *complaint) {
+		if c.Clear {
+			return c.hashed(strconv.AppendInt(nil, n, 10))
+		}
+		return c.whole(n), nil
+	}
 	switch v.kind {
 	case encoding.Int64:
-		return c.whole(v.v.Int64()[i]), nil
+		return digits(v.v.Int64()[i])
 	case encoding.Int32:
-		return c.whole(int64(v.v.Int32()[i])), nil
+		return digits(int64(v.v.Int32()[i]))
 	case encoding.Boolean:
 		return strconv.FormatBool(v.data[i/8]>>(i%8)&1 == 1), nil
 	case encoding.Double, encoding.Float:
 		f := v.float(i)
 		if f == math.Trunc(f) && math.Abs(f) < 1<<53 {
-			return c.whole(int64(f)), nil
+			return digits(int64(f))
 		}
 	default:
 	}

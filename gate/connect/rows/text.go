@@ -25,6 +25,9 @@ type layout interface {
 	// salvage blanks place i of b but for the receipt id, where a row that
 	// cannot be read still tells it.
 	salvage(row []byte, b *Block, i int)
+	// masked is what Block.Raw gives of place i where a column is read in clear:
+	// the mapped columns alone, with hashes for what was in clear.
+	masked(row []byte, b *Block, i int) []byte
 	// header is what Block.Header gives.
 	header() []byte
 	// lacks says, after a block, which mapped column the file does not have.
@@ -46,10 +49,11 @@ type text struct {
 	pos    Position // of rest
 	err    error    // what the stream ended with
 	given  bool
+	clear  bool // a column is read in clear, so no row is kept as it came
 }
 
 func newText(s *stream, l layout, feed *mapping.Feed) (*text, error) {
-	t := &text{in: s, layout: l, fields: feed.Fields()}
+	t := &text{in: s, layout: l, fields: feed.Fields(), clear: feed.Clear()}
 	if head, _ := s.r.Peek(3); bytes.Equal(head, []byte("\xef\xbb\xbf")) {
 		if err := s.skip(3); err != nil {
 			return nil, err
@@ -77,14 +81,19 @@ func (t *text) Seek(to Position) error {
 	return nil
 }
 
-// textRows are the rows of a block as they came.
+// textRows are the rows of a block as they came, or masked where a column is read
+// in clear.
 type textRows struct {
 	buf        []byte
 	start, end []int32
 	head       []byte
+	masked     [][]byte
 }
 
 func (r *textRows) appendRaw(dst []byte, i int) []byte {
+	if r.masked != nil {
+		return append(dst, r.masked[i]...)
+	}
 	return append(dst, r.buf[r.start[i]:r.end[i]]...)
 }
 
@@ -147,6 +156,9 @@ func (t *text) cut(buf []byte) (*Block, int) {
 			raw.start = append(raw.start, int32(used))
 			raw.end = append(raw.end, int32(used+min(len(row), RawMax+1)))
 			b.add(t, row, line, e.broken)
+			if t.clear {
+				raw.masked = append(raw.masked, t.mask(row, b))
+			}
 		case b.N == 0:
 			b.Start = t.pos
 		default:
@@ -190,6 +202,15 @@ func (b *Block) add(t *text, row []byte, line int64, broken *complaint) {
 	if f := t.layout.parse(row, b, i); f != nil {
 		b.Faults = append(b.Faults, *f)
 	}
+}
+
+// mask gives the last row of a block as it may be kept: not at all where it
+// cannot be told what is an address.
+func (t *text) mask(row []byte, b *Block) []byte {
+	if n := len(b.Faults); n > 0 && b.Faults[n-1].Row == b.N-1 && b.Faults[n-1].Field == "" {
+		return []byte(hidden)
+	}
+	return t.layout.masked(row, b, b.N-1)
 }
 
 func tooLong() *complaint {

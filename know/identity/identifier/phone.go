@@ -43,6 +43,10 @@ func ParsePhone(text, country string) (Phone, error) {
 	return Phone{phonenumbers.Format(n, phonenumbers.E164)}, nil
 }
 
+// Dialled reports whether country is one where ParsePhone reads numbers without a
+// prefix.
+func Dialled(country string) bool { return phonenumbers.GetCountryCodeForRegion(country) != 0 }
+
 // Key is the number as we compare it: E.164 with its plus, hashed.
 func (p Phone) Key() shopper.Key {
 	key, err := keyOf(shopper.PhoneHash, hexHash(p.e164))
