@@ -21,10 +21,10 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"endcap/bench/figure"
+	"endcap/bench/served"
 )
 
 // options are what the command line says.
@@ -80,13 +80,16 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	begun := time.Now()
-	stop, err := serve(ctx, o, again)
+	_, stop, err := served.Serve(ctx, o.bin, again, serving...)
 	if err != nil {
 		return err
 	}
 	reportRestore(out, back, time.Since(begun))
 	return stop()
 }
+
+// serving is how the demo's directory is served.
+var serving = []string{"--clock", "replay", "--listen", "127.0.0.1:0"}
 
 // backedUp is what endcap backup --json says.
 type backedUp struct {
@@ -107,7 +110,7 @@ type restored struct {
 
 // backups makes two while the house is served, and receipts come in between.
 func backups(ctx context.Context, o options) (first, next backedUp, err error) {
-	stop, err := serve(ctx, o, o.dir)
+	home, stop, err := served.Serve(ctx, o.bin, o.dir, serving...)
 	if err != nil {
 		return first, next, err
 	}
@@ -115,7 +118,7 @@ func backups(ctx context.Context, o options) (first, next backedUp, err error) {
 	if first, err = backUp(ctx, o); err != nil {
 		return first, next, err
 	}
-	if err := sell(ctx, o.dir); err != nil {
+	if err := sell(ctx, home); err != nil {
 		return first, next, err
 	}
 	next, err = backUp(ctx, o)
@@ -140,26 +143,6 @@ func command(ctx context.Context, o options, args ...string) ([]byte, error) {
 		return nil, fmt.Errorf("endcap %v: %w\n%s", args, err, said.Bytes())
 	}
 	return text, nil
-}
-
-// serve starts the program on a directory, waits until its profiles hold the
-// whole stream, and gives how to stop it.
-func serve(ctx context.Context, o options, dir string) (stop func() error, err error) {
-	cmd := exec.CommandContext(ctx, o.bin, "serve", "--dir", dir, "--clock", "replay", "--listen", "127.0.0.1:0", "--log-level", "error")
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	stop = func() error {
-		return errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait())
-	}
-	for ctx.Err() == nil {
-		if answer, err := ask(ctx, dir, "GET", "/readyz", nil); err == nil && answer == 200 {
-			return stop, nil
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	return nil, errors.Join(ctx.Err(), stop())
 }
 
 // copyTruth copies what a backup holds, file by file, each synced, and says how

@@ -7,26 +7,20 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"endcap/bench/figure"
+	"endcap/bench/served"
 )
 
 // options are what the command line says.
@@ -53,7 +47,7 @@ func main() {
 
 // house is a served data directory, spoken to over its socket as its owner.
 type house struct {
-	http     http.Client
+	*served.House
 	shoppers int
 }
 
@@ -66,49 +60,16 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	if said, err := exec.CommandContext(ctx, o.bin, "init", "--dir", dir).CombinedOutput(); err != nil {
 		return fmt.Errorf("init: %w: %s", err, said)
 	}
-	serve := exec.CommandContext(ctx, o.bin, "serve", "--dir", dir, "--listen", "127.0.0.1:0", "--log-level", "error")
-	serve.Stderr = os.Stderr
-	if err := serve.Start(); err != nil {
-		return fmt.Errorf("serve: %w", err)
+	home, stop, err := served.Serve(ctx, o.bin, dir, "--listen", "127.0.0.1:0")
+	if err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, serve.Process.Signal(syscall.SIGTERM), serve.Wait()) }()
-	socket := filepath.Join(dir, "endcap.sock")
-	h := &house{shoppers: o.shoppers, http: http.Client{Timeout: time.Minute, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
-		},
-	}}}
+	defer func() { err = errors.Join(err, stop()) }()
+	h := &house{home, o.shoppers}
 	if err := h.fill(ctx); err != nil {
 		return err
 	}
 	return h.measure(ctx, out, o)
-}
-
-// ask makes one request and reads its answer.
-func (h *house) ask(ctx context.Context, route string, in, out any) error {
-	method, path, _ := strings.Cut(route, " ")
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://house"+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	answer, err := h.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, 64<<20))
-	if err == nil && answer.StatusCode >= http.StatusMultipleChoices {
-		err = fmt.Errorf("%s: %s: %.500s", route, answer.Status, text)
-	}
-	if err == nil && out != nil {
-		err = json.Unmarshal(text, out)
-	}
-	return err
 }
 
 func card(n int) map[string]string { return map[string]string{"card": fmt.Sprintf("card-%06d", n)} }
@@ -120,7 +81,7 @@ const batch = 500
 // all of it is seen everywhere.
 func (h *house) fill(ctx context.Context) error {
 	for begun := time.Now(); ; time.Sleep(50 * time.Millisecond) {
-		err := h.ask(ctx, "PUT /v1/products", map[string]any{"products": []any{map[string]any{"id": "oats", "name": "Oats", "category": "BREAKFAST"}}}, nil)
+		err := h.Ask(ctx, "PUT /v1/products", map[string]any{"products": []any{map[string]any{"id": "oats", "name": "Oats", "category": "BREAKFAST"}}}, nil)
 		if err == nil {
 			break
 		}
@@ -156,7 +117,7 @@ func (h *house) say(ctx context.Context, id string, most int, allowed []string, 
 		for n := from; n < min(from+batch, most); n++ {
 			rows = append(rows, map[string]any{"id": id + strconv.Itoa(n), "shopper": card(n), "allowed": allowed, "at": at.UTC().Format(time.RFC3339Nano)})
 		}
-		if err := h.ask(ctx, "PUT /v1/consents", map[string]any{"consents": rows}, nil); err != nil {
+		if err := h.Ask(ctx, "PUT /v1/consents", map[string]any{"consents": rows}, nil); err != nil {
 			return err
 		}
 	}
@@ -172,7 +133,7 @@ func (h *house) buy(ctx context.Context, id string, at time.Time) error {
 				"lines": []any{map[string]any{"product": "oats", "quantity": 1, "sales": "2.50"}},
 			})
 		}
-		if err := h.ask(ctx, "POST /v1/receipts", map[string]any{"receipts": rows}, nil); err != nil {
+		if err := h.Ask(ctx, "POST /v1/receipts", map[string]any{"receipts": rows}, nil); err != nil {
 			return err
 		}
 	}
@@ -191,7 +152,7 @@ type found struct {
 func (h *house) look(ctx context.Context, most int) (f found, err error) {
 	for n := range most {
 		var d struct{ Proposals []struct{ Reason string } }
-		if err := h.ask(ctx, "POST /v1/decisions", map[string]any{"shopper": card(n), "proposals": 1}, &d); err != nil {
+		if err := h.Ask(ctx, "POST /v1/decisions", map[string]any{"shopper": card(n), "proposals": 1}, &d); err != nil {
 			return f, err
 		}
 		for _, p := range d.Proposals {
@@ -205,12 +166,12 @@ func (h *house) look(ctx context.Context, most int) (f found, err error) {
 
 func (h *house) counts(ctx context.Context, f *found) error {
 	var e struct{ Size int }
-	if err := h.ask(ctx, "POST /v1/audiences/explain", map[string]any{"sentence": `bought product "oats"`}, &e); err != nil {
+	if err := h.Ask(ctx, "POST /v1/audiences/explain", map[string]any{"sentence": `bought product "oats"`}, &e); err != nil {
 		return err
 	}
 	f.members = e.Size
 	var table struct{ Rows [][]*string }
-	if err := h.ask(ctx, "POST /v1/query", map[string]any{"purpose": "measurement", "sql": "select count(*) from receipts"}, &table); err != nil {
+	if err := h.Ask(ctx, "POST /v1/query", map[string]any{"purpose": "measurement", "sql": "select count(*) from receipts"}, &table); err != nil {
 		return err
 	}
 	if len(table.Rows) != 1 || table.Rows[0][0] == nil {
@@ -288,7 +249,7 @@ func (h *house) measure(ctx context.Context, out io.Writer, o options) error {
 // rows under measurement.
 func (h *house) rowsOf(ctx context.Context) (int, error) {
 	var table struct{ Rows [][]*string }
-	err := h.ask(ctx, "POST /v1/query", map[string]any{
+	err := h.Ask(ctx, "POST /v1/query", map[string]any{
 		"purpose": "measurement", "sql": "select count(distinct shopper) from receipts",
 	}, &table)
 	switch {

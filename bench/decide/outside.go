@@ -147,21 +147,22 @@ func race(ctx context.Context, out io.Writer, o *options, s *process, bodies []l
 	figure.Goal(out, "decide.ratio_vs_bare", median(theirs, cpu)/median(ours, cpu), "of bare", ">=0.3")
 	figure.Print(out, "decide.rate", median(ours, rate), "decisions/s")
 	figure.Print(out, "decide.bare_rate", median(theirs, rate), "answers/s")
-	return atHalf(ctx, out, o, [2]*process{s, b}, bodies, median(ours, rate)/2)
+	half := median(ours, rate) / 2
+	figure.Print(out, "decide.rate_at_half", half, "decisions/s")
+	return atHalf(out, [2]*process{s, b}, func(p *process) (load.Result, error) { return drive(ctx, o, p, bodies, half) })
 }
 
-// atHalf drives the server, and the reference at the same rate: a core that waits
+// atHalf drives the server, then the reference at the same rate: a core that waits
 // between two requests is woken for each, which costs either of them time that
 // neither spends when saturated.
-func atHalf(ctx context.Context, out io.Writer, o *options, both [2]*process, bodies []load.Request, rate float64) error {
-	figure.Print(out, "decide.rate_at_half", rate, "decisions/s")
+func atHalf(out io.Writer, both [2]*process, drive func(*process) (load.Result, error)) error {
 	var cpu [2]float64
 	for i, p := range both {
 		before, err := p.cpu()
 		if err != nil {
 			return err
 		}
-		r, err := drive(ctx, o, p, bodies, rate)
+		r, err := drive(p)
 		if err != nil {
 			return err
 		}

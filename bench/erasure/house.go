@@ -1,16 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
-	"net/http"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -19,12 +15,14 @@ import (
 	"github.com/duckdb/duckdb-go/v2"
 
 	"endcap/bench/figure"
+	"endcap/bench/served"
 )
 
 // house is the data directory under the stopwatch.
 type house struct {
 	options
-	dir string
+	*served.House // while it is served
+	dir           string
 }
 
 // multiply writes the receipts of all copies into one file, and says which card
@@ -59,45 +57,13 @@ func multiply(ctx context.Context, o options, to string) (heaviest string, err e
 	return heaviest, err
 }
 
-// ask sends a request through the house's socket and reads the answer.
-func (h *house) ask(ctx context.Context, method, path string, in, answer any) error {
-	text, err := json.Marshal(in)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://endcap"+path, bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(h.dir, "endcap.sock"))
-	}
-	client := http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
-	got, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = got.Body.Close() }()
-	body, err := io.ReadAll(got.Body)
-	switch {
-	case err != nil:
-		return err
-	case got.StatusCode >= http.StatusMultipleChoices:
-		return fmt.Errorf("%s %s: %d %.300s", method, path, got.StatusCode, body)
-	case answer == nil:
-		return nil
-	}
-	return json.Unmarshal(body, answer)
-}
-
 // request asks for something in a shopper's name.
 func (h *house) request(ctx context.Context, kind, card string) (id string, found bool, err error) {
 	var r struct {
 		ID    string
 		Found bool
 	}
-	err = h.ask(ctx, "POST", "/v1/privacy/requests", map[string]any{"kind": kind, "means": "operator", "shopper": map[string]string{"card": card}}, &r)
+	err = h.Ask(ctx, "POST /v1/privacy/requests", map[string]any{"kind": kind, "means": "operator", "shopper": map[string]string{"card": card}}, &r)
 	return r.ID, r.Found, err
 }
 
@@ -119,7 +85,7 @@ const (
 // measurement, to an access request. She alone allows anything in this house.
 func (h *house) uses(ctx context.Context, card string) (known []string, err error) {
 	var page struct{ Proposals []struct{ Reason string } }
-	if err := h.ask(ctx, "POST", "/v1/decisions", map[string]any{"shopper": map[string]string{"card": card}, "proposals": 5}, &page); err != nil {
+	if err := h.Ask(ctx, "POST /v1/decisions", map[string]any{"shopper": map[string]string{"card": card}, "proposals": 5}, &page); err != nil {
 		return nil, err
 	}
 	for _, p := range page.Proposals {
@@ -159,7 +125,7 @@ func (h *house) measure(ctx context.Context, out io.Writer, card string) error {
 	}
 	var file struct{ Purchases []struct{} }
 	begun := time.Now()
-	if err := h.ask(ctx, "GET", "/v1/privacy/requests/"+url.PathEscape(id)+"/file", nil, &file); err != nil {
+	if err := h.Ask(ctx, "GET /v1/privacy/requests/"+url.PathEscape(id)+"/file", nil, &file); err != nil {
 		return err
 	}
 	figure.Goal(out, "access.heaviest_seconds", time.Since(begun).Seconds(), "s", "<=1")
@@ -188,11 +154,11 @@ func (h *house) settle(ctx context.Context, card string) error {
 	allow := map[string]any{"consents": []any{map[string]any{
 		"id": "bench", "shopper": map[string]string{"card": card}, "allowed": []string{"personal_offers", "personal_ads", "measurement"}, "wording": "bench", "at": "2018-01-02T11:00:00Z",
 	}}}
-	if err := h.ask(ctx, "PUT", "/v1/consents", allow, nil); err != nil {
+	if err := h.Ask(ctx, "PUT /v1/consents", allow, nil); err != nil {
 		return err
 	}
 	const morning = "2018-01-03T12:00:00Z"
-	if err := h.ask(ctx, "PUT", "/v1/clock", map[string]string{"now": morning}, nil); err != nil {
+	if err := h.Ask(ctx, "PUT /v1/clock", map[string]string{"now": morning}, nil); err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
@@ -201,7 +167,7 @@ func (h *house) settle(ctx context.Context, card string) error {
 		}
 		known, err := h.uses(ctx, card)
 		if err == nil {
-			err = h.ask(ctx, "GET", "/v1/privacy/sweeps", nil, &past)
+			err = h.Ask(ctx, "GET /v1/privacy/sweeps", nil, &past)
 		}
 		if err != nil {
 			return err
@@ -221,17 +187,17 @@ func (h *house) night(ctx context.Context, out io.Writer, before string) error {
 		Shoppers int `json:"history_shoppers"`
 		Files    int `json:"sealed_files"`
 	}
-	if err := h.ask(ctx, "PUT", "/v1/clock", map[string]string{"now": "2018-01-03T13:00:00Z"}, nil); err != nil {
+	if err := h.Ask(ctx, "PUT /v1/clock", map[string]string{"now": "2018-01-03T13:00:00Z"}, nil); err != nil {
 		return err
 	}
 	begun := time.Now()
-	if err := h.ask(ctx, "POST", "/v1/privacy/sweeps", nil, &swept); err != nil {
+	if err := h.Ask(ctx, "POST /v1/privacy/sweeps", nil, &swept); err != nil {
 		return err
 	}
 	figure.Print(out, "erasure.night_minutes", time.Since(begun).Minutes(), "min")
 	figure.Print(out, "erasure.sealed_files", swept.Files, "files")
 	begun = time.Now()
-	if err := h.ask(ctx, "POST", "/v1/privacy/retention/runs", map[string]bool{"dry": true}, nil); err != nil {
+	if err := h.Ask(ctx, "POST /v1/privacy/retention/runs", map[string]bool{"dry": true}, nil); err != nil {
 		return err
 	}
 	figure.Print(out, "retention.review_seconds", time.Since(begun).Seconds(), "s")

@@ -23,10 +23,10 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"endcap/bench/figure"
+	"endcap/bench/served"
 )
 
 // options are what the command line says.
@@ -68,10 +68,11 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	stop, err := h.serve(ctx)
+	home, stop, err := served.Serve(ctx, h.bin, h.dir, "--clock", "replay")
 	if err != nil {
 		return err
 	}
+	h.House = home
 	if err := h.measure(ctx, out, heaviest); err != nil {
 		return errors.Join(err, stop())
 	}
@@ -123,23 +124,6 @@ func (h *house) command(ctx context.Context, args ...string) ([]byte, error) {
 		return text, fmt.Errorf("endcap %s: %w\n%s", args[0], err, said.String())
 	}
 	return text, nil
-}
-
-// serve starts the program, and gives how to stop it.
-func (h *house) serve(ctx context.Context) (stop func() error, err error) {
-	cmd := exec.CommandContext(ctx, h.bin, "serve", "--dir", h.dir, "--clock", "replay", "--log-level", "error")
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	stop = func() error { return errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait()) }
-	for ctx.Err() == nil {
-		if h.ask(ctx, "GET", "/readyz", nil, nil) == nil {
-			return stop, nil
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	return nil, errors.Join(ctx.Err(), stop())
 }
 
 // search looks for her in every file, as endcap verify --forgotten does.

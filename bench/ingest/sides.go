@@ -31,6 +31,17 @@ type result struct {
 
 func (r result) rate() float64 { return float64(r.lines) / r.seconds }
 
+const mapping = "mappings/complete-journey.json"
+
+// furnish makes a data directory that knows the catalogue.
+func furnish(ctx context.Context, o options, dir string) error {
+	if _, err := endcap(ctx, o, nil, "init", "--dir", dir, "--name", "Bench", "--zone", "America/New_York", "--currency", "USD"); err != nil {
+		return err
+	}
+	_, err := endcap(ctx, o, nil, "ingest", "--dir", dir, "--kind", "products", "--mapping", mapping, filepath.Join(o.data, "products.parquet"))
+	return err
+}
+
 // load has endcap take a file of a kind into a fresh data directory that knows
 // the catalogue.
 func load(ctx context.Context, o options, kind, file string, verify bool) (r result, err error) {
@@ -39,11 +50,7 @@ func load(ctx context.Context, o options, kind, file string, verify bool) (r res
 		return r, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	const mapping = "mappings/complete-journey.json"
-	if _, err := endcap(ctx, o, nil, "init", "--dir", dir, "--name", "Bench", "--zone", "America/New_York", "--currency", "USD"); err != nil {
-		return r, err
-	}
-	if _, err := endcap(ctx, o, nil, "ingest", "--dir", dir, "--kind", "products", "--mapping", mapping, filepath.Join(o.data, "products.parquet")); err != nil {
+	if err := furnish(ctx, o, dir); err != nil {
 		return r, err
 	}
 	var said struct {

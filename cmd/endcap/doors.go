@@ -38,7 +38,10 @@ func newServer(h *owner) *api.Server {
 	audit := cleanroom.NewJournal(h.book)
 	reader := measure.NewReader(h.history)
 	shop.Mount(s, shop.Ports{Desk: h.desk, People: h.people, Decider: h.decider, Booked: h.campaigns, Tokens: h.secrets.Tokens, Names: h.assortment, Zone: h.zone})
-	till.Mount(s, h.desk, func(ctx context.Context) error { return h.progress.CaughtUp(ctx, h.whole, profileFollowers...) })
+	till.Mount(s, till.Ports{
+		Desk: h.desk, Came: func() { h.tills.Store(wall().UnixNano()) },
+		Seen: func(ctx context.Context) error { return h.progress.CaughtUp(ctx, h.whole, profileFollowers...) },
+	})
 	feed.Mount(s, h.desk, h.desk)
 	merge.Mount(s, h.desk, h.people)
 	trade.Mount(s, trade.Ports{Book: h.campaigns, Currency: h.set.Currency, Audiences: trade.Audiences{

@@ -59,6 +59,20 @@ func importFile(ctx context.Context, h *owner, in *admin.Import, tell func(admin
 	return nil
 }
 
+// tillsFirst waits, while tills send receipts, until all profiles hold what has
+// come, and lets a file go on in small steps: what it brings in stands before the
+// next till's receipt.
+func tillsFirst(ctx context.Context, h *owner) (most int, err error) {
+	if !tillsLive(h.wings) {
+		return 0, nil
+	}
+	return loadStep, h.progress.CaughtUp(ctx, h.whole, profileFollowers...)
+}
+
+// loadStep is how many receipts of a file are taken in at once while tills send
+// receipts of their own.
+const loadStep = 1_024
+
 // loadHeap is how much the program's own heap may grow to while a file is
 // loaded, beside DuckDB's and Pebble's memory, unless it holds half of that
 // already.
@@ -86,7 +100,7 @@ func loadOptions(h *owner, in *admin.Import) (connect.LoadOptions, error) {
 		return connect.LoadOptions{}, err
 	}
 	o := connect.LoadOptions{
-		File: in.File, Kind: mapping.Kind(in.Kind), Mapping: m, Desk: h.desk, Clock: time.Now,
+		File: in.File, Kind: mapping.Kind(in.Kind), Mapping: m, Desk: h.desk, Clock: time.Now, Yield: func(ctx context.Context) (int, error) { return tillsFirst(ctx, h) },
 		State: filepath.Join(h.dir, "loads", fmt.Sprintf("%x.json", event.KeyOf(0, in.Kind+in.File))), Temp: filepath.Join(h.dir, "loads"),
 	}
 	for _, d := range []struct {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,6 +47,7 @@ type wings struct {
 	office     *privacy.Office
 	policy     cleanroom.Policy
 	followers  []stream.Follower
+	tills      atomic.Int64 // when receipts last came by the API, in nanoseconds of the wall's clock
 }
 
 // wall is the machine's own clock, for what must age while a replay stands still.
@@ -104,9 +106,13 @@ const (
 
 // giveWay waits while history is behind, at most giveWayMax. Profiles are folded
 // best when a load is over: every batch writes whole sections, and whoever loads
-// a file waits for history.
+// a file waits for history. Where tills send receipts, which must be in profiles
+// within a second, it does not wait.
 func giveWay(ctx context.Context, s *stores, w *wings) {
 	for range giveWayMax / giveWayLook {
+		if tillsLive(w) {
+			return
+		}
 		lags, err := w.progress.Lags(ctx, s.whole)
 		if err != nil || slices.ContainsFunc(lags, func(l stream.Lag) bool { return l.Name == history.FollowerName && l.CaughtUp }) {
 			return
@@ -118,6 +124,9 @@ func giveWay(ctx context.Context, s *stores, w *wings) {
 		}
 	}
 }
+
+// tillsLive says whether receipts came by the API of late.
+func tillsLive(w *wings) bool { return wall().Sub(time.Unix(0, w.tills.Load())) < giveWayMax }
 
 // profileFollowers are those whose work a visitor sees in her profile.
 var profileFollowers = []string{identity.FollowerName, audience.FollowerName, recommend.FollowerName}

@@ -66,6 +66,10 @@ type LoadOptions struct {
 	State string
 	// Temp is the folder in which scattered receipts and promotions are sorted.
 	Temp string
+	// Yield, where set, is called before receipts are handed to the desk, says how
+	// many may be handed over at once (0 for any number), and may wait: others may
+	// be in more of a hurry.
+	Yield func(ctx context.Context) (most int, err error)
 	// Progress is called about ten times a second, never twice at once.
 	Progress func(Progress)
 }
@@ -280,20 +284,42 @@ func (l *loader) gather(ctx context.Context, blocks <-chan *rows.Block, readErr 
 	return err
 }
 
+// handReceipts hands receipts to the desk, as many at once as Yield allows.
+func (l *loader) handReceipts(ctx context.Context, all []ingest.Receipt) error {
+	for len(all) > 0 {
+		most := len(all)
+		if l.Yield != nil {
+			n, err := l.Yield(ctx)
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				most = min(most, n)
+			}
+		}
+		res, err := l.Desk.Receipts(ctx, all[:most], l.from)
+		if err != nil {
+			return err
+		}
+		l.sum.Desk.Add(&res.Summary)
+		all = all[most:]
+	}
+	return nil
+}
+
 // newGatherer gathers receipts within the wanted days and sends them.
 func (l *loader) newGatherer(send sender) *gatherer {
 	var g *gatherer
 	g = newGatherer(l.feed, func(b *batch) error {
 		return send(func(ctx context.Context) error {
-			res, err := l.Desk.Receipts(ctx, b.receipts, l.from)
-			if err != nil {
+			if err := l.handReceipts(ctx, b.receipts); err != nil {
 				return err
 			}
 			select {
 			case g.arenas <- b.raw[:0]:
 			default:
 			}
-			return l.stored(&res, b)
+			return l.stored(b)
 		})
 	})
 	if !l.feed.Sorted {
@@ -309,8 +335,7 @@ func (l *loader) newGatherer(send sender) *gatherer {
 }
 
 // stored notes what the desk has answered for a batch.
-func (l *loader) stored(res *ingest.Result, b *batch) error {
-	l.sum.Desk.Add(&res.Summary)
+func (l *loader) stored(b *batch) error {
 	l.meter.rows.Add(b.rows)
 	l.meter.show(false)
 	if !b.marked || !l.feed.Sorted {

@@ -1,6 +1,7 @@
 package connect_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -65,6 +66,35 @@ func tell(r *ingest.Receipt) string {
 		out += " " + strings.Join(r.Marks.Names(), ",")
 	}
 	return out
+}
+
+// Do others come first whenever they must, with small steps between, and does a
+// load end when they say so?
+func TestALoadGivesWayBeforeEachStep(t *testing.T) {
+	t.Parallel()
+	const count, step = 10_000, 1_000
+	var content strings.Builder
+	content.WriteString("id,at,sku,total\n")
+	for i := range count {
+		fmt.Fprintf(&content, "%d,2017-01-02 10:00,a,1\n", i)
+	}
+	tired := errors.New("tired")
+	for steps, want := range map[int]error{3: tired, count: nil} {
+		s, asked := &sink{}, 0
+		sum, err := connect.Load(t.Context(), connect.LoadOptions{
+			File: write(t, "t.csv", content.String()), Kind: mapping.Receipts, Mapping: cornerShop(t, "true"), Desk: s, Clock: noon, Temp: t.TempDir(),
+			Yield: func(context.Context) (int, error) {
+				if asked++; asked > steps {
+					return 0, tired
+				}
+				return step, nil
+			},
+		})
+		taken := min(steps*step, count)
+		if !errors.Is(err, want) || len(s.receipts) != taken || sum.Desk.Items != int64(taken) || s.calls < taken/step {
+			t.Errorf("%d steps of %d: %d receipts in %d steps, %d summed up, %v", steps, step, len(s.receipts), s.calls, sum.Desk.Items, err)
+		}
+	}
 }
 
 func TestHowLinesBecomeReceipts(t *testing.T) {

@@ -28,7 +28,8 @@ func (l *loader) sendRows(b *rows.Block, send sender) error {
 			if err != nil {
 				return err
 			}
-			return l.stored(&res, &batch{rows: int64(to - from), mark: last, marked: to == b.N})
+			l.sum.Desk.Add(&res.Summary)
+			return l.stored(&batch{rows: int64(to - from), mark: last, marked: to == b.N})
 		})
 		if err != nil {
 			return err

@@ -207,7 +207,8 @@ func (l *loader) gatherWeeks(ctx context.Context, blocks <-chan *rows.Block, rea
 			if err != nil {
 				return err
 			}
-			return l.stored(&res, &batch{rows: int64(b.lines)})
+			l.sum.Desk.Add(&res.Summary)
+			return l.stored(&batch{rows: int64(b.lines)})
 		})
 	})
 	for b := range blocks {

@@ -216,7 +216,7 @@ func (h *House) newServer() *api.Server {
 	policy := cleanroom.Policy{ShoppersMin: ShoppersMin}
 	audit, reader := cleanroom.NewJournal(h.Book), measure.NewReader(h.history)
 	shop.Mount(s, shop.Ports{Desk: h.Desk, People: h.people, Decider: h.decider, Booked: h.Campaigns, Tokens: func() media.Keyring { return h.Tokens }, Names: h.shop, Zone: time.UTC})
-	till.Mount(s, h.Desk, func(context.Context) error { return nil })
+	till.Mount(s, till.Ports{Desk: h.Desk, Came: func() {}, Seen: func(context.Context) error { return nil }})
 	feed.Mount(s, h.Desk, h.Desk)
 	merge.Mount(s, h.Desk, h.people)
 	trade.Mount(s, trade.Ports{Book: h.Campaigns, Currency: "EUR", Audiences: trade.Audiences{

@@ -29,9 +29,15 @@ type Desk interface {
 	Receipts(ctx context.Context, rs []ingest.Receipt, from ingest.From) (ingest.Result, error)
 }
 
-// Seen returns when every profile holds all facts appended before the call, or
-// with ctx's error when that ends first.
-type Seen func(ctx context.Context) error
+// Ports is what the door works with.
+type Ports struct {
+	Desk Desk
+	// Came is called as a batch comes, so that work that can wait gives way.
+	Came func()
+	// Seen returns when every profile holds all facts appended before the call, or
+	// with ctx's error when that ends first.
+	Seen func(ctx context.Context) error
+}
 
 // BatchMax is how many receipts one request may bring.
 const BatchMax = 1_000
@@ -82,8 +88,8 @@ type Result struct {
 }
 
 // Mount adds the door to a server.
-func Mount(s *api.Server, desk Desk, seen Seen) {
-	h := handler{desk, seen, s.Took}
+func Mount(s *api.Server, p Ports) {
+	h := handler{p, s.Took}
 	api.RegisterHot(s, huma.Operation{
 		OperationID: "send-receipts", Method: http.MethodPost, Path: "/v1/receipts", Tags: []string{"till"}, Security: api.Needs(access.Receipts),
 		Summary: "Take in receipts.",
@@ -93,8 +99,7 @@ func Mount(s *api.Server, desk Desk, seen Seen) {
 }
 
 type handler struct {
-	desk Desk
-	seen Seen
+	Ports
 	took func(kind string, sum *ingest.Summary) // counts
 }
 
@@ -102,11 +107,12 @@ func (h *handler) receipts(r *http.Request, who *access.Principal, in *Receipts)
 	if len(in.Receipts) == 0 || len(in.Receipts) > BatchMax {
 		return nil, &retail.Error{Kind: retail.Invalid, Field: "receipts", Say: fmt.Sprintf("a request brings 1 to %d receipts", BatchMax), Cure: "split the batch"}
 	}
+	h.Came()
 	rs := make([]ingest.Receipt, len(in.Receipts))
 	for i, raw := range in.Receipts {
 		rs[i] = Read(raw)
 	}
-	res, err := h.desk.Receipts(r.Context(), rs, From(who.Name))
+	res, err := h.Desk.Receipts(r.Context(), rs, From(who.Name))
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +124,7 @@ func (h *handler) receipts(r *http.Request, who *access.Principal, in *Receipts)
 	if wait := waitOf(r.Header.Get("Prefer")); wait > 0 {
 		ctx, cancel := context.WithTimeout(r.Context(), wait)
 		defer cancel()
-		switch err := h.seen(ctx); {
+		switch err := h.Seen(ctx); {
 		case err == nil:
 			answer.Profile = "seen"
 		case errors.Is(err, context.DeadlineExceeded):
