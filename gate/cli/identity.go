@@ -22,6 +22,10 @@ import (
 
 // IdentityCmd finds, shows and answers merges of shoppers.
 type IdentityCmd struct {
+	Look      identityLookCmd      `cmd:"" help:"Show which shoppers somebody is, why, and her household."`
+	Merge     identityMergeCmd     `cmd:"" help:"Say that two shoppers are one person."`
+	Part      identityPartCmd      `cmd:"" help:"Say that two shoppers are two people."`
+	Withdraw  identityWithdrawCmd  `cmd:"" help:"Take evidence back, as if it had never come."`
 	Link      identityLinkCmd      `cmd:"" help:"Find shoppers of a file who may be one person, and propose them."`
 	Proposals identityProposalsCmd `cmd:"" help:"Show which merges wait for an answer."`
 	Approve   identityApproveCmd   `cmd:"" help:"Approve proposals: the shoppers become one."`
@@ -32,7 +36,7 @@ type IdentityCmd struct {
 type identityLinkCmd struct {
 	DirFlags
 	File      string            `arg:"" help:"A CSV (with a header), NDJSON or Parquet file, plain, gz or zst: a row per shopper, with a key of hers and what is known of her." type:"existingfile"`
-	Key       map[string]string `help:"Kind of key and its column: card=card_no (card, account, email_sha256, phone_sha256, device)." required:""`
+	Key       map[string]string `help:"Kind of key and its column: card=card_no (card, account, email_sha256, phone_sha256, device; email and phone for columns in clear, which are hashed here)." required:""`
 	Field     map[string]string `help:"Column and how it is compared: surname=name (name, date, email, code, place, category); name:shared where families share it." required:""`
 	Precision float64           `help:"Propose from this probability on, 0.99 at least." default:"0.99"`
 	Seed      uint64            `help:"Seed of the chance pairs." default:"1"`

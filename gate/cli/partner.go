@@ -88,7 +88,7 @@ type partnerPseudonymsCmd struct {
 	DirFlags
 	ID   string            `arg:"" name:"id" help:"The partner's."`
 	File string            `arg:"" help:"A CSV (with a header), NDJSON or Parquet file, plain, gz or zst: a row per shopper whom the partner knows." type:"existingfile"`
-	Key  map[string]string `help:"Kind of key and its column: card=card_no (card, account, email_sha256, phone_sha256, device)." required:""`
+	Key  map[string]string `help:"Kind of key and its column: card=card_no (card, account, email_sha256, phone_sha256, device; email and phone for columns in clear, which are hashed here)." required:""`
 }
 
 // Help shows an example.

@@ -15,7 +15,9 @@ import (
 	"time"
 
 	wire "endcap/gate/api/privacy"
+	"endcap/know/identity/identifier"
 	"endcap/know/privacy"
+	"endcap/retail/shopper"
 )
 
 // PrivacyCmd answers what shoppers ask by right of the law.
@@ -42,16 +44,49 @@ type whoFlags struct {
 	Email   string `name:"email-sha256" help:"The hash of her e-mail address."`
 	Phone   string `name:"phone-sha256" help:"The hash of her phone number."`
 	Device  string `help:"A device of hers."`
+	Address string `name:"email" help:"Her e-mail address; it is hashed here and sent nowhere."`
+	Number  string `name:"phone" help:"Her phone number, with its plus; it is hashed here and sent nowhere."`
 }
 
-func wireKeys(f *whoFlags) map[string]string {
+// wireKeys are the keys that flags name, as requests carry them.
+func wireKeys(f *whoFlags) (map[string]string, error) {
+	return keysFrom(map[string]string{
+		"card": f.Card, "account": f.Account, "email_sha256": f.Email, "phone_sha256": f.Phone, "device": f.Device, "email": f.Address, "phone": f.Number,
+	})
+}
+
+// keysFrom leaves out what is empty and hashes what is in clear.
+func keysFrom(flags map[string]string) (map[string]string, error) {
 	out := make(map[string]string)
-	for kind, value := range map[string]string{"card": f.Card, "account": f.Account, "email_sha256": f.Email, "phone_sha256": f.Phone, "device": f.Device} {
-		if value != "" {
-			out[kind] = value
+	for kind, value := range flags {
+		if value == "" {
+			continue
 		}
+		var key shopper.Key
+		var err error
+		switch kind {
+		case "email":
+			var e identifier.Email
+			if e, err = identifier.ParseEmail(value); err == nil {
+				key = e.Key()
+			}
+		case "phone":
+			var p identifier.Phone
+			if p, err = identifier.ParsePhone(value, ""); err == nil {
+				key = p.Key()
+			}
+		default:
+			key, err = shopper.ParseKey(shopper.KeyKind(kind), value)
+		}
+		if err != nil {
+			return nil, Misused(fmt.Errorf("--%s: %w", kind, err))
+		}
+		if had, twice := out[string(key.Kind())]; twice && had != key.Reveal() {
+			return nil, Misused(fmt.Errorf("--%s names another than its hash does", kind))
+		}
+		out[string(key.Kind())] = key.Reveal()
 	}
-	return out
+	return out, nil
 }
 
 // ForgetCmd forgets a shopper who asked for it.
@@ -85,7 +120,11 @@ func (*privacyRequestCmd) Help() string {
 
 // Run sends the request.
 func (c *privacyRequestCmd) Run(ctx context.Context, s *Session) error {
-	in := map[string]any{"kind": c.Kind, "means": privacy.Operator, "shopper": wireKeys(&c.whoFlags)}
+	who, err := wireKeys(&c.whoFlags)
+	if err != nil {
+		return err
+	}
+	in := map[string]any{"kind": c.Kind, "means": privacy.Operator, "shopper": who}
 	if c.Note != "" {
 		in["note"] = c.Note
 	}
@@ -243,9 +282,13 @@ func (*privacyProofCmd) Help() string {
 
 // Run fetches it.
 func (c *privacyProofCmd) Run(ctx context.Context, s *Session) error {
+	who, err := wireKeys(&c.whoFlags)
+	if err != nil {
+		return err
+	}
 	return s.WithOwner(ctx, c.Dir, func(o *Client) error {
 		var proof json.RawMessage
-		if err := o.Ask(ctx, "POST /v1/privacy/proofs", map[string]any{"shopper": wireKeys(&c.whoFlags)}, &proof); err != nil {
+		if err := o.Ask(ctx, "POST /v1/privacy/proofs", map[string]any{"shopper": who}, &proof); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintln(s.Stdout, string(proof))

@@ -92,11 +92,15 @@ func (*recipientsGiveCmd) Help() string {
 
 // Run records it.
 func (c *recipientsGiveCmd) Run(ctx context.Context, s *Session) error {
+	who, err := wireKeys(&c.whoFlags)
+	if err != nil {
+		return err
+	}
 	return s.WithOwner(ctx, c.Dir, func(o *Client) error {
 		var out struct {
 			Kept int `json:"kept"`
 		}
-		in := map[string]any{"disclosures": []any{map[string]any{"shopper": wireKeys(&c.whoFlags), "alias": c.Alias, "what": c.What}}}
+		in := map[string]any{"disclosures": []any{map[string]any{"shopper": who, "alias": c.Alias, "what": c.What}}}
 		if err := o.Ask(ctx, "POST "+recipientPath(c.ID)+"/disclosures", in, &out); err != nil {
 			return err
 		}
