@@ -15,13 +15,13 @@ import (
 // empty.
 func Members(keys map[string]string, traits []string) (*Feed, error) {
 	if len(keys) == 0 || len(traits) > TraitsMax {
-		return nil, invalidMembers("key", "a key and up to %d other columns are read, these are %d and %d", TraitsMax, len(keys), len(traits))
+		return nil, invalidMembers("a key and up to %d other columns are read, these are %d and %d", TraitsMax, len(keys), len(traits))
 	}
 	f := &Feed{Kind: "members", Mapping: &Mapping{Name: "members", Zone: time.UTC}, Delimiter: ',', Decimal: '.'}
 	seen := make(map[string]bool)
 	add := func(n Name, column string) error {
 		if column == "" || seen[column] {
-			return invalidMembers("key", "column %.40q is named twice, or has no name", column)
+			return invalidMembers("column %.40q is named twice, or has no name", column)
 		}
 		seen[column] = true
 		f.fields[n] = &Field{Name: n, Column: column, Zone: time.UTC}
@@ -33,10 +33,10 @@ func Members(keys map[string]string, traits []string) (*Feed, error) {
 		if at := slices.IndexFunc(Keys(), func(n Name) bool { return n.String() == word }); at >= 0 {
 			n = Keys()[at]
 		} else if !clear {
-			return nil, invalidMembers("key", "%.40q is no kind of key: %s, or in clear email, phone", word, join(words(Keys())))
+			return nil, invalidMembers("%.40q is no kind of key: %s, or in clear email, phone", word, join(words(Keys())))
 		}
 		if f.fields[n] != nil {
-			return nil, invalidMembers("key", "%.40q is read in clear and hashed at once", n.String())
+			return nil, invalidMembers("%.40q is read in clear and hashed at once", n.String())
 		}
 		if err := add(n, column); err != nil {
 			return nil, err
@@ -59,6 +59,6 @@ func words(names []Name) []string {
 	return out
 }
 
-func invalidMembers(field, say string, args ...any) error {
-	return &retail.Error{Kind: retail.Invalid, Field: field, Say: fmt.Sprintf(say, args...), Cure: "name each column once"}
+func invalidMembers(say string, args ...any) error {
+	return &retail.Error{Kind: retail.Invalid, Field: "key", Say: fmt.Sprintf(say, args...), Cure: "name each column once"}
 }
