@@ -33,18 +33,20 @@ type member struct {
 // members are rows with addresses as people write them; the keys of a row are
 // those wanted, none where it is refused.
 func members() ([]member, [][]string) {
-	return []member{
-			{"ana", " Ana.Petit@Example.com ", "06 12 34 56 78", "ana@second.example"},
-			{"bea", "bea, the second", "+33 6 98 76 54 32", "bea@second.example"},
-			{"cat", "cat@example.com", "06 12", "cat@second.example"},
-			{"dan", "", "", ""},
-			{"eve", hashOf("eve@example.com"), "", "eve@second.example"},
-		}, [][]string{
-			{"ana", hashOf("ana.petit@example.com"), phoneOf("+33612345678")},
-			nil, nil,
-			{"dan"},
-			{"eve", hashOf("eve@example.com")},
-		}
+	rows := []member{
+		{"ana", " Ana.Petit@Example.com ", "06 12 34 56 78", "ana@second.example"},
+		{"bea", "bea, the second", "+33 6 98 76 54 32", "bea@second.example"},
+		{"cat", "cat@example.com", "06 12", "cat@second.example"},
+		{"dan", "", "", ""},
+		{"eve", hashOf("eve@example.com"), "", "eve@second.example"},
+	}
+	return rows, [][]string{
+		{"ana", hashOf("ana.petit@example.com"), phoneOf("+33612345678")},
+		nil,
+		nil,
+		{"dan"},
+		{"eve", hashOf("eve@example.com")},
+	}
 }
 
 func hashOf(address string) string {
