@@ -20,6 +20,9 @@ import (
 // the whole year's 1,469,307 lines, 155,848 receipts and 4,596,039.58.
 func TestTheCompleteJourneyIsReadWholeFromItsParquet(t *testing.T) {
 	t.Parallel()
+	if !native(t) {
+		return
+	}
 	file, m := journey(t, "transactions.parquet"), shipped(t, "complete-journey.json")
 	weeks50 := retail.Date(2017, time.December, 4)
 	tests := map[string]struct {
@@ -118,6 +121,9 @@ func beside(tb testing.TB, path ...string) string {
 // without a customer. The sums are those of the data's README.
 func TestOnlineRetailIsReadFromItsPackedCSV(t *testing.T) {
 	t.Parallel()
+	if !native(t) {
+		return
+	}
 	s := &sink{}
 	sum, err := connect.Load(t.Context(), connect.LoadOptions{
 		File: beside(t, "online-retail", "online_retail.csv.gz"), Kind: mapping.Receipts, Mapping: shipped(t, "online-retail.json"), Desk: s, Clock: noon,
@@ -155,6 +161,9 @@ func TestOnlineRetailIsReadFromItsPackedCSV(t *testing.T) {
 // so the sum is the README's to the cent.
 func TestOnlineRetailAtTheDesk(t *testing.T) {
 	t.Parallel()
+	if !native(t) {
+		return
+	}
 	file, desk := beside(t, "online-retail", "online_retail.csv.gz"), realDesk(t)
 	load := func() connect.Summary {
 		t.Helper()
@@ -226,6 +235,9 @@ func TestThePromotionsOfTheCompleteJourney(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("twenty million rows are not for -short")
+	}
+	if !native(t) {
+		return
 	}
 	s := &sink{count: true}
 	sum, err := connect.Load(t.Context(), connect.LoadOptions{

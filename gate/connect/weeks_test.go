@@ -181,6 +181,9 @@ func TestALoadOfPromotionsStartsOver(t *testing.T) {
 // and asked; the counts are the data's README's.
 func TestThePromotionsOfTenStores(t *testing.T) {
 	t.Parallel()
+	if !native(t) {
+		return
+	}
 	file := beside(t, "complete-journey", "v2", "promotions_10stores.csv.gz")
 	desk, log, past := realHouse(t)
 	sum, err := connect.Load(t.Context(), connect.LoadOptions{
