@@ -81,7 +81,7 @@ func (p *plague) answered() (receipts map[string]int64, clicks map[string]bool) 
 // beyond waits until more was acknowledged than n receipts and n clicks.
 func (p *plague) beyond(t *testing.T, receipts, clicks int) {
 	t.Helper()
-	until(t, time.Minute, "receipts and clicks come in", func() bool {
+	until(t, 3*time.Minute, "receipts and clicks come in", func() bool {
 		r, c := p.answered()
 		return len(r) > receipts && len(c) > clicks
 	})
@@ -329,7 +329,7 @@ func forgetsSince(t *testing.T, rotated []string) {
 		t.Fatal("the house does not know her")
 	}
 	s = serve(t, house) // it brings the tombstone to the backups by itself
-	until(t, time.Minute, "the tombstone lies beside the backups", func() bool {
+	until(t, 3*time.Minute, "the tombstone lies beside the backups", func() bool {
 		text, err := os.ReadFile(filepath.Join(f.target, "tombstones"))
 		return err == nil && strings.Contains(string(text), `"count":2,`) // hers and her card's
 	})

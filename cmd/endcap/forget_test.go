@@ -69,7 +69,7 @@ func (h *leaver) pass(days int) {
 		h.day++
 		now := time.Date(2026, 3, h.day, 8, 0, 0, 0, time.UTC)
 		h.ask(http.MethodPut, "/v1/clock", map[string]string{"now": now.Format(time.RFC3339)}, nil)
-		until(h.t, 30*time.Second, "the night's sweep", func() bool { return h.swept(now) })
+		until(h.t, 2*time.Minute, "the night's sweep", func() bool { return h.swept(now) })
 	}
 }
 

@@ -128,7 +128,7 @@ const everyScope = "decide,receipts,feeds,trade,reports,analyse,admin,privacy,id
 func serve(t *testing.T, dir string, more ...string) *server {
 	t.Helper()
 	s := start(t, dir, more...)
-	if err := s.awake(t.Context(), time.Minute); err != nil {
+	if err := s.awake(t.Context(), 3*time.Minute); err != nil {
 		text, _ := os.ReadFile(s.log.Name())
 		t.Fatalf("serve: %v\n%s", err, text)
 	}
@@ -203,7 +203,7 @@ func (s *server) stop(t *testing.T) time.Duration {
 	}
 	select {
 	case <-s.gone:
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("the server did not stop")
 	}
 	if status := s.cmd.ProcessState.ExitCode(); status != 0 {
@@ -302,7 +302,7 @@ func (s *server) makeKey(t *testing.T) {
 func (s *server) settle(t *testing.T) {
 	t.Helper()
 	var text []byte
-	for range 6_000 {
+	for range 18_000 {
 		var status struct {
 			CaughtUp bool `json:"caught_up"`
 		}
@@ -312,7 +312,7 @@ func (s *server) settle(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("the followers did not catch up in a minute: %s", text)
+	t.Fatalf("the followers did not catch up in three minutes: %s", text)
 }
 
 // query asks history for accounting; NULL is "".

@@ -99,6 +99,7 @@ func TestMembersAreReadInEveryForm(t *testing.T) {
 // TestLinkageProposesAndStaffApprove takes members in, links their file, approves
 // what it found and looks who is one person now.
 func TestLinkageProposesAndStaffApprove(t *testing.T) {
+	t.Parallel()
 	const records = 600
 	dir, file := filepath.Join(t.TempDir(), "house"), filepath.Join(t.TempDir(), "members.csv")
 	fields := members(t, file, records)

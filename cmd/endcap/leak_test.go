@@ -174,11 +174,11 @@ func (w *witness) terms() {
 	w.good(status, text)
 	item := lineItem("oats", 10_000)
 	item["products"] = []string{"oats"}
-	until(w.t, 10*time.Second, "the product in the range", func() bool { // it may be booked a moment after it was sent
+	until(w.t, time.Minute, "the product in the range", func() bool { // it may be booked a moment after it was sent
 		status, _ := w.call(http.MethodPut, "/v1/line-items/oats", item)
 		return status < 300
 	})
-	until(w.t, 10*time.Second, "a sponsored product", func() bool { // terms count a moment after they are booked
+	until(w.t, time.Minute, "a sponsored product", func() bool { // terms count a moment after they are booked
 		_, text, err := w.s.call(w.t.Context(), http.MethodPost, "/v1/decisions", map[string]any{"placements": []any{map[string]any{"placement": "home", "slots": 2}}})
 		return err == nil && strings.Contains(string(text), `"token":"`)
 	})

@@ -46,7 +46,7 @@ func TestWhoIsSilentForLongIsOutOfUseBeforeTheJobRuns(t *testing.T) {
 		measured = h.do("query", "--dir", h.dir, "--purpose", "measurement", "--format", "csv", "select count(*) as n from lines")
 		return len(answer.Proposals) > 0 && answer.Proposals[0].Reason == "bought_often", size, measured
 	}
-	until(t, 30*time.Second, "her habits are known", func() bool {
+	until(t, 2*time.Minute, "her habits are known", func() bool {
 		personal, size, measured := known()
 		return personal && size == "n\n3\n" && measured == "n\n6\n"
 	})
@@ -69,7 +69,7 @@ func TestWhoIsSilentForLongIsOutOfUseBeforeTheJobRuns(t *testing.T) {
 	h.ask(http.MethodPost, "/v1/receipts", map[string]any{"receipts": []any{map[string]any{
 		"id": "new", "store": "s1", "at": "2027-03-02T07:00:00Z", "lines": []any{map[string]any{"product": "oats", "quantity": 1, "sales": "2.50"}},
 	}}}, nil)
-	until(t, 30*time.Second, "the receipt is history", func() bool {
+	until(t, 2*time.Minute, "the receipt is history", func() bool {
 		return h.do("query", "--dir", h.dir, "--format", "csv", "select count(*) as n from lines") == "n\n7\n"
 	})
 	h.do("privacy", "retention", "run", "--dir", h.dir) // or the night's own run, which may come first
@@ -96,7 +96,7 @@ func (h *leaver) gone() {
 	for day := 3; day <= 12; day++ {
 		now := time.Date(2027, 3, day, 8, 0, 0, 0, time.UTC)
 		h.ask(http.MethodPut, "/v1/clock", map[string]string{"now": now.Format(time.RFC3339)}, nil)
-		until(h.t, 30*time.Second, "the night's sweep", func() bool { return h.swept(now) })
+		until(h.t, 2*time.Minute, "the night's sweep", func() bool { return h.swept(now) })
 	}
 	h.stop()
 	for place := range strings.SplitSeq(strings.TrimSpace(h.do("verify", "--forgotten", "--dir", h.dir)), "\n") {

@@ -23,7 +23,7 @@ import (
 //	> endcap …     a command; what follows is expected of it
 //	status 2       its exit status (0 where nothing is said)
 //	out REGEXP     standard output matches; err is for standard error
-//	soon REGEXP    as out, and the command may be tried for five seconds
+//	soon REGEXP    as out, and the command may be tried for a minute
 //	not REGEXP     neither of them matches
 //	keep NAME REGEXP   the first group, from standard output, is $NAME from here on
 //	start endcap serve …   runs until stop, or until the session ends
@@ -171,7 +171,7 @@ func (s *session) expect(verb, rest string) {
 		s.t.Fatalf("%s: %v", s.at, err)
 	}
 	if verb == "soon" {
-		for try := 0; try < 50 && !want.MatchString(s.out); try++ {
+		for try := 0; try < 600 && !want.MatchString(s.out); try++ {
 			time.Sleep(100 * time.Millisecond)
 			s.execute(s.command)
 		}
@@ -204,7 +204,7 @@ func (s *session) start(line string) {
 	s.serving, s.served = cancel, make(chan int, 1)
 	m := program.Main{Stdin: strings.NewReader(""), Stdout: &s.log, Stderr: &s.log}
 	go func() { s.served <- m.Run(ctx, args[1:]) }()
-	for range 3_000 {
+	for range 12_000 {
 		if strings.Contains(s.log.String(), "serving on ") {
 			return
 		}

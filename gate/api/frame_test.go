@@ -134,7 +134,7 @@ func TestEveryErrorIsAProblemThatLeaksNothing(t *testing.T) {
 			if a.Status != want.status || p.Field != want.field || p.Cure != want.cure {
 				t.Errorf("%s: %s, want %+v", request, a.Body, want)
 			}
-			if strings.Contains(string(a.Body), "4711") || strings.Contains(string(a.Body), "goroutine") {
+			if strings.Contains(string(a.Body), "the vault") || strings.Contains(string(a.Body), "goroutine") {
 				t.Errorf("%s leaks what is inside: %s", request, a.Body)
 			}
 			if a.Status == http.StatusServiceUnavailable && a.Header.Get("Retry-After") == "" {
@@ -330,7 +330,7 @@ func TestProbesNeedNoKey(t *testing.T) {
 		}
 	}
 	f.ready = errors.New(secretText)
-	if a := f.call(t, "", "GET /readyz", ""); a.Status != http.StatusServiceUnavailable || strings.Contains(a.Problem(t).Detail, "4711") {
+	if a := f.call(t, "", "GET /readyz", ""); a.Status != http.StatusServiceUnavailable || strings.Contains(a.Problem(t).Detail, "the vault") {
 		t.Errorf("not ready: %d %s", a.Status, a.Body)
 	}
 	if a := f.call(t, "", "GET /healthz", ""); a.Status != http.StatusOK {

@@ -237,7 +237,7 @@ func TestTheRelayWakesWhenTold(t *testing.T) {
 
 func waitFor(t *testing.T, is func() bool) {
 	t.Helper()
-	for range 500 {
+	for range 6_000 {
 		if is() {
 			return
 		}

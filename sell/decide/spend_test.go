@@ -98,9 +98,9 @@ func TestThreeBudgetsAre64ClientsSpentToTheCent(t *testing.T) {
 		}
 	})
 	var shown atomic.Int64
-	var spent atomic.Bool // no budget could pay for one more click, or a minute has passed
+	var spent atomic.Bool // no budget could pay for one more click, or five minutes have passed
 	background.Go(func() {
-		for began := time.Now(); ctx.Err() == nil && time.Since(began) < time.Minute; time.Sleep(20 * time.Millisecond) {
+		for began := time.Now(); ctx.Err() == nil && time.Since(began) < 5*time.Minute; time.Sleep(20 * time.Millisecond) {
 			left := retail.Micros(0)
 			for id := range budgets {
 				left = max(left, r.balances(string(ledger.Flight(id, today)))[string(ledger.Flight(id, today))])
