@@ -20,6 +20,7 @@ SEEDS   ?= 1000
 SEED    ?=
 RECORDS ?= 1000000
 GROWN   ?= 5000000
+SHOPPERS ?= 10000,100000,1000000
 
 export CGO_ENABLED := 1
 
@@ -103,8 +104,9 @@ bench-decide: build data ## measure decisions over HTTP against a bare handler (
 	@taskset -c 1 bin/endcap-bench-decide -dir '$(BENCH)'
 
 .PHONY: data
-data: ## fetch The Complete Journey into data/ and check its sha256
+data: ## fetch The Complete Journey and the communes of France into data/ and check their sha256
 	@scripts/data.sh
+	@scripts/places.sh
 
 .PHONY: bench-ingest
 bench-ingest: build data ## lines a second from file to history beside DuckDB's own readers, and peak memory
@@ -114,6 +116,10 @@ bench-ingest: build data ## lines a second from file to history beside DuckDB's 
 bench-backup: build data ## back up the demo's data while it is served, and restore it (makes data/bench-backup the first time)
 	@test -e data/bench-backup/endcap.json || { go build -o bin/endcap-demo ./bench/demo; DATA=data/bench-backup KEEP=0 scripts/demo.sh; }
 	@go run ./bench/backup -dir data/bench-backup
+
+.PHONY: bench-simulate
+bench-simulate: build data ## receipt lines a second from nothing to Parquet, and memory by shopper (SHOPPERS=10000,100000,1000000)
+	@go run ./bench/simulate -shoppers '$(SHOPPERS)'
 
 .PHONY: bench-consent
 bench-consent: build ## withdraw consents from a running house and look for who said no (a minute and a half)

@@ -64,7 +64,7 @@ type pkg struct {
 
 // place is where a package stands in the house.
 type place struct {
-	floor   string // retail, keep, adapter, know, sell, prove, gate, cmd, bench, or "" where the plan has no such room
+	floor   string // retail, keep, adapter, know, sell, prove, gate, cmd, simulate, bench, or "" where the plan has no such room
 	room    string // the first two elements of its path, e.g. "know/ingest"
 	subtree string // for an adapter: its own folder
 	suite   bool   // a conformance suite, …test
@@ -77,7 +77,7 @@ func placeOf(path string) place {
 	at.suite = strings.HasSuffix(parts[len(parts)-1], "test") && len(parts) > 1
 	switch at.floor {
 	case "retail", "bench":
-	case "know", "sell", "prove", "gate", "cmd":
+	case "know", "sell", "prove", "gate", "cmd", "simulate":
 		if len(parts) < 2 {
 			at.floor = ""
 		}
@@ -176,6 +176,11 @@ func breach(from place, path, imp string) string {
 			return ""
 		}
 		return "a door imports retail, know, sell and prove"
+	case "simulate":
+		if to.floor == from.floor {
+			return ""
+		}
+		return "the simulator stands on retail alone, and does not know the product"
 	}
 	return "below may not import above"
 }
@@ -350,6 +355,17 @@ func TestFloorsFindPlantedBreaches(t *testing.T) {
 		"a suite stands on an embedded store":     {"keep/stream/streamtest", "endcap/keep/stream/pebble", ""},
 		"a suite exercises its port":              {"keep/stream/streamtest", "endcap/keep/stream", ""},
 		"a benchmark measures a store":            {"bench/ledger", "endcap/keep/sql/sqlite", ""},
+		"the roof carries the simulator":          {"cmd/endcap", "endcap/simulate/folder", ""},
+		"a benchmark simulates":                   {"bench/simulate", "endcap/simulate/life", ""},
+		"the simulator has rooms":                 {"simulate/life", "endcap/simulate/draw", ""},
+		"the simulator speaks the nouns":          {"simulate/scenario", "endcap/retail", ""},
+		"the simulator uses a library":            {"simulate/folder", "github.com/parquet-go/parquet-go", ""},
+		"the simulator knows a wing":              {"simulate/life", "endcap/sell/auction", "does not know the product"},
+		"the simulator reads a store":             {"simulate/life", "endcap/keep/profile", "does not know the product"},
+		"the simulator opens a store":             {"simulate/folder", "endcap/keep/files/dirfiles", "only cmd/endcap"},
+		"a wing knows the truth":                  {"prove/measure", "endcap/simulate/life", "a wing stands on"},
+		"a door knows the truth":                  {"gate/cli", "endcap/simulate/folder", "a door imports"},
+		"a store knows the truth":                 {"keep/profile", "endcap/simulate/draw", "below may not import above"},
 		"the product runs a benchmark":            {"sell/billing", "endcap/bench/ledger", "nobody imports a program"},
 	}
 	for name, tt := range tests {
@@ -361,7 +377,7 @@ func TestFloorsFindPlantedBreaches(t *testing.T) {
 			}
 		})
 	}
-	for _, path := range []string{"manager", "keep/cache", "know", "gate", "internal/util"} {
+	for _, path := range []string{"manager", "keep/cache", "know", "gate", "simulate", "internal/util"} {
 		if got := floorBreaches([]pkg{{ImportPath: module + "/" + path, GoFiles: []string{"x.go"}}}); len(got) != 1 {
 			t.Errorf("a room named %s that the plan does not have: found %q", path, got)
 		}

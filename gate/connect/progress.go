@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -25,6 +26,7 @@ type Progress struct {
 	Elapsed time.Duration // of this run
 	Left    time.Duration // expected; 0 while nothing can be said
 	Sorting bool          // the file is being sorted first
+	Doing   string        // what is done to it; "loading" where empty
 	Ended   bool
 }
 
@@ -109,7 +111,7 @@ func (p Progress) Line() string {
 	}
 	full := int(part * barWidth)
 	bar := strings.Repeat("█", full) + strings.Repeat("░", barWidth-full)
-	verb := "loading"
+	verb := cmp.Or(p.Doing, "loading")
 	switch {
 	case p.Ended:
 		return fmt.Sprintf("%s %s %s rows in %s, %s rows/s", p.File, bar, grouped(p.Rows), p.Elapsed.Round(cadence), grouped(int64(p.PerSec)))

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"endcap/gate/cli"
+	"endcap/simulate/calibrate"
+	"endcap/simulate/life"
+	"endcap/simulate/model"
+)
+
+type simulateCheckCmd struct {
+	Data     string `help:"The Complete Journey, as make data fetches it." default:"data/complete-journey"`
+	Shoppers int    `help:"How many shoppers are simulated." default:"4000"`
+	Seed     uint64 `help:"Of the simulation; another than that of the fit." default:"99"`
+	Page     string `help:"Also write a page with tables and plots to this file."`
+	JSON     bool   `name:"json" help:"Answer in JSON."`
+}
+
+// Help shows an example.
+func (*simulateCheckCmd) Help() string {
+	return "endcap simulate check --page calibration.html"
+}
+
+// Run simulates the weeks of the data and compares them with the half of its
+// households on which the model was not fitted.
+func (c *simulateCheckCmd) Run(_ context.Context, m *Main) error {
+	s := calibrate.Scenario(c.Shoppers, c.Seed)
+	if err := s.Check(); err != nil {
+		return cli.Misused(err)
+	}
+	journey, err := calibrate.Journey(c.Data)
+	if err != nil {
+		return err
+	}
+	world, err := life.Open(&s, model.Fitted(), nil)
+	if err != nil {
+		return err
+	}
+	report := calibrate.Compare(calibrate.Simulate(world), journey)
+	if c.Page != "" {
+		if err := writeTo(c.Page, report.Page); err != nil {
+			return err
+		}
+	}
+	if c.JSON {
+		return json.NewEncoder(m.Stdout).Encode(report.Distances)
+	}
+	return report.Write(m.Stdout)
+}
+
+// writeTo writes a file anew.
+func writeTo(name string, write func(io.Writer) error) (err error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return fmt.Errorf("create %s: %w", name, err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return write(f)
+}
+
+type simulateFitCmd struct {
+	Data     string `help:"The Complete Journey, as make data fetches it." default:"data/complete-journey"`
+	Out      string `help:"The file of parameters to write." required:""`
+	Shoppers int    `help:"How many shoppers a round simulates." default:"3000"`
+	Rounds   int    `help:"How many rounds there are." default:"10"`
+	Seed     uint64 `help:"Of the rounds." default:"1"`
+}
+
+// Help shows an example.
+func (*simulateFitCmd) Help() string {
+	return "endcap simulate fit --out simulate/model/parameters.json"
+}
+
+// Run fits the model on one half of the households.
+func (c *simulateFitCmd) Run(_ context.Context, m *Main) error {
+	s := calibrate.Scenario(c.Shoppers, c.Seed)
+	if err := s.Check(); err != nil {
+		return cli.Misused(err)
+	}
+	journey, err := calibrate.Journey(c.Data)
+	if err != nil {
+		return err
+	}
+	half := journey.Half(calibrate.HalfSeed, 0)
+	p := calibrate.Fit(half)
+	if err := calibrate.Tune(p, half, calibrate.Tuning{Scenario: s, Rounds: c.Rounds, Tell: m.Stderr}); err != nil {
+		return err
+	}
+	return writeTo(c.Out, func(w io.Writer) error {
+		text, err := json.Marshal(p)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(append(text, '\n'))
+		return err
+	})
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"endcap/gate/cli"
+	"endcap/gate/connect"
+	"endcap/retail"
+	"endcap/simulate/folder"
+	"endcap/simulate/grocer"
+	"endcap/simulate/model"
+	"endcap/simulate/scenario"
+)
+
+type simulateCmd struct {
+	Run   simulateRunCmd   `cmd:"" default:"withargs" help:"Write a retailer that does not exist, as Parquet files."`
+	Check simulateCheckCmd `cmd:"" help:"Show how far simulated shopping is from real shopping."`
+	Fit   simulateFitCmd   `cmd:"" help:"Fit the simulator's model on The Complete Journey."`
+}
+
+// What a simulation is to take of memory: a base, and so many bytes a shopper.
+// Garbage is collected sooner rather than taking more.
+const (
+	memoryBase    = 200 << 20
+	memoryShopper = 60
+)
+
+type simulateFlags struct {
+	File     string  `name:"scenario" help:"Scenario file, JSON (docs/simulator.md lists its knobs)." type:"existingfile"`
+	Shoppers *int    `help:"How many shoppers."`
+	Weeks    *int    `help:"How many weeks."`
+	Seed     *uint64 `help:"The same seed gives the same bytes (default 1)."`
+	Places   string  `name:"communes" help:"The list of communes, as make data fetches it; none gives stores without places." default:"data/france/communes.json"`
+}
+
+type simulateRunCmd struct {
+	simulateFlags
+	Out  string `help:"The folder to write, empty or not there; or one whose simulation was broken off." required:""`
+	JSON bool   `name:"json" help:"Answer in JSON."`
+}
+
+// Help shows an example.
+func (*simulateRunCmd) Help() string {
+	return "endcap simulate --shoppers 10000 --weeks 52 --seed 1 --out data/simulated"
+}
+
+// Run writes the simulation and shows how it goes.
+func (c *simulateRunCmd) Run(ctx context.Context, m *Main) error {
+	s, err := c.scenario()
+	if err != nil {
+		return cli.Misused(err)
+	}
+	communes, err := c.communes()
+	if err != nil {
+		return err
+	}
+	out, err := filepath.Abs(c.Out)
+	if err != nil {
+		return fmt.Errorf("find folder: %w", err)
+	}
+	start := time.Now()
+	debug.SetMemoryLimit(memoryBase + memoryShopper*int64(s.Shoppers))
+	sum, err := folder.Write(ctx, folder.Options{
+		FS: vfs.Default, Dir: out, Scenario: s, Model: model.Fitted(), Communes: communes, Progress: c.bar(m, start), Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return json.NewEncoder(m.Stdout).Encode(map[string]any{
+			"declared": folder.Declared, "receipts": sum.Receipts, "lines": sum.Lines, "resumed_weeks": sum.Resumed,
+			"seconds": time.Since(start).Seconds(), "setup_seconds": sum.SetUp.Seconds(),
+		})
+	}
+	_, err = fmt.Fprintf(m.Stdout, "%s: %d receipts, %d lines in %s after %s; %s says how to load them\n",
+		folder.Declared, sum.Receipts, sum.Lines, c.Out, time.Since(start).Round(100*time.Millisecond), filepath.Join(c.Out, "README.txt"))
+	return err
+}
+
+// bar draws progress on standard error.
+func (c *simulateRunCmd) bar(m *Main, start time.Time) func(folder.Progress) {
+	const whole = 1_000_000
+	draw := connect.Bar(m.Stderr, isTerminal(m.Stderr), time.Now)
+	var last time.Time
+	return func(p folder.Progress) {
+		now := time.Now()
+		if p.Part < 1 && now.Sub(last) < 100*time.Millisecond {
+			return
+		}
+		last = now
+		took := now.Sub(start)
+		draw(connect.Progress{
+			File: c.Out, Doing: "simulating", Done: int64(p.Part * whole), Total: whole, Rows: p.Lines, PerSec: float64(p.Lines) / took.Seconds(),
+			Elapsed: took, Left: time.Duration(float64(took) * (1 - p.Part) / max(p.Part, 1e-6)), Ended: p.Part >= 1,
+		})
+	}
+}
+
+// scenario is what the file says, with what the command line says over it.
+func (c *simulateFlags) scenario() (scenario.Scenario, error) {
+	s := scenario.Defaults()
+	s.Seed = 1
+	if c.File != "" {
+		text, err := os.ReadFile(c.File)
+		if err != nil {
+			return s, fmt.Errorf("read scenario: %w", err)
+		}
+		if err := scenario.Read(bytes.NewReader(text), &s); err != nil {
+			return s, err
+		}
+	}
+	if c.Shoppers != nil {
+		s.Shoppers = *c.Shoppers
+	}
+	if c.Weeks != nil {
+		s.Weeks = *c.Weeks
+	}
+	if c.Seed != nil {
+		s.Seed = *c.Seed
+	}
+	return s, s.Check()
+}
+
+// communes reads where stores may be.
+func (c *simulateFlags) communes() (list []grocer.Commune, err error) {
+	if c.Places == "none" {
+		return nil, nil
+	}
+	f, err := os.Open(c.Places)
+	if err != nil {
+		return nil, &retail.Error{
+			Kind: retail.NotFound, Field: "communes", Say: "the list of communes is not there", Err: err,
+			Cure: "make data fetches it; --communes none gives stores without places",
+		}
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return grocer.ReadCommunes(f)
+}

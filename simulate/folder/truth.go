@@ -1,0 +1,103 @@
+package folder
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"strconv"
+
+	"endcap/simulate/life"
+	"endcap/simulate/people"
+)
+
+type truthShopper struct {
+	Shopper int32   `parquet:"shopper"`
+	Segment string  `parquet:"segment,dict"`
+	Rate    float32 `parquet:"rate"`  // daily intensity of trips
+	Lines   float32 `parquet:"lines"` // mean of a basket
+	Worth   float32 `parquet:"worth"`
+	Fuel    float32 `parquet:"fuel"`
+	Deals   float32 `parquet:"deals"` // how much she follows promotions, 0 to 1
+	Store   string  `parquet:"store,dict"`
+	Allowed string  `parquet:"allowed,dict"` // what she consented to before the first day
+	Said    bool    `parquet:"said"`
+}
+
+// truthShoppers writes what kind of shopper each is.
+func (w *writer) truthShoppers(name string) (int64, error) {
+	return stream(w, name, func(yield func(truthShopper) error) error {
+		for i := range w.world.Crowd.Shoppers {
+			s := &w.world.Crowd.Shoppers[i]
+			say := w.world.Crowd.Saying(i)
+			err := yield(truthShopper{
+				Shopper: int32(i), Segment: people.Segment(s, w.Model), Rate: s.Rate, Lines: s.Lines, Worth: s.Worth, Fuel: s.Fuel,
+				Deals: float32(s.Deals) / 255, Store: w.world.Grocer.Stores[s.Store].ID, Allowed: say.Allowed, Said: say.Said,
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+type truthLink struct {
+	Shopper int32  `parquet:"shopper"`
+	Kind    string `parquet:"kind,dict"`
+	Key     string `parquet:"key"`
+	Wrong   bool   `parquet:"wrong"` // it is hers by mistake: a partner's card, a misheard address
+}
+
+// truthLinks writes which keys are whose, mistakes named as such.
+func (w *writer) truthLinks(name string) (int64, error) {
+	c := w.world.Crowd
+	return stream(w, name, func(yield func(truthLink) error) error {
+		for i := range c.Shoppers {
+			who := int32(i)
+			var links []truthLink
+			if card, has := c.Card(i); has {
+				shared := c.Shoppers[i].Has&people.Shares != 0
+				links = append(links, truthLink{who, "card", strconv.FormatInt(card, 10), shared})
+			}
+			mail, desk := c.Email(i)
+			if account, has := c.Account(i); has {
+				links = append(links, truthLink{who, "account", strconv.FormatInt(account, 10), false}, truthLink{who, "device", c.Device(i, 1), false})
+				if c.Shoppers[i].Has&people.TwoDevices != 0 {
+					links = append(links, truthLink{who, "device", c.Device(i, 0), false})
+				}
+			}
+			links = append(links, truthLink{who, "email_sha256", hex.EncodeToString(mail[:]), false})
+			if desk != mail {
+				links = append(links, truthLink{who, "email_sha256", hex.EncodeToString(desk[:]), true})
+			}
+			for _, l := range links {
+				if err := yield(l); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// truthClicks writes by which probabilities shoppers click.
+func (w *writer) truthClicks(name string) (int64, error) {
+	type clicks struct {
+		Declared string    `json:"declared"`
+		About    string    `json:"about"`
+		Examine  []float64 `json:"examine"` // by position from 1
+		Known    float64   `json:"known"`
+		Unknown  float64   `json:"unknown"`
+	}
+	c := clicks{
+		Declared: Declared, About: "A result is clicked with probability examine[position] × known or unknown, by whether it is in the shopper's repertoire of the category.",
+		Known: life.ClickKnown, Unknown: life.ClickUnknown,
+	}
+	for position := range life.Results {
+		c.Examine = append(c.Examine, life.Examine(position+1))
+	}
+	text, err := json.MarshalIndent(&c, "", "  ")
+	if err != nil {
+		return 0, err
+	}
+	return 1, w.put(name, append(text, '\n'))
+}

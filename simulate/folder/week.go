@@ -1,0 +1,164 @@
+package folder
+
+import (
+	"context"
+
+	"endcap/simulate/life"
+)
+
+// week writes everything of one week, and then that it is there.
+func (w *writer) week(ctx context.Context, week int) error {
+	plan := w.world.Plan(week)
+	entry := weekEntry{Week: week + 1}
+	if err := w.receipts(ctx, plan, &entry); err != nil {
+		return err
+	}
+	for _, write := range []func(*life.Plan) error{w.visits, w.promotions, w.weekPrices, w.weekStock, w.withdrawals} {
+		if err := write(plan); err != nil {
+			return err
+		}
+	}
+	w.found.Weeks = append(w.found.Weeks, entry)
+	w.summary.Receipts += entry.Receipts
+	w.summary.Lines += entry.Lines
+	return w.save()
+}
+
+type visitRow struct {
+	Visit    int64   `parquet:"visit,delta"`
+	Time     int64   `parquet:"time,timestamp(microsecond)"`
+	Device   string  `parquet:"device"`
+	Account  *int64  `parquet:"account,optional"`
+	Action   string  `parquet:"action,dict"`
+	Query    *string `parquet:"query,optional"`
+	Product  *int64  `parquet:"product,optional"`
+	Position *int32  `parquet:"position,optional"`
+	Receipt  *int64  `parquet:"receipt,optional"`
+}
+
+// some is a copy of a value, or none for the zero value.
+func some[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+// visits writes the visits to the site, those with an order and those without,
+// in the order in which they begin.
+func (w *writer) visits(plan *life.Plan) error {
+	g := w.world.Grocer
+	_, err := stream(w, weekFile("visits", plan.Week+1), func(yield func(visitRow) error) error {
+		return w.world.Sessions(plan, func(s *life.Session) error {
+			device := w.world.Crowd.Device(s.Shopper, s.Device)
+			var account *int64
+			if number, has := w.world.Crowd.Account(s.Shopper); has && s.Known {
+				account = &number
+			}
+			for i := range s.Steps {
+				step := &s.Steps[i]
+				row := visitRow{
+					Visit: s.ID, Time: step.At, Device: device, Account: account, Action: step.Action,
+					Query: some(step.Query), Position: some(step.Position), Receipt: some(step.Receipt),
+				}
+				if step.Product >= 0 {
+					row.Product = &g.Products[step.Product].GTIN
+				}
+				if err := yield(row); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	return err
+}
+
+type promotionRow struct {
+	Store   string `parquet:"store,dict"`
+	Week    int32  `parquet:"week,date"` // its Monday
+	Product int64  `parquet:"product"`
+	Display string `parquet:"display,dict"`
+	Mailer  string `parquet:"mailer,dict"`
+}
+
+// promotions writes what stands on a display or in the leaflet.
+func (w *writer) promotions(plan *life.Plan) error {
+	g := w.world.Grocer
+	now := w.world.Promotions(plan.Week)
+	day := int32(w.Scenario.First()) + int32(7*plan.Week)
+	_, err := stream(w, weekFile("promotions", plan.Week+1), func(yield func(promotionRow) error) error {
+		for s := range g.Stores {
+			for c := range g.Categories {
+				for _, i := range now.Promoted(c) {
+					display, mailer := now.Place(s, i)
+					if display == "" && mailer == "" || !g.Carries(s, i) {
+						continue
+					}
+					if err := yield(promotionRow{g.Stores[s].ID, day, g.Products[i].GTIN, display, mailer}); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+// weekPrices writes the prices that change with a week; those of the first are in
+// the file of week 0.
+func (w *writer) weekPrices(plan *life.Plan) error {
+	if plan.Week == 0 {
+		return nil
+	}
+	_, err := w.prices(weekFile("prices", plan.Week+1), w.world.Promotions(plan.Week), w.world.Promotions(plan.Week-1), plan.At(0))
+	return err
+}
+
+// weekStock writes what went missing from shelves, or came back, by the Monday of
+// a week.
+func (w *writer) weekStock(plan *life.Plan) error {
+	if plan.Week == 0 {
+		return nil
+	}
+	g := w.world.Grocer
+	at, day := plan.At(0), 7*plan.Week
+	_, err := stream(w, weekFile("stock", plan.Week+1), func(yield func(stockRow) error) error {
+		for s := range g.Stores {
+			for i := range g.Products {
+				p := int32(i)
+				if g.Missing(s, p, day) == g.Missing(s, p, day-7) || !g.Carries(s, p) {
+					continue
+				}
+				if err := yield(stockRow{g.Products[i].GTIN, g.Stores[s].ID, at, int32(g.Count(s, p, day))}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+// withdrawals writes who withdrew consent in a week, day by day at noon.
+func (w *writer) withdrawals(plan *life.Plan) error {
+	var byDay [7][]int32
+	for i := range w.world.Crowd.Shoppers {
+		if day := w.world.Crowd.Saying(i).Withdraw - 7*plan.Week; day >= 0 && day < 7 {
+			byDay[day] = append(byDay[day], int32(i))
+		}
+	}
+	_, err := stream(w, weekFile("consents", plan.Week+1), func(yield func(consentRow) error) error {
+		for day, who := range byDay {
+			for _, i := range who {
+				if err := yield(w.say(int(i), "withdrawn", "none", plan.At(day*86_400+12*3_600))); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	return err
+}
