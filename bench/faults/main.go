@@ -60,7 +60,7 @@ func main() {
 var errBroken = errors.New("a promise did not hold")
 
 func run(ctx context.Context, out io.Writer, o *options) (err error) {
-	debug.SetGCPercent(400) // memory is not what is scarce here
+	debug.SetGCPercent(1_600) // memory is not what is scarce here
 	scratch, err := os.MkdirTemp(house.Scratch(), "endcap-faults")
 	if err != nil {
 		return err
@@ -70,8 +70,12 @@ func run(ctx context.Context, out io.Writer, o *options) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.one > 0 {
-		return repeat(ctx, out, house.Options{Seed: o.one, Scratch: scratch, Sabotage: sabotage})
+	how := house.Options{Scratch: scratch, Sabotage: sabotage}
+	if how.Image, err = house.Furnish(ctx, scratch); err != nil {
+		return err
+	}
+	if how.Seed = o.one; o.one > 0 {
+		return repeat(ctx, out, how)
 	}
 	if o.wrong != "" {
 		o.cache = ""
@@ -89,7 +93,6 @@ func run(ctx context.Context, out io.Writer, o *options) (err error) {
 		from = all.Next
 	}
 	_, _ = fmt.Fprintf(out, "seeds %d to %d on code %s\n", from, from+o.seeds-1, hash)
-	how := house.Options{Scratch: scratch, Sabotage: sabotage}
 	if err := play(ctx, out, &all, span{from, from + o.seeds, how}, o); err != nil {
 		return err
 	}

@@ -261,7 +261,8 @@ func (r *reader) begin(ctx context.Context) (end event.Cursor, err error) {
 }
 
 // drain folds the partition up to its present end. While one batch is folded
-// the next is read and decoded.
+// the next is read and decoded, where there is a next: at a stream's end there
+// seldom is.
 func (r *reader) drain(ctx context.Context) error {
 	end, err := r.begin(ctx)
 	if err != nil {
@@ -270,25 +271,46 @@ func (r *reader) drain(ctx context.Context) error {
 	if r.f.Rest != nil {
 		return r.plod(ctx, end)
 	}
+	if r.at >= end {
+		return ctx.Err()
+	}
+	first := r.read(ctx, r.at)
+	if first.err != nil || first.read == 0 {
+		return first.err
+	}
+	if first.batch.Next >= end {
+		return r.take(ctx, first)
+	}
 	ahead, stop := context.WithCancel(ctx)
 	batches := make(chan decoded)
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		defer close(batches)
-		r.readAhead(ahead, r.at, end, batches)
+		r.readAhead(ahead, first.batch.Next, end, batches)
 	})
 	defer reading.Wait()
 	defer stop()
+	if err := r.take(ctx, first); err != nil {
+		return err
+	}
 	for d := range batches {
-		if d.err != nil {
-			return d.err
-		}
-		if err := r.fold(ctx, d); err != nil {
+		if err := r.take(ctx, d); err != nil {
 			return err
 		}
-		r.tell()
 	}
 	return ctx.Err()
+}
+
+// take folds what was read, if it could be.
+func (r *reader) take(ctx context.Context, d decoded) error {
+	if d.err != nil {
+		return d.err
+	}
+	if err := r.fold(ctx, d); err != nil {
+		return err
+	}
+	r.tell()
+	return nil
 }
 
 // plod is drain for who is in no hurry: one batch at a time is in memory.

@@ -343,15 +343,23 @@ func (d *Desk) deriveStores(rs []Receipt, good []taken, now time.Time) ([]catalo
 	return stores, facts, nil
 }
 
-// arena packs facts behind each other into buffers of arenaSize.
-type arena struct{ free []byte }
+// arena packs facts behind each other into buffers, each twice the one before up
+// to arenaMax: most calls bring a few facts.
+type arena struct {
+	free []byte
+	size int // of the newest buffer
+}
 
-const arenaSize = 1 << 18
+const (
+	arenaMin = 4 << 10
+	arenaMax = 256 << 10
+)
 
 // pack encodes f, which is expected to take size bytes.
 func (a *arena) pack(f *event.Fact, size int) (event.Packed, error) {
 	if cap(a.free) < size {
-		a.free = make([]byte, 0, max(arenaSize, size))
+		a.size = min(max(arenaMin, 2*a.size), arenaMax)
+		a.free = make([]byte, 0, max(a.size, size))
 	}
 	p, err := event.Pack(a.free, f)
 	if err != nil {

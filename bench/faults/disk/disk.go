@@ -89,6 +89,17 @@ type Options struct {
 	// Unsynced names stores whose syncs do nothing: the sabotage that the test
 	// of the test must find.
 	Unsynced map[Store]bool
+	Image    *Image // what lies in memory at first; nothing for nil
+}
+
+// Image is what lay in memory on some disk, for any number of disks to begin with.
+type Image struct{ tree *tree }
+
+// Image copies what lies in memory now, as if all of it were synced.
+func (d *Disk) Image() *Image {
+	d.world.Lock()
+	defer d.world.Unlock()
+	return &Image{d.tree.whole()}
 }
 
 // Disk is one disk until its power is cut; Left is the disk after that.
@@ -110,9 +121,13 @@ type Disk struct {
 
 var generation atomic.Uint64
 
-// New makes an empty disk. Close it.
+// New makes a disk, empty but for its image. Close it.
 func New(o Options) (*Disk, error) {
-	return (&Disk{opts: o, tree: newTree(), rng: rand.New(rand.NewPCG(o.Seed, 11)), fired: map[Kind]int{}}).start(nil, 0)
+	d := &Disk{opts: o, tree: newTree(), rng: rand.New(rand.NewPCG(o.Seed, 11)), fired: map[Kind]int{}}
+	if o.Image != nil {
+		d.tree = o.Image.tree.whole()
+	}
+	return d.start(nil, 0)
 }
 
 // start gives a disk its folder of scratch, with what a power cut left of the

@@ -3,6 +3,7 @@ package disk
 import (
 	"io/fs"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"path"
 	"slices"
@@ -41,12 +42,12 @@ func newTree() *tree {
 	return t
 }
 
-// node is one file: what readers see, what is on disk, and the writes between.
+// node is one file: what readers see, and the writes since the last sync. What
+// is on disk are the data with those undone.
 type node struct {
 	dir     bool
 	mu      sync.Mutex
 	data    []byte
-	disk    []byte
 	pending []change
 	locks   locks
 }
@@ -56,6 +57,8 @@ type change struct {
 	at    int64
 	bytes []byte
 	cut   bool
+	was   []byte // what lay where it changed the file, for as far as the file went
+	size  int64  // of the file before it
 }
 
 func (c *change) apply(data []byte) []byte {
@@ -66,6 +69,13 @@ func (c *change) apply(data []byte) []byte {
 		data = resize(data, end)
 	}
 	copy(data[c.at:], c.bytes)
+	return data
+}
+
+// undo takes back a change, the newest of those made to data.
+func (c *change) undo(data []byte) []byte {
+	data = resize(data, c.size)
+	copy(data[min(c.at, c.size):], c.was)
 	return data
 }
 
@@ -115,6 +125,10 @@ func (t *tree) crash(rng *rand.Rand, keep int) *tree {
 	return left
 }
 
+// whole is a tree with the same files, all on disk: what is left if a power cut
+// spares everything, whatever the chance.
+func (t *tree) whole() *tree { return t.crash(rand.New(rand.NewPCG(0, 0)), 100) }
+
 func apply(names map[string]*node, moves []move) {
 	for _, m := range moves {
 		if m.to == nil {
@@ -131,7 +145,10 @@ func apply(names map[string]*node, moves []move) {
 func (n *node) crash(rng *rand.Rand, keep int) *node {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	data := slices.Clone(n.disk)
+	data := slices.Clone(n.data)
+	for i := len(n.pending) - 1; i >= 0; i-- {
+		data = n.pending[i].undo(data)
+	}
 	for i := range n.pending {
 		for _, piece := range n.pending[i].sectors() {
 			if rng.IntN(100) < keep {
@@ -139,21 +156,23 @@ func (n *node) crash(rng *rand.Rand, keep int) *node {
 			}
 		}
 	}
-	return &node{dir: n.dir, data: data, disk: slices.Clone(data)}
+	return &node{dir: n.dir, data: data}
 }
 
 func (n *node) write(b []byte, at int64) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	c := change{at: at, bytes: slices.Clone(b)}
-	n.data = c.apply(n.data)
-	n.pending = append(n.pending, c)
+	n.change(change{at: at, bytes: slices.Clone(b)}, at+int64(len(b)))
 }
 
-func (n *node) truncate(size int64) {
+func (n *node) truncate(size int64) { n.change(change{at: size, cut: true}, math.MaxInt64) }
+
+// change makes a change that reaches as far as end.
+func (n *node) change(c change, end int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	c := change{at: size, cut: true}
+	c.size = int64(len(n.data))
+	if c.at < c.size {
+		c.was = slices.Clone(n.data[c.at:min(end, c.size)])
+	}
 	n.data = c.apply(n.data)
 	n.pending = append(n.pending, c)
 }
@@ -177,10 +196,8 @@ func (n *node) size() int64 {
 func (n *node) sync() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for i := range n.pending {
-		n.disk = n.pending[i].apply(n.disk)
-	}
-	n.pending = nil
+	clear(n.pending)
+	n.pending = n.pending[:0]
 }
 
 func clean(name string) string { return strings.TrimPrefix(path.Clean(name), "/") }

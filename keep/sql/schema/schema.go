@@ -77,6 +77,37 @@ func Migrate(ctx context.Context, db *sql.DB, e Engine, set Set) error {
 	return nil
 }
 
+// Newest is a question to a store that was migrated once. It gives one row where
+// exactly the steps of a set have been carried out, so that Migrate would leave
+// the store as it is, and else none.
+func Newest(set Set) (query string, err error) {
+	names, err := fs.Glob(files, path.Join(string(set), "*.sql"))
+	if err != nil {
+		return "", fmt.Errorf("migrations of %s: %w", set, err)
+	}
+	steps := make([]string, len(names))
+	for i, name := range names {
+		version, err := number(name)
+		if err != nil {
+			return "", err
+		}
+		steps[i] = strconv.FormatInt(version, 10)
+	}
+	return fmt.Sprintf(`select count(*) from goose_db_version where is_applied and version_id > 0
+		having count(distinct version_id) = %[1]d and count(distinct case when version_id in (%[2]s) then version_id end) = %[1]d`,
+		len(steps), strings.Join(steps, ", ")), nil
+}
+
+// number is the one that a file's name starts with.
+func number(name string) (int64, error) {
+	digits, _, _ := strings.Cut(path.Base(name), "_")
+	version, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("migration %s: a file name starts with its number: %w", name, err)
+	}
+	return version, nil
+}
+
 // steps reads the files of a set in order.
 func steps(e Engine, set Set) ([]*goose.Migration, error) {
 	names, err := fs.Glob(files, path.Join(string(set), "*.sql"))
@@ -89,10 +120,9 @@ func steps(e Engine, set Set) ([]*goose.Migration, error) {
 		if err != nil {
 			return nil, fmt.Errorf("migrations of %s: %w", set, err)
 		}
-		number, _, _ := strings.Cut(path.Base(name), "_")
-		version, err := strconv.ParseInt(number, 10, 64)
+		version, err := number(name)
 		if err != nil {
-			return nil, fmt.Errorf("migration %s: a file name starts with its number: %w", name, err)
+			return nil, err
 		}
 		ddl := e.words.Replace(string(text))
 		out = append(out, goose.NewGoMigration(version, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {

@@ -1,6 +1,7 @@
 package schema_test
 
 import (
+	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
@@ -45,8 +46,17 @@ func TestMigratingTwiceChangesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if !isNewest(t, db, set) {
+			t.Errorf("%s was migrated and is not the newest", set)
+		}
+		if _, err := db.ExecContext(t.Context(), "update goose_db_version set is_applied = 0 where version_id = 1"); err != nil || isNewest(t, db, set) {
+			t.Errorf("%s without its first step passes for the newest (%v)", set, err)
+		}
 		if _, err := db.ExecContext(t.Context(), "insert into goose_db_version (version_id, is_applied) values (1000, 1)"); err != nil {
 			t.Fatal(err)
+		}
+		if isNewest(t, db, set) {
+			t.Errorf("%s of a newer program passes for this one's newest", set)
 		}
 		if err := schema.Migrate(t.Context(), db, schema.SQLite(), set); !errors.Is(err, schema.ErrNewer) {
 			t.Errorf("%s of a newer program: %v", set, err)
@@ -55,4 +65,18 @@ func TestMigratingTwiceChangesNothing(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+func isNewest(t *testing.T, db *sql.DB, set schema.Set) bool {
+	t.Helper()
+	query, err := schema.Newest(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var steps int
+	err = db.QueryRowContext(t.Context(), query).Scan(&steps)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		t.Fatal(err)
+	}
+	return err == nil
 }

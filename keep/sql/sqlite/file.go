@@ -14,14 +14,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
-	"github.com/ncruces/go-sqlite3/vfs"
 
 	"endcap/keep/sql/group"
 	"endcap/keep/sql/schema"
@@ -77,76 +75,55 @@ func openFile(ctx context.Context, p place) (f *file, err error) {
 	if p.path, err = filepath.Abs(p.path); err != nil {
 		return nil, fmt.Errorf("open %s: %w", p.set, err)
 	}
-	dsn := DSN(p.path, p.vfs, p.settings)
-	if err := prepare(ctx, p, dsn); err != nil {
+	f = &file{readers: make(chan *conn, p.readers), closed: make(chan struct{})}
+	if err := f.open(ctx, p); err != nil {
+		_ = f.close()
 		return nil, fmt.Errorf("open %s: %w", p.path, err)
 	}
-	f = &file{readers: make(chan *conn, p.readers), closed: make(chan struct{})}
-	defer func() {
-		if err != nil {
-			_ = f.close()
-			f = nil
-		}
-	}()
+	return f, nil
+}
+
+// open makes the file, readable by its owner only, its tables and connections.
+func (f *file) open(ctx context.Context, p place) (err error) {
+	if err := disk.DirectoryOf(p.vfs).Make(p.path); err != nil {
+		return err
+	}
+	dsn := DSN(p.path, p.vfs, p.settings)
 	if f.write, err = dial(ctx, dsn); err != nil {
-		return f, fmt.Errorf("open %s: %w", p.path, err)
+		return err
+	}
+	if err := f.migrate(ctx, p.set, dsn); err != nil {
+		return err
 	}
 	for range p.readers {
 		c, err := dial(ctx, dsn)
 		if err != nil {
-			return f, fmt.Errorf("open %s: %w", p.path, err)
+			return err
 		}
 		f.readers <- c
 		f.all++
 	}
 	// The log was made by the first read. The driver syncs it, but not the
 	// directory that names it; until that is done a power cut could lose both.
-	if err := directoryOf(p.vfs).SyncDirectory(filepath.Dir(p.path)); err != nil {
-		return f, fmt.Errorf("open %s: %w", p.path, err)
-	}
-	return f, nil
+	return disk.DirectoryOf(p.vfs).SyncDirectory(filepath.Dir(p.path))
 }
 
-// prepare makes the file, readable by its owner only, and its tables.
-func prepare(ctx context.Context, p place, dsn string) error {
-	if err := directoryOf(p.vfs).Make(p.path); err != nil {
+// migrate brings the tables to the newest version. It asks first, which is quick:
+// a file is opened far more often than it is migrated.
+func (f *file) migrate(ctx context.Context, set schema.Set, dsn string) error {
+	newest, err := schema.Newest(set)
+	if err != nil {
 		return err
+	}
+	if _, is, err := f.write.query(newest).one(); is && err == nil {
+		return nil
 	}
 	db, err := driver.Open(dsn)
 	if err != nil {
 		return err
 	}
 	db.SetMaxOpenConns(1)
-	return errors.Join(schema.Migrate(ctx, db, schema.SQLite(), p.set), db.Close())
-}
-
-// directoryOf is who makes files and keeps their names on a file system.
-func directoryOf(name string) disk.Directory {
-	if d, ok := vfs.Find(name).(disk.Directory); ok {
-		return d
-	}
-	return osDirectory{}
-}
-
-// osDirectory is the operating system's disk.Directory.
-type osDirectory struct{}
-
-// Make implements disk.Directory.
-func (osDirectory) Make(path string) error {
-	made, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	return made.Close()
-}
-
-// SyncDirectory implements disk.Directory.
-func (osDirectory) SyncDirectory(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(schema.Migrate(ctx, db, schema.SQLite(), set), db.Close())
 }
 
 // read lends a reader to fn, inside one read transaction, so that all of fn's

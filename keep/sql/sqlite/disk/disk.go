@@ -1,12 +1,16 @@
 // Package disk stands between SQLite and the operating system's files, so that
 // a bench can count what is written and synced, and a test can make the disk
-// refuse. Everything else passes through unchanged.
+// refuse. Everything else passes through unchanged. It also makes the files that
+// SQLite opens, and brings their names to disk.
 //
-// It is beside the road of a receipt: a running shop does not use it.
+// On the road of a receipt, it puts the names of the book and the vault on disk;
+// what watches is beside the road.
 package disk
 
 import (
+	"errors"
 	"fmt"
+	"os"
 
 	"github.com/ncruces/go-sqlite3/vfs"
 )
@@ -43,6 +47,35 @@ type Directory interface {
 	Make(path string) error
 	// SyncDirectory brings the names in a directory to disk.
 	SyncDirectory(name string) error
+}
+
+// DirectoryOf is who makes files and keeps their names on a file system.
+func DirectoryOf(name string) Directory {
+	if d, ok := vfs.Find(name).(Directory); ok {
+		return d
+	}
+	return osDirectory{}
+}
+
+// osDirectory is the operating system's Directory.
+type osDirectory struct{}
+
+// Make implements Directory.
+func (osDirectory) Make(path string) error {
+	made, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return made.Close()
+}
+
+// SyncDirectory implements Directory.
+func (osDirectory) SyncDirectory(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 type system struct {
