@@ -28,8 +28,9 @@ export CGO_ENABLED := 1
 # connection runs it on one goroutine: the race detector finds nothing there and
 # takes five times as long (docs/decisions/sqlite-driver.md). Without debugging
 # tables the test programs link in half the time, and stacks are printed all the
-# same. make check vets.
-race := -race -vet=off -ldflags=-w '-gcflags=github.com/ncruces/go-sqlite3-wasm/...=-race=false'
+# same. make check vets. What calibrates the simulator measures millions of lines on
+# one goroutine.
+race := -race -vet=off -ldflags=-w '-gcflags=github.com/ncruces/go-sqlite3-wasm/...=-race=false' '-gcflags=endcap/simulate/calibrate=-race=false'
 
 lint := .cache/tools/golangci-lint
 vuln := .cache/tools/govulncheck

@@ -29,7 +29,7 @@ func TestSimulatedShoppingIsCloseToRealShopping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := calibrate.Scenario(2_500, 424_242)
+	s := calibrate.Scenario(1_800, 424_242)
 	w, err := life.Open(&s, model.Fitted(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func TestSimulatedShoppingIsCloseToRealShopping(t *testing.T) {
 func TestTheFitFindsAKnownModelAgain(t *testing.T) {
 	t.Parallel()
 	truth := model.Fitted()
-	s := calibrate.Scenario(1_500, 5)
+	s := calibrate.Scenario(1_000, 5)
 	w, err := life.Open(&s, truth, nil)
 	if err != nil {
 		t.Fatal(err)
