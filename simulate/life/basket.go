@@ -151,6 +151,26 @@ func (w *World) line(s *draw.Stream, i int32, week *grocer.Week) Line {
 	return Line{Product: i, Quantity: 1_000 * n, Sales: n * (p.Price - cut), Discount: n * cut}
 }
 
+// IsFuel reports whether a product is fuel.
+func (w *World) IsFuel(i int32) bool {
+	return w.Grocer.DepartmentOf[w.Grocer.Products[i].Category] == model.Fuel
+}
+
+// Piece is one piece of a brand in a category, as a store sells it on a day of a
+// week that is under way, and whether the store has any.
+func (w *World) Piece(s *draw.Stream, category int, brand uint16, store, day int) (Line, bool) {
+	span := w.Grocer.Spans[category]
+	from := s.Int(span.Len())
+	for n := range span.Len() {
+		i := span.From + int32((from+n)%span.Len())
+		if w.Grocer.Products[i].Brand == brand && w.Grocer.Carries(store, i) && !w.Grocer.Missing(store, i, day) {
+			cut := w.weeks[day/7].Cut(i)
+			return Line{Product: i, Quantity: 1_000, Sales: w.Grocer.Products[i].Price - cut, Discount: cut}, true
+		}
+	}
+	return Line{}, false
+}
+
 // refuel buys fuel for an amount.
 func (w *World) refuel(s *draw.Stream, sh *people.Shopper, b *Batch) {
 	span := w.Grocer.Spans[len(w.Grocer.Spans)-1]
@@ -185,7 +205,7 @@ func (w *World) bringBack(s *draw.Stream, r *Receipt, b *Batch, day int) {
 	w.compose(&back, b, day, 0)
 	b.Redemptions = b.Redemptions[:redeemed]
 	bought := b.Lines[back.From:]
-	if len(bought) == 0 || w.Grocer.DepartmentOf[w.Grocer.Products[bought[0].Product].Category] == model.Fuel {
+	if len(bought) == 0 || w.IsFuel(bought[0].Product) {
 		b.Lines = b.Lines[:back.From]
 		return
 	}

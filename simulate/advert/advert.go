@@ -1,0 +1,250 @@
+// Package advert is what adverts truly do to simulated shoppers, so that what the
+// product finds can be held against it. An advert that was shown adds to a
+// shopper's ad-stock for a brand in a category, by placement and position; the
+// stock fades; on a later trip it may put the brand into her basket, by her own
+// susceptibility to that brand. Some of what it puts there is taken from another
+// brand, some from the brand itself, and some from her next trips.
+//
+// A Book changes filled baskets and nothing else: the basket without adverts is
+// the one that simulate/life filled, so each receipt knows both of its ends.
+//
+// It is before the road of a receipt: the receipt shows what the advert did.
+package advert
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"endcap/retail"
+	"endcap/simulate/draw"
+	"endcap/simulate/life"
+)
+
+// Terms are the planted effect.
+type Terms struct {
+	Effect     float64   `json:"effect"`     // purchases that a unit of fresh ad-stock makes on a trip, on average over shoppers
+	Spread     float64   `json:"spread"`     // of susceptibility: the deviation of its logarithm; 0 makes all alike
+	HalfLife   float64   `json:"half_life"`  // days in which ad-stock halves
+	Saturation float64   `json:"saturation"` // ad-stock at which another advert does half as much
+	Placements []float64 `json:"placements"` // what one advert adds at the first position, by placement
+	Position   float64   `json:"position"`   // exponent by which that falls with the position
+	Switch     float64   `json:"switch"`     // chance that what it makes is taken from another brand's line
+	Cannibal   float64   `json:"cannibal"`   // chance that it is taken from the brand's own line
+	Stockpile  float64   `json:"stockpile"`  // chance that a purchase that was made is missing later
+}
+
+// Defaults are medium effects: search, banner and screen.
+func Defaults() Terms {
+	return Terms{Effect: 0.03, Spread: 0.8, HalfLife: 7, Saturation: 3, Placements: []float64{1, 0.5, 0.3}, Position: 0.7, Switch: 0.4, Cannibal: 0.15, Stockpile: 0.2}
+}
+
+// placementsMax bounds the list of placements.
+const placementsMax = 1_000
+
+// Check says what cannot be planted.
+func (t *Terms) Check() error {
+	for _, x := range []struct {
+		name          string
+		is, least, up float64
+	}{
+		{"effect", t.Effect, 0, 1},
+		{"spread", t.Spread, 0, 3},
+		{"half_life", t.HalfLife, 0.01, 365},
+		{"saturation", t.Saturation, 0.01, 1_000},
+		{"position", t.Position, 0, 5},
+		{"switch", t.Switch, 0, 1},
+		{"cannibal", t.Cannibal, 0, 1},
+		{"stockpile", t.Stockpile, 0, 1},
+		{"switch and cannibal", t.Switch + t.Cannibal, 0, 1},
+		{"placements", float64(len(t.Placements)), 1, placementsMax},
+		{"placements, least", slices.Min(append([]float64{0}, t.Placements...)), 0, 0},
+		{"placements, most", slices.Max(append([]float64{0}, t.Placements...)), 0, 100},
+	} {
+		if !(x.is >= x.least && x.is <= x.up) {
+			return &retail.Error{Kind: retail.Invalid, Field: x.name, Say: fmt.Sprintf("%s is %v", x.name, x.is), Cure: fmt.Sprintf("from %v to %v", x.least, x.up)}
+		}
+	}
+	return nil
+}
+
+// forAdvert is what the book's chance is for; it differs from the numbers of the
+// simulator's other rooms.
+const forAdvert = 301
+
+// About is what an advert is for: a brand in a category of the grocer's.
+type About struct {
+	Category int
+	Brand    uint16
+}
+
+// stock is what adverts have left with one shopper.
+type stock struct {
+	about About
+	level float64
+	day   int // to which level is faded
+	ahead int // purchases that adverts made and that may be missing later
+	sold  Sold
+}
+
+// Sold is what one shopper spent on what an advert is for, in cents, on trips
+// after she saw it: with adverts, and what it would have been without.
+type Sold struct{ With, Without int64 }
+
+// Book keeps the ad-stock of those who saw adverts. It is not safe for
+// concurrent use. To know what adverts would have done to shoppers who were held
+// out, keep a second book in which they saw them.
+type Book struct {
+	terms  Terms
+	world  *life.World
+	stocks map[int][]stock // by shopper
+	key    draw.Key
+}
+
+// Open begins a book.
+func Open(w *life.World, t Terms) (*Book, error) {
+	if err := t.Check(); err != nil {
+		return nil, err
+	}
+	return &Book{terms: t, world: w, stocks: make(map[int][]stock), key: w.Crowd.Key().For(forAdvert)}, nil
+}
+
+// Susceptibility is how much a shopper is moved by a brand, 1 on average over
+// shoppers.
+func (b *Book) Susceptibility(shopper int, a About) float64 {
+	s := b.terms.Spread
+	return math.Exp(s*draw.Normal(b.of(shopper, a).Unit()) - s*s/2)
+}
+
+func (b *Book) of(shopper int, a About) draw.Key {
+	return b.key.For(uint64(shopper)).For(uint64(a.Category)<<16 | uint64(a.Brand))
+}
+
+// Shown notes that a shopper looked at an advert on a day of the simulation, at a
+// placement of the terms and a position from 1.
+func (b *Book) Shown(shopper, day int, a About, placement, position int) {
+	s := b.find(shopper, a)
+	b.fade(s, day)
+	s.level += b.terms.Placements[placement] * math.Pow(float64(max(position, 1)), -b.terms.Position)
+}
+
+func (b *Book) find(shopper int, a About) *stock {
+	all := b.stocks[shopper]
+	for i := range all {
+		if all[i].about == a {
+			return &all[i]
+		}
+	}
+	all = append(all, stock{about: a})
+	b.stocks[shopper] = all
+	return &all[len(all)-1]
+}
+
+func (b *Book) fade(s *stock, day int) {
+	s.level *= math.Exp2(-float64(max(day-s.day, 0)) / b.terms.HalfLife)
+	s.day = max(s.day, day)
+}
+
+// Chance is how likely a shopper's ad-stock makes a purchase on a trip on a day.
+func (b *Book) Chance(shopper, day int, a About) float64 {
+	for _, s := range b.stocks[shopper] {
+		if s.about == a {
+			b.fade(&s, day)
+			return b.chance(shopper, &s)
+		}
+	}
+	return 0
+}
+
+func (b *Book) chance(shopper int, s *stock) float64 {
+	felt := s.level / (1 + s.level/b.terms.Saturation)
+	return 1 - math.Exp(-b.terms.Effect*b.Susceptibility(shopper, s.about)*felt)
+}
+
+// Sway gives the lines of a receipt as adverts have changed them; lines stay as
+// they are. Receipts of a shopper are swayed in the order of time. Returns and
+// trips for fuel are not moved.
+func (b *Book) Sway(r *life.Receipt, lines []life.Line, day int) []life.Line {
+	all := b.stocks[int(r.Shopper)]
+	if len(all) == 0 || r.Return || len(lines) == 0 || b.world.IsFuel(lines[0].Product) {
+		return lines
+	}
+	out := slices.Clone(lines)
+	for i := range all {
+		s := &all[i]
+		b.fade(s, day)
+		c := b.of(int(r.Shopper), s.about).For(uint64(r.ID)).Stream()
+		out = b.later(s, out)
+		if c.Chance(b.chance(int(r.Shopper), s)) {
+			out = b.buy(&c, s, r, out, day)
+		}
+		s.sold.With += b.spent(out, s.about)
+		s.sold.Without += b.spent(lines, s.about)
+	}
+	return out
+}
+
+// later takes out a line that was bought ahead.
+func (b *Book) later(s *stock, lines []life.Line) []life.Line {
+	if s.ahead == 0 {
+		return lines
+	}
+	if i := b.line(lines, s.about, true); i >= 0 && len(lines) > 1 {
+		s.ahead--
+		return slices.Delete(lines, i, i+1)
+	}
+	return lines
+}
+
+// buy puts a piece of what the advert is for into the basket, in the place of
+// another brand's line, or of one of its own, or beside them.
+func (b *Book) buy(c *draw.Stream, s *stock, r *life.Receipt, lines []life.Line, day int) []life.Line {
+	line, ok := b.world.Piece(c, s.about.Category, s.about.Brand, int(r.Store), day)
+	if !ok || slices.ContainsFunc(lines, func(l life.Line) bool { return l.Product == line.Product }) {
+		return lines
+	}
+	u, instead := c.Unit(), -1
+	switch {
+	case u < b.terms.Switch:
+		instead = b.line(lines, s.about, false)
+	case u < b.terms.Switch+b.terms.Cannibal:
+		instead = b.line(lines, s.about, true)
+	}
+	if instead >= 0 {
+		lines[instead] = line
+		return lines
+	}
+	if c.Chance(b.terms.Stockpile) {
+		s.ahead++
+	}
+	return append(lines, line)
+}
+
+// line is the first line of the category that is of the brand, or is not; -1
+// where there is none.
+func (b *Book) line(lines []life.Line, a About, own bool) int {
+	return slices.IndexFunc(lines, func(l life.Line) bool {
+		p := &b.world.Grocer.Products[l.Product]
+		return int(p.Category) == a.Category && (p.Brand == a.Brand) == own && l.Coupon == 0
+	})
+}
+
+func (b *Book) spent(lines []life.Line, a About) int64 {
+	var sum int64
+	for i := range lines {
+		if p := &b.world.Grocer.Products[lines[i].Product]; int(p.Category) == a.Category && p.Brand == a.Brand {
+			sum += int64(lines[i].Sales)
+		}
+	}
+	return sum
+}
+
+// Truth is what a shopper spent with adverts and would have spent without.
+func (b *Book) Truth(shopper int, a About) Sold {
+	for _, s := range b.stocks[shopper] {
+		if s.about == a {
+			return s.sold
+		}
+	}
+	return Sold{}
+}
