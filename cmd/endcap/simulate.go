@@ -31,8 +31,8 @@ type simulateCmd struct {
 // What a simulation is to take of memory: a base, and so many bytes a shopper.
 // Garbage is collected sooner rather than taking more.
 const (
-	memoryBase    = 200 << 20
-	memoryShopper = 60
+	memoryBase    = 128 << 20
+	memoryShopper = 50
 )
 
 type simulateFlags struct {
