@@ -44,17 +44,22 @@ func Serve(ctx context.Context, bin, dir string, args ...string) (h *House, stop
 		return nil, nil, fmt.Errorf("serve: %w", err)
 	}
 	h = At(dir)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
 	stop = func() error {
 		h.http.CloseIdleConnections()
-		return errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait())
+		return errors.Join(cmd.Process.Signal(syscall.SIGTERM), <-ended)
 	}
-	for ctx.Err() == nil {
-		if h.Ask(ctx, "GET /readyz", nil, nil) == nil {
-			return h, stop, nil
+	for h.Ask(ctx, "GET /readyz", nil, nil) != nil {
+		select {
+		case err := <-ended:
+			return nil, nil, fmt.Errorf("serve ended before it was ready: %w", err)
+		case <-ctx.Done():
+			return nil, nil, errors.Join(ctx.Err(), stop())
+		case <-time.After(5 * time.Millisecond):
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
-	return nil, nil, errors.Join(ctx.Err(), stop())
+	return h, stop, nil
 }
 
 // answerMax is how many bytes of an answer are read.

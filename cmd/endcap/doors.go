@@ -39,7 +39,7 @@ func newServer(h *owner) *api.Server {
 	reader := measure.NewReader(h.history)
 	shop.Mount(s, shop.Ports{Desk: h.desk, People: h.people, Decider: h.decider, Booked: h.campaigns, Tokens: h.secrets.Tokens, Names: h.assortment, Zone: h.zone})
 	till.Mount(s, till.Ports{
-		Desk: h.desk, Came: func() { h.tills.Store(wall().UnixNano()) },
+		Desk: h.desk, Came: func() { now := wall(); h.tills.Store(&now) },
 		Seen: func(ctx context.Context) error { return h.progress.CaughtUp(ctx, h.whole, profileFollowers...) },
 	})
 	feed.Mount(s, h.desk, h.desk)

@@ -319,29 +319,36 @@ func (h *leaver) search(id shopper.ID) map[string]string {
 			}
 		}
 	}
-	err := filepath.WalkDir(h.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		place, _ := filepath.Rel(h.dir, path)
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		check(place, b)
-		if filepath.Ext(path) == ".sst" {
-			return unpackTable(h.t, path, func(b []byte) { check(place+" unpacked", b) })
-		}
-		return nil
-	})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.unpackHistory(func(place string, b []byte) { check(place, b) })
+	everyPiece(h.t, h.dir, check)
 	if looked < 50 {
 		h.t.Errorf("only %d pieces were looked at", looked)
 	}
 	return found
+}
+
+// everyPiece gives all that a house that is shut holds, by place: the bytes of
+// every file, every row of Pebble's tables, and every cell of history.
+func everyPiece(t *testing.T, dir string, each func(place string, b []byte)) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		place, _ := filepath.Rel(dir, path)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		each(place, b)
+		if filepath.Ext(path) == ".sst" {
+			return unpackTable(t, path, func(b []byte) { each(place+" unpacked", b) })
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unpackHistory(t, dir, each)
 }
 
 // unpackTable gives every key and value of one of Pebble's tables, those that
@@ -385,20 +392,20 @@ func unpackTable(t *testing.T, path string, each func([]byte)) error {
 
 // unpackHistory gives every text of every table as questions see it, and so all
 // that the working copy and, after a rebuild, the sealed files hold.
-func (h *leaver) unpackHistory(each func(string, []byte)) {
-	h.t.Helper()
-	w, err := duck.Open(h.t.Context(), filepath.Join(h.dir, "history"), duck.Defaults())
+func unpackHistory(t *testing.T, dir string, each func(string, []byte)) {
+	t.Helper()
+	w, err := duck.Open(t.Context(), filepath.Join(dir, "history"), duck.Defaults())
 	if err != nil {
-		h.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer func() { _ = w.Close() }()
 	for _, table := range event.Tables() {
 		if table.Inner { // questions do not see it; endcap verify --forgotten does
 			continue
 		}
-		got, err := w.Query(h.t.Context(), warehouse.Query{Name: "everything", Purpose: warehouse.Accounting, SQL: "select * from " + table.Name})
+		got, err := w.Query(t.Context(), warehouse.Query{Name: "everything", Purpose: warehouse.Accounting, SQL: "select * from " + table.Name})
 		if err != nil {
-			h.t.Fatal(err)
+			t.Fatal(err)
 		}
 		for _, c := range got.Columns {
 			for i := range c.Texts {

@@ -47,7 +47,7 @@ type wings struct {
 	office     *privacy.Office
 	policy     cleanroom.Policy
 	followers  []stream.Follower
-	tills      atomic.Int64 // when receipts last came by the API, in nanoseconds of the wall's clock
+	tills      atomic.Pointer[time.Time] // when receipts last came by the API, by the wall's clock; nil for never
 }
 
 // wall is the machine's own clock, for what must age while a replay stands still.
@@ -126,7 +126,10 @@ func giveWay(ctx context.Context, s *stores, w *wings) {
 }
 
 // tillsLive says whether receipts came by the API of late.
-func tillsLive(w *wings) bool { return wall().Sub(time.Unix(0, w.tills.Load())) < giveWayMax }
+func tillsLive(w *wings) bool {
+	last := w.tills.Load()
+	return last != nil && wall().Sub(*last) < giveWayMax // the difference is the monotonic clock's
+}
 
 // profileFollowers are those whose work a visitor sees in her profile.
 var profileFollowers = []string{identity.FollowerName, audience.FollowerName, recommend.FollowerName}

@@ -68,7 +68,7 @@ func tellPerson(p *merge.Person) string {
 		}
 		b.WriteByte('\n')
 	}
-	for _, m := range p.Mates {
+	for _, m := range p.Household {
 		shared := "nothing, but somebody stands between them"
 		if len(m.Shares) > 0 {
 			shared = strings.Join(m.Shares, ", ")
@@ -100,11 +100,11 @@ type claimFlags struct {
 
 // claim sends what is said of two and tells what it came to.
 func (c *claimFlags) claim(ctx context.Context, s *Session, route string) error {
-	a, err := keysFrom(c.A)
+	a, err := keysFrom(c.A, func(kind string) string { return "--a " + kind })
 	if err != nil {
 		return err
 	}
-	b, err := keysFrom(c.B)
+	b, err := keysFrom(c.B, func(kind string) string { return "--b " + kind })
 	if err != nil {
 		return err
 	}

@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -52,41 +55,46 @@ type whoFlags struct {
 func wireKeys(f *whoFlags) (map[string]string, error) {
 	return keysFrom(map[string]string{
 		"card": f.Card, "account": f.Account, "email_sha256": f.Email, "phone_sha256": f.Phone, "device": f.Device, "email": f.Address, "phone": f.Number,
-	})
+	}, func(kind string) string { return "--" + strings.ReplaceAll(kind, "_", "-") })
 }
 
-// keysFrom leaves out what is empty and hashes what is in clear.
-func keysFrom(flags map[string]string) (map[string]string, error) {
-	out := make(map[string]string)
-	for kind, value := range flags {
-		if value == "" {
+// keysFrom leaves out what is empty and hashes what is in clear. What cannot be is
+// told by the name that the caller has for a kind of key.
+func keysFrom(given map[string]string, called func(kind string) string) (map[string]string, error) {
+	out, by := make(map[string]string), make(map[string]string)
+	for _, kind := range slices.Sorted(maps.Keys(given)) {
+		if given[kind] == "" {
 			continue
 		}
-		var key shopper.Key
-		var err error
-		switch kind {
-		case "email":
-			var e identifier.Email
-			if e, err = identifier.ParseEmail(value); err == nil {
-				key = e.Key()
-			}
-		case "phone":
-			var p identifier.Phone
-			if p, err = identifier.ParsePhone(value, ""); err == nil {
-				key = p.Key()
-			}
-		default:
-			key, err = shopper.ParseKey(shopper.KeyKind(kind), value)
-		}
+		key, err := keyFrom(kind, given[kind])
 		if err != nil {
-			return nil, Misused(fmt.Errorf("--%s: %w", kind, err))
+			return nil, Misused(fmt.Errorf("%s: %w", called(kind), err))
 		}
 		if had, twice := out[string(key.Kind())]; twice && had != key.Reveal() {
-			return nil, Misused(fmt.Errorf("--%s names another than its hash does", kind))
+			return nil, Misused(fmt.Errorf("%s and %s are not of one another", called(by[string(key.Kind())]), called(kind)))
 		}
-		out[string(key.Kind())] = key.Reveal()
+		out[string(key.Kind())], by[string(key.Kind())] = key.Reveal(), kind
 	}
 	return out, nil
+}
+
+// keyFrom reads one key; addresses and numbers in clear are hashed.
+func keyFrom(kind, value string) (shopper.Key, error) {
+	switch kind {
+	case "email":
+		e, err := identifier.ParseEmail(value)
+		if err != nil {
+			return shopper.Key{}, err
+		}
+		return e.Key(), nil
+	case "phone":
+		p, err := identifier.ParsePhone(value, "")
+		if err != nil {
+			return shopper.Key{}, err
+		}
+		return p.Key(), nil
+	}
+	return shopper.ParseKey(shopper.KeyKind(kind), value)
 }
 
 // ForgetCmd forgets a shopper who asked for it.

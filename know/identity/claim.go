@@ -245,9 +245,9 @@ func (i *Identity) answer(ctx context.Context, id uint64, basis string, v Vouche
 // Explained is why several shoppers are one person, or are not, without a key or
 // an id of theirs.
 type Explained struct {
-	Members []Side // the one as whom she is known first
-	Edges   []Reason
-	Mates   []Mate // who shares a household with her; of others than Members
+	Members   []Side // the one as whom she is known first
+	Edges     []Reason
+	Household []Mate // who shares a household with her; of others than Members
 }
 
 // Reason is one piece of evidence. From and To number Members from 1; To is 0
@@ -281,7 +281,7 @@ func (i *Identity) Explain(ctx context.Context, keys []shopper.Key) (*Explained,
 	one := outcome.Cluster(who)
 	number := map[shopper.ID]int{one.Canonical: 1}
 	out := &Explained{Members: make([]Side, 1, len(one.Shoppers))}
-	if out.Mates, err = i.mates(ctx, &e, outcome, one.Canonical); err != nil {
+	if out.Household, err = i.mates(ctx, &e, outcome, one.Canonical); err != nil {
 		return nil, err
 	}
 	for _, member := range one.Shoppers {

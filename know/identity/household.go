@@ -22,8 +22,8 @@ type Mate struct {
 // on which two log in, the number of a couple who are known to be two. Of each it
 // gives the kinds of key that the two share, none where others stand between them.
 // It is worked out of the evidence at each call and kept nowhere, so it follows
-// merges, their end and forgetting. What more share than may share a key says
-// nothing, and neither does what was only seen without proof.
+// merges, their end and forgetting. What more share than may share a card,
+// whatever kind of key it is, says nothing, and neither does what was only seen without proof.
 func (i *Identity) Household(ctx context.Context, who shopper.ID) ([][]shopper.KeyKind, error) {
 	e, err := i.vault.Evidence(ctx, i.members(who), followedMax)
 	if err != nil {

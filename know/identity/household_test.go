@@ -23,8 +23,8 @@ func TestWhoSharesAHousehold(t *testing.T) {
 			t.Errorf("%s: %v (%v), want %s", when, shares, err, homes)
 		}
 		told, err := h.Explain(t.Context(), []shopper.Key{of})
-		if err != nil || len(told.Mates) != len(shares) {
-			t.Errorf("%s: staff are told of %d others, her file of %d (%v)", when, len(told.Mates), len(shares), err)
+		if err != nil || len(told.Household) != len(shares) {
+			t.Errorf("%s: staff are told of %d others, her file of %d (%v)", when, len(told.Household), len(shares), err)
 		}
 	}
 	h.name(t, app)

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -108,6 +109,9 @@ type Derived struct {
 	Audiences []Membership `json:"audiences"`
 	Habits    []Habit      `json:"habits"`
 	Household []Mate       `json:"household"`
+	// HouseholdUnknown says that so much hangs together around her that her
+	// household was not worked out.
+	HouseholdUnknown bool `json:"household_unknown,omitempty"`
 }
 
 // Mate is another person of her household. Who that is belongs into nobody
@@ -340,7 +344,11 @@ func (o *Office) derived(ctx context.Context, who shopper.ID, f *File) error {
 		d.Habits[i].Product = names[d.Habits[i].Hash]
 	}
 	mates, err := o.People.Household(ctx, who)
-	if err != nil {
+	var over *retail.Error
+	switch {
+	case errors.As(err, &over) && over.Kind == retail.Conflict:
+		d.HouseholdUnknown = true // her file must come all the same
+	case err != nil:
 		return fmt.Errorf("read her household: %w", err)
 	}
 	d.Household = make([]Mate, len(mates))

@@ -150,9 +150,9 @@ type lookIn struct {
 
 // Person is who several shoppers are.
 type Person struct {
-	Shoppers []Keys     `json:"shoppers" doc:"the shoppers she is, the one as whom she is known first: how many keys of each kind"`
-	Evidence []Evidence `json:"evidence" doc:"oldest first"`
-	Mates    []Mate     `json:"household" doc:"the other people of her household: those with whom she shares a key that merges nobody"`
+	Shoppers  []Keys     `json:"shoppers" doc:"the shoppers she is, the one as whom she is known first: how many keys of each kind"`
+	Evidence  []Evidence `json:"evidence" doc:"oldest first"`
+	Household []Mate     `json:"household" doc:"the other people of her household: those with whom she shares a key that merges nobody"`
 }
 
 // Mate is another person of the household.
@@ -191,14 +191,14 @@ func (h *handler) look(ctx context.Context, in *lookIn) (*personOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &personOut{Person{Shoppers: make([]Keys, len(e.Members)), Evidence: make([]Evidence, len(e.Edges)), Mates: make([]Mate, len(e.Mates))}}
+	out := &personOut{Person{Shoppers: make([]Keys, len(e.Members)), Evidence: make([]Evidence, len(e.Edges)), Household: make([]Mate, len(e.Household))}}
 	for n, side := range e.Members {
 		out.Body.Shoppers[n] = keysOf(side)
 	}
-	for n, mate := range e.Mates {
-		out.Body.Mates[n] = Mate{keysOf(mate.Keys), []string{}}
+	for n, mate := range e.Household {
+		out.Body.Household[n] = Mate{keysOf(mate.Keys), []string{}}
 		for _, kind := range mate.Shares {
-			out.Body.Mates[n].Shares = append(out.Body.Mates[n].Shares, string(kind))
+			out.Body.Household[n].Shares = append(out.Body.Household[n].Shares, string(kind))
 		}
 	}
 	for n, r := range e.Edges {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 
 	"endcap/gate/connect/mapping"
 	"endcap/retail"
@@ -110,7 +111,7 @@ func (c *csv) bind(columns []string) error {
 func noColumn(column string, have []string) error {
 	shown := slices.Clone(have[:min(len(have), 60)])
 	for i, name := range shown {
-		if strings.Contains(name, "@") { // a row of somebody's, where the header is missing
+		if personal(name) { // a row of somebody's, where the header is missing
 			shown[i] = hidden
 		}
 	}
@@ -118,6 +119,17 @@ func noColumn(column string, have []string) error {
 		Kind: retail.Invalid, Field: column, Say: "the file has no such column",
 		Cure: fmt.Sprintf("correct the mapping, or mark the column optional; the file has %.60q", shown),
 	}
+}
+
+// personal says that a column's name may be somebody's address or number.
+func personal(name string) bool {
+	digits := 0
+	for _, r := range name {
+		if unicode.IsDigit(r) {
+			digits++
+		}
+	}
+	return digits >= 4 || strings.Contains(name, "@")
 }
 
 func (c *csv) header() []byte { return c.head }

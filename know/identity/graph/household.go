@@ -10,8 +10,8 @@ import (
 	"endcap/retail/shopper"
 )
 
-// Place is something that people of one household share: a keyed hash of a
-// delivery address, of a means of payment, of a card account.
+// Place is something that people of one household share, as a hash: a key of
+// theirs that makes none of them one person.
 type Place [32]byte
 
 // Tie says that a shopper was seen at a place.
@@ -29,8 +29,8 @@ type Household []shopper.ID
 // Households groups people who share a place, each in at most one household of
 // at most max people. A place that more than max share (a student hall, a
 // parcel shop) ties nobody; where households would grow above max by several
-// places, earlier ties win, and of equals the lower id. It serves frequency
-// caps and reach; it merges no consent and answers no request about a person.
+// places, earlier ties win, and of equals the lower id. It merges nobody and
+// nothing of theirs.
 // Like Resolve it is a function of the sets alone, and returns ErrEvidence for
 // a tie without an id, a shopper or a time, and for two of one id that differ.
 func Households(people *Outcome, ties []Tie, most int) ([]Household, error) {
