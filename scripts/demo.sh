@@ -67,15 +67,19 @@ echo "figure demo.seconds $seconds s goal <=90 $([ "$seconds" -le 90 ] && echo o
 cat <<TEXT
 Look at
   $dir/report.html                       the same report as a page
-  http://$listen/docs                    the API
   bin/endcap query --dir $dir 'select department, sum(sales) as sales from lines l join products p on p.product = l.product group by department order by sales desc limit 5'
   bin/endcap report soup-1251 --dir $dir
   bin/endcap quarantine list --dir $dir
-  bin/endcap load $dir/decisions.ndjson --rate 500 --duration 10s --target http://$listen --key "\$(cat $dir/demo.key)"
 TEXT
 if [ "$keep" = 0 ]; then
+	echo "Serve it again with"
+	echo "  bin/endcap serve --dir $dir --clock replay --listen $listen"
 	exit 0
 fi
-echo
+cat <<TEXT
+  http://$listen/docs                    the API
+  bin/endcap load $dir/decisions.ndjson --rate 500 --duration 10s --target http://$listen --key "\$(cat $dir/demo.key)"
+
+TEXT
 echo "Serving until you press Ctrl-C."
 wait "$server"

@@ -74,17 +74,26 @@ func replay(ctx context.Context, c *client, o *options, baskets []basket) (*tall
 		first := !known[b.card]
 		known[b.card] = true
 		go func() { p.leave(b.card, at, play(ctx, c, b, first, t)) }()
-		if i%500 == 0 {
+		if i%500 == 0 && terminal() {
 			fmt.Fprintf(os.Stderr, "\rreplay: %s  %d of %d receipts", at.Format(time.DateOnly), i, len(baskets))
 		}
 	}
 	err := p.wait()
 	t.took = time.Since(start)
-	fmt.Fprintf(os.Stderr, "\rreplay: %d receipts in %.1f s%20s\n", len(baskets), t.took.Seconds(), "")
+	if terminal() {
+		fmt.Fprint(os.Stderr, "\r")
+	}
+	fmt.Fprintf(os.Stderr, "replay: %d receipts in %.1f s%20s\n", len(baskets), t.took.Seconds(), "")
 	if err != nil {
 		return nil, err
 	}
 	return t, c.advance(ctx, replayTo.Add(time.Hour))
+}
+
+// terminal says whether somebody watches, to whom a line may be drawn anew.
+func terminal() bool {
+	about, err := os.Stderr.Stat()
+	return err == nil && about.Mode()&os.ModeCharDevice != 0
 }
 
 // play is one visit: a decision, what was seen and clicked, then the receipt.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,7 +89,11 @@ func frameOf(h *owner) insight.Frame {
 }
 
 func noticeOf(f insight.Frame) string {
-	return strings.Join(append([]string{f.Dataset}, f.Notices...), " ")
+	said := slices.Clone(f.Notices)
+	if f.Dataset != "" {
+		said = slices.Insert(said, 0, strings.TrimSuffix(f.Dataset, ".")+".")
+	}
+	return strings.Join(said, " ")
 }
 
 func adminPorts(h *owner, keys *access.Keeper) admin.Ports {

@@ -92,15 +92,31 @@ func (m *Main) Run(ctx context.Context, args []string) (status int) {
 	if err != nil {
 		panic(fmt.Sprintf("endcap: bug: the command line's grammar: %v", err))
 	}
+	switch {
+	case len(args) == 1 && args[0] == "help":
+		args = []string{"--help"}
+	case len(args) == 1 && args[0] == "--version":
+		args = []string{"version"}
+	}
 	line, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(m.Stderr, "endcap: %v\nTry: endcap --help\n", err)
+		fmt.Fprintf(m.Stderr, "endcap: %v\nTry: %s --help\n", err, meant(err))
 		return exitUsage
 	}
 	if err := line.Run(); err != nil {
 		return m.fail(err)
 	}
 	return 0
+}
+
+// meant is the command that a command line which cannot be read began with.
+func meant(err error) string {
+	if e, ok := errors.AsType[*kong.ParseError](err); ok {
+		if command := e.Context.Selected(); command != nil {
+			return command.FullPath()
+		}
+	}
+	return "endcap"
 }
 
 // session is what the commands that are clients of the API need.

@@ -120,7 +120,7 @@ func sweepForgotten(ctx context.Context, h *owner) error {
 		return fmt.Errorf("sweep for the forgotten: %w", err)
 	}
 	h.log.Info("swept for the forgotten", slog.Int("shoppers", done.History), slog.Int("sealed_files", done.SealedFiles), slog.Int("profiles", done.Profiles),
-		slog.Int("quarantine", done.Quarantine), slog.Int("certified", done.Certified), slog.Duration("took", time.Since(start)))
+		slog.Int("quarantine", done.Quarantine), slog.Int("certified", done.Certified), slog.Int64("ms", time.Since(start).Milliseconds()))
 	waiting, err := h.office.Waiting(ctx)
 	if err != nil {
 		return err

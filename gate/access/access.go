@@ -244,7 +244,7 @@ func (k *Keeper) Rotate(ctx context.Context, by, id string, overlap time.Duratio
 func (k *Keeper) read(ctx context.Context, id string) (row registry.Row, d doc, err error) {
 	row, err = k.rows.Get(ctx, registry.Key, id)
 	if errors.Is(err, registry.ErrNotFound) {
-		return row, d, &retail.Error{Kind: retail.NotFound, Say: "no such key", Err: err}
+		return row, d, &retail.Error{Kind: retail.NotFound, Say: "no such key", Cure: "list them with endcap key list, or GET /v1/keys", Err: err}
 	}
 	if err == nil {
 		err = json.Unmarshal(row.Doc, &d)

@@ -141,7 +141,7 @@ func (c *recipientsNoticesCmd) Run(ctx context.Context, s *Session) error {
 type recipientsToldCmd struct {
 	DirFlags
 	ID  string   `arg:"" help:"The recipient."`
-	IDs []uint64 `arg:"" help:"The notices' ids."`
+	IDs []uint64 `arg:"" name:"id" help:"The notices' ids."`
 }
 
 // Help shows an example.

@@ -154,8 +154,10 @@ func (a *Ask) check() error {
 		return bad("kind", fmt.Sprintf("there is no request %.40q", string(a.Kind)), "ask for access, portability, erasure, objection or rectification")
 	}
 	switch {
-	case len(a.Keys) == 0 || len(a.Keys) > vault.KeysMax:
-		return bad("shopper", fmt.Sprintf("%d keys", len(a.Keys)), "name the shopper by her keys")
+	case len(a.Keys) == 0:
+		return bad("shopper", "nobody is named", "name her by a key at least: a card, an account, a hashed e-mail address or phone number, or a device")
+	case len(a.Keys) > vault.KeysMax:
+		return bad("shopper", fmt.Sprintf("%d keys; %d at most", len(a.Keys), vault.KeysMax), "name her by fewer")
 	case a.Means == Login && !has(shopper.Account):
 		return bad("shopper.account", "a login names its account", "send the account she is signed in to")
 	case a.Means == TwoKeys && !slices.ContainsFunc(a.Keys, func(k shopper.Key) bool { return k.Kind() != a.Keys[0].Kind() }):
@@ -227,7 +229,7 @@ func (o *Office) Get(ctx context.Context, id string) (Request, error) {
 func (o *Office) read(ctx context.Context, id string) (vault.Request, error) {
 	r, err := o.Vault.Request(ctx, id)
 	if errors.Is(err, vault.ErrNotFound) {
-		return r, &retail.Error{Kind: retail.NotFound, Say: "no such request"}
+		return r, &retail.Error{Kind: retail.NotFound, Say: "no such request", Cure: "list them with endcap privacy list, or GET /v1/privacy/requests"}
 	}
 	return r, err
 }

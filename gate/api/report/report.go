@@ -142,7 +142,7 @@ func (h *handler) make(ctx context.Context, who *access.Principal, id media.Camp
 	}
 	c, ok := terms.Campaigns[id]
 	if !ok || !who.Sees(c.Advertiser) {
-		return nil, &retail.Error{Kind: retail.NotFound, Say: "no such campaign"}
+		return nil, &retail.Error{Kind: retail.NotFound, Say: "no such campaign", Cure: "list them with GET /v1/campaigns"}
 	}
 	payer, err := h.Book.Advertiser(ctx, c.Advertiser)
 	if err != nil {
