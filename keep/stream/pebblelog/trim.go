@@ -59,7 +59,11 @@ func (l *Log) trimFacts(ctx context.Context, partition int, seq uint64) error {
 	if err != nil {
 		return errors.Join(err, batch.Close())
 	}
-	if err := batch.Commit(pebble.Sync); err != nil {
+	// Commit would end the program where the log cannot be synced.
+	if err := l.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
+		return l.fail(err)
+	}
+	if err := batch.SyncWait(); err != nil {
 		return l.fail(err)
 	}
 	p := &l.parts[partition]
