@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"endcap/keep/backup"
 	"endcap/keep/sql/sqlite"
 	"endcap/retail/shopper"
 )
@@ -371,4 +372,24 @@ func forgetIn(t *testing.T, dir string, key shopper.Key) bool {
 		t.Fatal(err)
 	}
 	return who[0].Known()
+}
+
+func TestTheListOfBackupsMarksThoseOfALaterInstant(t *testing.T) {
+	t.Parallel()
+	from := t.TempDir()
+	now := time.Now().UTC()
+	for _, at := range []time.Time{now.Add(-time.Hour), now.AddDate(5, 0, 0)} {
+		path := filepath.Join(from, "backups", at.Format("20060102T150405.000000Z"))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := strings.Split(strings.TrimSpace(must(t, "restore", "--from", from, "--list")), "\n")
+	if len(lines) != 2 || strings.Contains(lines[0], "later than now") || !strings.Contains(lines[1], "later than now") {
+		t.Errorf("the list is %q", lines)
+	}
+	var one, other backup.Listed
+	if d := json.NewDecoder(strings.NewReader(must(t, "restore", "--from", from, "--list", "--json"))); errors.Join(d.Decode(&one), d.Decode(&other)) != nil || one.Ahead || !other.Ahead {
+		t.Errorf("in JSON it is %+v, %+v", one, other)
+	}
 }

@@ -109,7 +109,7 @@ func letGo(ctx context.Context, h *owner) error {
 		return err
 	}
 	if dead.Held {
-		h.log.Warn("keys of old backups and refused rows are kept for another day: the clock leapt, or the house was shut; if the clock is wrong, set it right today")
+		h.log.Warn("keys of old backups and refused rows are kept for another day: the clock leapt, or the house was shut; if the clock is wrong, set it right within a day")
 		return nil
 	}
 	if _, err := h.vault.Expire(ctx, h.now().AddDate(0, 0, -vault.RefusedDays)); err != nil {

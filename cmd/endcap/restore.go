@@ -24,7 +24,7 @@ type restoreCmd struct {
 	cli.DirFlags
 	From string    `help:"The directory of backups." required:"" type:"path"`
 	Key  string    `name:"recovery-key" help:"The file that endcap key recovery wrote." type:"path"`
-	At   time.Time `help:"Restore the newest backup that is not younger; the newest of all by default." format:"2006-01-02T15:04:05Z07:00"`
+	At   time.Time `help:"Restore the newest backup that is not younger; the newest until now by default." format:"2006-01-02T15:04:05Z07:00"`
 	List bool      `help:"Only list the backups that can still be read."`
 	JSON bool      `name:"json" help:"Answer in JSON."`
 }
@@ -69,6 +69,9 @@ func (c *restoreCmd) Run(ctx context.Context, m *Main) error {
 	if err != nil {
 		return cureRestore(err)
 	}
+	if n := b.Ahead(); n > 0 && c.At.IsZero() {
+		fmt.Fprintf(m.Stderr, "%d newer backups are later than this machine's clock and were passed over; if that clock is slow, set it right and restore again\n", n)
+	}
 	done, err := restore(ctx, m, b, c)
 	if err != nil {
 		return cureRestore(err)
@@ -91,7 +94,11 @@ func (c *restoreCmd) list(ctx context.Context, m *Main, t backup.Target) error {
 		if c.JSON {
 			err = errors.Join(err, json.NewEncoder(m.Stdout).Encode(l))
 		} else {
-			_, printed := fmt.Fprintf(m.Stdout, "%s  readable until %s\n", l.At.Format(time.RFC3339Nano), l.Readable.Format(time.RFC3339))
+			said := ""
+			if l.Ahead {
+				said = "  (later than now: a clock was wrong; only --at takes it)"
+			}
+			_, printed := fmt.Fprintf(m.Stdout, "%s  readable until %s%s\n", l.At.Format(time.RFC3339Nano), l.Readable.Format(time.RFC3339), said)
 			err = errors.Join(err, printed)
 		}
 	}

@@ -17,6 +17,7 @@ type Backup struct {
 	head     head
 	manifest manifest
 	keys     map[Week][]byte
+	ahead    int
 }
 
 // Listed is one backup in a target, as its open first line says.
@@ -24,6 +25,7 @@ type Listed struct {
 	At       time.Time `json:"at"`
 	Readable time.Time `json:"readable_until"`
 	Bytes    int64     `json:"manifest_bytes"`
+	Ahead    bool      `json:"ahead,omitempty"` // later than now: a clock was or is wrong
 }
 
 // List tells which backups a target holds that can still be read, oldest first.
@@ -35,7 +37,7 @@ func List(ctx context.Context, t Target, now time.Time) ([]Listed, error) {
 	var out []Listed
 	for _, o := range found {
 		if at, err := instantOf(o.Name); err == nil && Dies(at).After(now) {
-			out = append(out, Listed{at, Dies(at), o.Size})
+			out = append(out, Listed{at, Dies(at), o.Size, at.After(now)})
 		}
 	}
 	return out, nil
@@ -43,7 +45,7 @@ func List(ctx context.Context, t Target, now time.Time) ([]Listed, error) {
 
 // Asked says which backup is wanted.
 type Asked struct {
-	At  time.Time // the newest that is not younger; the zero time asks for the newest
+	At  time.Time // the newest that is not younger; the zero time asks for the newest until Now
 	Now time.Time // keys of weeks that are over by then are not opened
 }
 
@@ -61,7 +63,7 @@ func Open(ctx context.Context, t Target, k *RecoveryKey, a Asked) (*Backup, erro
 	if err != nil {
 		return nil, err
 	}
-	name, err := choose(ctx, t, a)
+	name, ahead, err := choose(ctx, t, a)
 	if err != nil {
 		return nil, err
 	}
@@ -72,28 +74,42 @@ func Open(ctx context.Context, t Target, k *RecoveryKey, a Asked) (*Backup, erro
 	if h.House != b.House {
 		return nil, fmt.Errorf("%w: %s is of another house than the keys", ErrDamaged, name)
 	}
-	return &Backup{t, *h, *m, keys}, nil
+	return &Backup{t, *h, *m, keys, ahead}, nil
 }
 
-// choose names the newest manifest that is not younger than asked.
-func choose(ctx context.Context, t Target, a Asked) (string, error) {
+// choose names the newest manifest that is not younger than asked, and says how
+// many it passed over because they are later than now.
+func choose(ctx context.Context, t Target, a Asked) (name string, ahead int, err error) {
 	all, err := List(ctx, t, a.Now)
 	if err != nil {
-		return "", err
+		return "", 0, err
+	}
+	until := a.At
+	if until.IsZero() {
+		until = a.Now
 	}
 	for _, l := range slices.Backward(all) {
-		if a.At.IsZero() || !l.At.After(a.At) {
-			return manifestName(l.At), nil
+		if !l.At.After(until) {
+			return manifestName(l.At), ahead, nil
+		}
+		if l.Ahead {
+			ahead++
 		}
 	}
-	if len(all) == 0 {
-		return "", fmt.Errorf("%w: none whose key still lives", ErrNone)
+	switch {
+	case len(all) == 0:
+		return "", 0, fmt.Errorf("%w: none whose key still lives", ErrNone)
+	case ahead == len(all) && a.At.IsZero():
+		return "", 0, fmt.Errorf("%w: the oldest that can be read is of %s, later than this machine's clock (%s): set the clock right, or name that instant", ErrNone, all[0].At.Format(time.RFC3339), a.Now.UTC().Format(time.RFC3339))
 	}
-	return "", fmt.Errorf("%w: the oldest that can be read is of %s", ErrNone, all[0].At.Format(time.RFC3339))
+	return "", 0, fmt.Errorf("%w: the oldest that can be read is of %s", ErrNone, all[0].At.Format(time.RFC3339))
 }
 
 // At is the instant that the backup shows.
 func (b *Backup) At() time.Time { return b.head.At }
+
+// Ahead is how many newer ones were passed over for being later than now.
+func (b *Backup) Ahead() int { return b.ahead }
 
 // Program is the version that wrote it.
 func (b *Backup) Program() string { return b.manifest.Program }

@@ -167,11 +167,12 @@ func readBundle(ctx context.Context, t Target) (*bundle, error) {
 	return &out, nil
 }
 
-// open gives the keys of the weeks that live at an instant.
+// open gives the keys of the weeks that are not over at an instant. There are such
+// to come where a house's clock was ahead.
 func (b *bundle) open(k *RecoveryKey, now time.Time) (map[Week][]byte, error) {
 	out := make(map[Week][]byte)
 	for _, w := range b.Weeks {
-		if !slices.Contains(living(now), w.Week) {
+		if w.Week < living(now)[0] {
 			continue
 		}
 		key, err := hpke.Open(k.private, hpke.HKDFSHA256(), hpke.AES256GCM(), beside(k.proof, b.House, w.Week), w.Sealed)
@@ -183,8 +184,22 @@ func (b *bundle) open(k *RecoveryKey, now time.Time) (map[Week][]byte, error) {
 	return out, nil
 }
 
-// writeBundle brings the bundle up to date: the living keys that the house holds,
-// and no other. A week whose key is not the house's own belongs to another house.
+// bundledWeeks lists the weeks whose keys are in a target's bundle.
+func bundledWeeks(ctx context.Context, t Target) ([]Week, error) {
+	b, err := readBundle(ctx, t)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	weeks := make([]Week, len(b.Weeks))
+	for i := range weeks {
+		weeks[i] = b.Weeks[i].Week
+	}
+	return weeks, nil
+}
+
+// writeBundle brings the bundle up to date: the held keys, and no other. A week whose key is not the house's own belongs to another house.
 func writeBundle(ctx context.Context, t Target, r *Recovery, house string, held map[Week][]byte) error {
 	old, err := readBundle(ctx, t)
 	switch {

@@ -56,36 +56,43 @@ func living(now time.Time) []Week {
 // Dead is what DestroyDead did.
 type Dead struct {
 	Keys int // destroyed
-	// Held says that nothing was, because the clock stands more than steadyDays
-	// after the last day on which this was asked.
+	// Held says that nothing was, because the clock may have leapt.
 	Held bool
 }
 
 // The notes of the days on which DestroyDead was asked lie in the vault, as
-// secrets that are none: their names are days, which sort as texts.
+// secrets that are none: their names are days, which sort as texts, and each
+// holds the first instant of its day at which it was asked. secretBegun holds the
+// first instant of all.
 const (
 	secretDays  = "backup/day/"
 	secretBegun = "backup/begun"
 	steadyDays  = 8
+	steadyFor   = 24 * time.Hour
 )
 
 // DestroyDead has the vault destroy the keys of weeks that are over. Call it
 // daily: what it destroys makes old backups unreadable for good. So it does not
-// trust a clock that leaps: unless it was asked on one of the steadyDays before
-// this day, it only notes the day, and destroys when it is asked on a later one.
-// A clock that is years ahead until somebody sets it right costs no backup; a
-// house that was shut for long destroys a day after it opened.
+// trust a clock that leaps: unless it was asked between steadyDays and steadyFor
+// before this instant, it only notes the day. A clock that is years off, and set
+// right within steadyFor, costs no backup, however often that happens: the first
+// call under a right clock strikes the notes made under the wrong one. A house
+// that was shut for long destroys a day after it opened. In the first day of a
+// new house there is nothing to destroy, and nothing is Held.
 func DestroyDead(ctx context.Context, s Secrets, now time.Time) (Dead, error) {
-	steady, first, err := steady(ctx, s, now)
+	trust, err := trusted(ctx, s, now)
 	if err != nil {
 		return Dead{}, fmt.Errorf("note the day of old backups: %w", err)
 	}
-	if !steady {
-		return Dead{Held: !first}, nil
+	if !trust {
+		return Dead{Held: true}, nil
 	}
 	n, err := s.Destroy(ctx, WeekSecrets, WeekSecrets+string(living(now)[0]))
 	if err == nil {
 		_, err = s.Destroy(ctx, secretDays, secretDays+dayOf(now, -steadyDays))
+	}
+	if err == nil {
+		_, err = s.Destroy(ctx, secretDays+dayOf(now, 1), secretDays+"~")
 	}
 	if err != nil {
 		return Dead{}, fmt.Errorf("destroy the keys of old backups: %w", err)
@@ -93,20 +100,32 @@ func DestroyDead(ctx context.Context, s Secrets, now time.Time) (Dead, error) {
 	return Dead{Keys: n}, nil
 }
 
-// steady notes the day of an instant and says whether one of the days just before
-// it was noted, or else whether none ever was.
-func steady(ctx context.Context, s Secrets, now time.Time) (steady, first bool, err error) {
-	noted := func() ([]byte, error) { return []byte("noted"), nil }
+// trusted notes the day of an instant and says whether the clock has been steady
+// until then, or else whether the first note of all is younger than steadyFor: no
+// key of this house can be over by then.
+func trusted(ctx context.Context, s Secrets, now time.Time) (bool, error) {
+	note := func() ([]byte, error) { return now.UTC().AppendFormat(nil, time.RFC3339), nil }
+	none := func() ([]byte, error) { return nil, errNoKey }
+	steady := false
 	for back := 1; back <= steadyDays && !steady; back++ {
-		_, err := s.Secret(ctx, secretDays+dayOf(now, -back), func() ([]byte, error) { return nil, errNoKey })
-		if steady = err == nil; err != nil && !errors.Is(err, errNoKey) {
-			return false, false, err
+		b, err := s.Secret(ctx, secretDays+dayOf(now, -back), none)
+		if err != nil && !errors.Is(err, errNoKey) {
+			return false, err
 		}
+		at, unread := time.Parse(time.RFC3339, string(b))
+		steady = err == nil && unread == nil && now.Sub(at) >= steadyFor
 	}
-	if _, err = s.Secret(ctx, secretBegun, func() ([]byte, error) { first = true; return noted() }); err == nil {
-		_, err = s.Secret(ctx, secretDays+dayOf(now, 0), noted)
+	b, err := s.Secret(ctx, secretBegun, note)
+	if err != nil {
+		return false, err
 	}
-	return steady, first, err
+	if _, err = s.Secret(ctx, secretDays+dayOf(now, 0), note); err != nil {
+		return false, err
+	}
+	begun, unread := time.Parse(time.RFC3339, string(b))
+	since := now.Sub(begun)
+	fresh := unread == nil && since > -time.Second && since < steadyFor // a note has whole seconds
+	return steady || fresh, nil
 }
 
 // dayOf names a day by its distance from that of an instant, in UTC.
@@ -135,10 +154,10 @@ func weekKey(ctx context.Context, s Secrets, w Week) ([]byte, error) {
 // errNoKey tells that the vault holds no key of a week.
 var errNoKey = errors.New("the vault has no such key")
 
-// heldKeys are the keys of living weeks that the vault holds.
-func heldKeys(ctx context.Context, s Secrets, now time.Time) (map[Week][]byte, error) {
+// heldKeys are the keys of weeks that the vault holds.
+func heldKeys(ctx context.Context, s Secrets, weeks []Week) (map[Week][]byte, error) {
 	held := make(map[Week][]byte)
-	for _, w := range living(now) {
+	for _, w := range weeks {
 		key, err := s.Secret(ctx, WeekSecrets+string(w), func() ([]byte, error) { return nil, errNoKey })
 		switch {
 		case errors.Is(err, errNoKey):

@@ -2,8 +2,10 @@ package backup_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,15 +73,7 @@ func TestAClockThatLeapsAheadCostsNoBackup(t *testing.T) {
 	t.Parallel()
 	target, _ := directory(t)
 	h := newHouse(t, target)
-	dead := func() backup.Dead {
-		t.Helper()
-		d, err := backup.DestroyDead(t.Context(), h.vault, h.now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d
-	}
-	if d := dead(); d.Held {
+	if d := h.asked(); d.Held {
 		t.Error("a new house's first day is called a leap")
 	}
 	h.write("a", noise(8, 20*grain))
@@ -91,7 +85,7 @@ func TestAClockThatLeapsAheadCostsNoBackup(t *testing.T) {
 		t.Errorf("under a clock that leapt, %d backups were dropped", s.Dropped)
 	}
 	for range 3 {
-		if d := dead(); !d.Held || d.Keys != 0 {
+		if d := h.asked(); !d.Held || d.Keys != 0 {
 			t.Errorf("under a clock that leapt: %+v", d)
 		}
 	}
@@ -99,13 +93,14 @@ func TestAClockThatLeapsAheadCostsNoBackup(t *testing.T) {
 	h.write("a", []byte("tomorrow"))
 	h.backUp() // the clock was set right
 	h.holds(thursday, was)
+	h.holds(time.Time{}, contents(t, h.dir))
 
 	h.now = thursday.AddDate(0, 0, 40) // the house was shut, and stays open now
-	if d := dead(); !d.Held {
+	if d := h.asked(); !d.Held {
 		t.Errorf("the first day after forty: %+v", d)
 	}
 	h.now = h.now.AddDate(0, 0, 1)
-	if d := dead(); d.Held || d.Keys != 1 {
+	if d := h.asked(); d.Held || d.Keys != 1 {
 		t.Errorf("the second day after forty: %+v, want the one old key gone", d)
 	}
 	if s := h.backUp(); s.Dropped != 2 {
@@ -113,6 +108,195 @@ func TestAClockThatLeapsAheadCostsNoBackup(t *testing.T) {
 	}
 	if _, err := restore(t, target, h, thursday); !errors.Is(err, backup.ErrNone) {
 		t.Errorf("a backup of a dead week: %v", err)
+	}
+}
+
+// asked has the house's keys of weeks that are over destroyed.
+func (h *house) asked() backup.Dead {
+	h.t.Helper()
+	d, err := backup.DestroyDead(h.t.Context(), h.vault, h.now)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return d
+}
+
+func TestAClockThatLeapsAgainIsNotBelievedEither(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name          string
+		first, second time.Time // wrong
+	}{
+		{"to the same day", thursday.AddDate(5, 0, 0), thursday.AddDate(5, 0, 0).Add(5 * time.Hour)},
+		{"to the day after", thursday.AddDate(5, 0, 0), thursday.AddDate(5, 0, 1)},
+		{"to a week later", thursday.AddDate(5, 0, 0), thursday.AddDate(5, 0, 7)},
+		{"back, then ahead", thursday.AddDate(-5, 0, 0), thursday.AddDate(5, 0, 0)},
+		{"back, and back again", thursday.AddDate(-5, 0, 0), thursday.AddDate(-5, 0, 1)},
+	} {
+		for _, settled := range []int{0, 3} { // days before the first leap
+			t.Run(fmt.Sprintf("%s, after %d days", c.name, settled), func(t *testing.T) {
+				t.Parallel()
+				target, _ := directory(t)
+				h := newHouse(t, target)
+				h.write("a", noise(9, 20*grain))
+				h.backUp()
+				was := contents(t, h.dir)
+				for range settled {
+					h.now = h.now.AddDate(0, 0, 1)
+					h.asked()
+				}
+				right := h.now
+				for i, wrong := range []time.Time{c.first, c.second} {
+					h.now = wrong
+					if d := h.asked(); !d.Held || d.Keys != 0 {
+						t.Errorf("leap %d to %v: %+v", i+1, wrong, d)
+					}
+					h.now = right.Add(time.Duration(i+1) * time.Hour) // set right
+					if d := h.asked(); d.Held || d.Keys != 0 {
+						t.Errorf("after leap %d: %+v", i+1, d)
+					}
+				}
+				h.write("b", []byte("since"))
+				h.backUp()
+				h.holds(thursday, was)
+				h.holds(time.Time{}, contents(t, h.dir))
+			})
+		}
+	}
+}
+
+func TestALeapIsNotBelievedBeforeItIsADayOld(t *testing.T) {
+	t.Parallel()
+	target, _ := directory(t)
+	h := newHouse(t, target)
+	h.write("a", noise(10, 3*grain))
+	h.backUp()
+	leapt := time.Date(2031, 11, 19, 23, 59, 0, 0, time.UTC)
+	for _, after := range []time.Duration{0, 2 * time.Minute, time.Hour, 24*time.Hour - time.Second} {
+		h.now = leapt.Add(after)
+		if d := h.asked(); !d.Held || d.Keys != 0 {
+			t.Errorf("%v after the leap: %+v", after, d)
+		}
+	}
+	h.now = leapt.Add(24 * time.Hour)
+	if d := h.asked(); d.Held || d.Keys != 1 {
+		t.Errorf("a day after the leap: %+v, want the one old key gone", d)
+	}
+}
+
+func TestANewHouseIsNotWarnedOfItsFirstDays(t *testing.T) {
+	t.Parallel()
+	target, _ := directory(t)
+	h := newHouse(t, target)
+	for range 30 { // a morning may come a little sooner than the last
+		for range 3 {
+			if d := h.asked(); d != (backup.Dead{}) {
+				t.Fatalf("at %v: %+v", h.now, d)
+			}
+			h.now = h.now.Add(time.Hour)
+		}
+		h.now = h.now.AddDate(0, 0, 1).Add(-3*time.Hour - time.Second)
+	}
+}
+
+func TestAMachineLostUnderAWrongClockCanBeRestored(t *testing.T) {
+	t.Parallel()
+	for _, years := range []int{5, -5} {
+		t.Run(fmt.Sprintf("%+d years", years), func(t *testing.T) {
+			t.Parallel()
+			target, _ := directory(t)
+			h := newHouse(t, target)
+			h.write("a", noise(11, 20*grain))
+			h.backUp()
+			was := contents(t, h.dir)
+			leapt := thursday.AddDate(years, 0, 0)
+			for hour := range 3 {
+				h.now = leapt.Add(time.Duration(hour) * time.Hour)
+				h.write("a", append(noise(11, 20*grain), byte(hour)))
+				if s := h.backUp(); s.NewBytes > grain {
+					t.Errorf("a backup under a wrong clock wrote %d bytes anew", s.NewBytes)
+				}
+			}
+			h.now = thursday.Add(4 * time.Hour) // on another machine, whose clock is right
+			h.holds(time.Time{}, was)
+			h.holds(thursday, was)
+			if years > 0 {
+				h.holds(h.now.AddDate(years, 0, 0), contents(t, h.dir))
+			}
+			h.write("a", []byte("under a right clock again"))
+			h.backUp()
+			h.holds(thursday, was)
+			h.holds(time.Time{}, contents(t, h.dir))
+		})
+	}
+}
+
+func TestABackupOfALaterInstantIsTakenOnlyWhenNamed(t *testing.T) {
+	t.Parallel()
+	target, _ := directory(t)
+	h := newHouse(t, target)
+	var were []map[string]string
+	for day, content := range []string{"thursday", "friday", "saturday"} {
+		h.now = thursday.AddDate(0, 0, day)
+		h.write("a", []byte(content))
+		h.backUp()
+		were = append(were, contents(t, h.dir))
+	}
+	for _, c := range []struct {
+		now, at     time.Time
+		want, ahead int // want counts from thursday
+	}{
+		{thursday.AddDate(0, 0, 2), time.Time{}, 2, 0},
+		{thursday.AddDate(0, 0, 2).Add(-time.Second), time.Time{}, 1, 1},
+		{thursday, time.Time{}, 0, 2},
+		{thursday, thursday.AddDate(0, 0, 1), 1, 1},
+		{thursday, thursday.AddDate(1, 0, 0), 2, 0},
+		{thursday.AddDate(0, 0, 2), thursday, 0, 0},
+	} {
+		h.now = c.now
+		h.holds(c.at, were[c.want])
+		b, err := backup.Open(t.Context(), target, h.key, backup.Asked{At: c.at, Now: c.now})
+		if err != nil || b.Ahead() != c.ahead {
+			t.Errorf("at %v, asked for %v: %d were passed over (%v), want %d", c.now, c.at, b.Ahead(), err, c.ahead)
+		}
+		all, err := backup.List(t.Context(), target, c.now)
+		if err != nil || len(all) != 3 {
+			t.Fatalf("%v (%v)", all, err)
+		}
+		for _, l := range all {
+			if l.Ahead != l.At.After(c.now) {
+				t.Errorf("at %v the list says %+v", c.now, l)
+			}
+		}
+	}
+	h.now = thursday.Add(-time.Hour)
+	if _, err := restore(t, target, h, time.Time{}); !errors.Is(err, backup.ErrNone) || !strings.Contains(err.Error(), "set the clock right") {
+		t.Errorf("a restore whose clock stands before every backup: %v", err)
+	}
+}
+
+func TestAHouseThatWasShutIsBackedUpOnItsFirstDay(t *testing.T) {
+	t.Parallel()
+	target, _ := directory(t)
+	h := newHouse(t, target)
+	h.write("a", noise(12, 20*grain))
+	h.backUp()
+	h.now = thursday.AddDate(0, 0, 40)
+	h.backUp()
+	h.holds(time.Time{}, contents(t, h.dir))
+	if _, err := restore(t, target, h, thursday); !errors.Is(err, backup.ErrNone) {
+		t.Errorf("a backup of a dead week, whose key is kept for another day: %v", err)
+	}
+	h.now = h.now.AddDate(0, 0, 1)
+	h.backUp()
+	lied := *h
+	lied.now = thursday
+	if _, err := restore(t, target, &lied, thursday); err == nil {
+		t.Error("a dead week's key came back")
+	}
+	keys, err := target.Get(t.Context(), "keys", 1<<20)
+	if err != nil || strings.Contains(string(keys), string(backup.WeekOf(thursday))) {
+		t.Errorf("the target still has the key of a dead week (%v)", err)
 	}
 }
 

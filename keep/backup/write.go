@@ -98,9 +98,9 @@ type writing struct {
 	name  string // of the house
 	week  Week
 	key   []byte
-	held  map[Week][]byte
-	dirty bool // an earlier backup was killed
-	leapt bool // the clock may be wrong, so that nothing is too old
+	held  map[Week][]byte // of living weeks, and under a clock that leapt of those in the bundle
+	dirty bool            // an earlier backup was killed
+	leapt bool            // the clock may be wrong, so that nothing is too old
 
 	mu    sync.Mutex
 	known map[[sha256.Size]byte]chunk // pieces that are in the target
@@ -126,7 +126,15 @@ func (w *writing) begin(ctx context.Context, at time.Time) (err error) {
 	if w.key, err = weekKey(ctx, h.Secrets, w.week); err != nil {
 		return err
 	}
-	if w.held, err = heldKeys(ctx, h.Secrets, h.Now()); err != nil {
+	weeks := living(h.Now())
+	if w.leapt {
+		bundled, err := bundledWeeks(ctx, h.Target)
+		if err != nil {
+			return err
+		}
+		weeks = append(weeks, bundled...)
+	}
+	if w.held, err = heldKeys(ctx, h.Secrets, weeks); err != nil {
 		return err
 	}
 	if _, ok := w.held[w.week]; !ok {
