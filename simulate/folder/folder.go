@@ -213,7 +213,7 @@ func (w *writer) abandoned(names []string) bool {
 	for _, n := range names {
 		if slices.Contains(folders, n) {
 			inside, err := w.FS.List(w.path(n))
-			if declared || err == nil && len(slices.DeleteFunc(inside, func(n string) bool { return n == "receipts" })) == 0 {
+			if declared || err == nil && len(slices.DeleteFunc(inside, func(n string) bool { return n == "receipts" || n == "links" })) == 0 {
 				continue
 			}
 			return false
@@ -226,7 +226,7 @@ func (w *writer) abandoned(names []string) bool {
 }
 
 // folders are the folders of what comes weekly.
-var folders = []string{"receipts", "visits", "prices", "stock", "promotions", "consents", "redemptions", "truth", "truth/receipts"}
+var folders = []string{"receipts", "visits", "prices", "stock", "promotions", "consents", "redemptions", "truth", "truth/receipts", "truth/links"}
 
 func (w *writer) makeDirs() error {
 	for _, name := range append([]string{"."}, folders...) {

@@ -28,7 +28,7 @@ func (w *writer) tables() []table {
 		{"coupons.parquet", (*writer).coupons},
 		{"targets.parquet", (*writer).targets},
 		{"truth/shoppers.parquet", (*writer).truthShoppers},
-		{"truth/links.parquet", (*writer).truthLinks},
+		{weekFile("truth/links", 0), (*writer).truthLinks},
 		{"truth/clicks.json", (*writer).truthClicks},
 		{weekFile("consents", 0), (*writer).firstConsents},
 		{weekFile("prices", 0), (*writer).firstPrices},
@@ -166,29 +166,36 @@ type shopperRow struct {
 // shoppers writes the rows of the till desk (card and, for most, e-mail) and of
 // the online shop (account, e-mail, device). Only the e-mail links the two.
 func (w *writer) shoppers(name string) (int64, error) {
-	c := w.world.Crowd
 	return stream(w, name, func(yield func(shopperRow) error) error {
-		for i := range c.Shoppers {
-			account, desk := c.Email(i)
-			mail, heard := hex.EncodeToString(account[:]), hex.EncodeToString(desk[:])
-			if card, has := c.Card(i); has && c.Shoppers[i].Has&people.Card != 0 {
-				row := shopperRow{System: "till desk", Card: &card}
-				if i%5 != 0 { // one in five gives no address
-					row.Email = &heard
-				}
+		for i := range w.world.Crowd.Shoppers {
+			for _, row := range w.known(i) {
 				if err := yield(row); err != nil {
-					return err
-				}
-			}
-			if number, has := c.Account(i); has {
-				device := c.Device(i, 1)
-				if err := yield(shopperRow{System: "online shop", Account: &number, Email: &mail, Device: &device}); err != nil {
 					return err
 				}
 			}
 		}
 		return nil
 	})
+}
+
+// known is what the systems know of shopper i, a row each.
+func (w *writer) known(i int) []shopperRow {
+	c := w.world.Crowd
+	account, desk := c.Email(i)
+	mail, heard := hex.EncodeToString(account[:]), hex.EncodeToString(desk[:])
+	var rows []shopperRow
+	if card, _, has := c.Card(i); has && c.Shoppers[i].Has&people.Card != 0 {
+		row := shopperRow{System: "till desk", Card: &card}
+		if i%5 != 0 { // one in five gives no address
+			row.Email = &heard
+		}
+		rows = append(rows, row)
+	}
+	if number, has := c.Account(i); has {
+		device := c.Device(i, 1)
+		rows = append(rows, shopperRow{System: "online shop", Account: &number, Email: &mail, Device: &device})
+	}
+	return rows
 }
 
 type campaignRow struct {
@@ -246,7 +253,7 @@ func (w *writer) targets(name string) (int64, error) {
 				if !campaigns[n].Targeted(i) {
 					continue
 				}
-				if card, has := w.world.Crowd.Card(i); has {
+				if card, _, has := w.world.Crowd.Card(i); has {
 					if err := yield(targetRow{int32(n), card}); err != nil {
 						return err
 					}
@@ -274,7 +281,7 @@ func (w *writer) say(i int, id, allowed string, at int64) consentRow {
 		row.Account = &account
 		return row
 	}
-	card, _ := w.world.Crowd.Card(i)
+	card, _, _ := w.world.Crowd.Card(i)
 	row.Card, row.Channel = &card, "till desk"
 	return row
 }

@@ -3,6 +3,7 @@ package folder
 import (
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"endcap/simulate/life"
@@ -47,29 +48,13 @@ type truthLink struct {
 	Wrong   bool   `parquet:"wrong"` // it is hers by mistake: a partner's card, a misheard address
 }
 
-// truthLinks writes which keys are whose, mistakes named as such.
+// truthLinks writes which keys are whose, mistakes named as such: cards, and what
+// the retailer's systems know. Nobody can find a key that no file carries: it has
+// no link.
 func (w *writer) truthLinks(name string) (int64, error) {
-	c := w.world.Crowd
 	return stream(w, name, func(yield func(truthLink) error) error {
-		for i := range c.Shoppers {
-			who := int32(i)
-			var links []truthLink
-			if card, has := c.Card(i); has {
-				shared := c.Shoppers[i].Has&people.Shares != 0
-				links = append(links, truthLink{who, "card", strconv.FormatInt(card, 10), shared})
-			}
-			mail, desk := c.Email(i)
-			if account, has := c.Account(i); has {
-				links = append(links, truthLink{who, "account", strconv.FormatInt(account, 10), false}, truthLink{who, "device", c.Device(i, 1), false})
-				if c.Shoppers[i].Has&people.TwoDevices != 0 {
-					links = append(links, truthLink{who, "device", c.Device(i, 0), false})
-				}
-			}
-			links = append(links, truthLink{who, "email_sha256", hex.EncodeToString(mail[:]), false})
-			if desk != mail {
-				links = append(links, truthLink{who, "email_sha256", hex.EncodeToString(desk[:]), true})
-			}
-			for _, l := range links {
+		for i := range w.world.Crowd.Shoppers {
+			for _, l := range w.links(i) {
 				if err := yield(l); err != nil {
 					return err
 				}
@@ -77,6 +62,48 @@ func (w *writer) truthLinks(name string) (int64, error) {
 		}
 		return nil
 	})
+}
+
+// links are those of shopper i.
+func (w *writer) links(i int) []truthLink {
+	who := int32(i)
+	var links []truthLink
+	if card, owner, has := w.world.Crowd.Card(i); has {
+		links = append(links, truthLink{who, "card", strconv.FormatInt(card, 10), owner != i})
+	}
+	account, _ := w.world.Crowd.Email(i)
+	hers := hex.EncodeToString(account[:])
+	for _, row := range w.known(i) {
+		if row.Account != nil {
+			links = append(links, truthLink{who, "account", strconv.FormatInt(*row.Account, 10), false})
+		}
+		if row.Device != nil {
+			links = append(links, truthLink{who, "device", *row.Device, false})
+		}
+		if row.Email == nil {
+			continue
+		}
+		if l := (truthLink{who, "email_sha256", *row.Email, *row.Email != hers}); !slices.Contains(links, l) {
+			links = append(links, l)
+		}
+	}
+	return links
+}
+
+// seenLinks writes whose the devices are that visits of a week show and the
+// online shop has not on record.
+func (w *writer) seenLinks(week int, who []int32) error {
+	slices.Sort(who)
+	who = slices.Compact(who)
+	_, err := stream(w, weekFile("truth/links", week+1), func(yield func(truthLink) error) error {
+		for _, i := range who {
+			if err := yield(truthLink{i, "device", w.world.Crowd.Device(int(i), 0), false}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return err
 }
 
 // truthClicks writes by which probabilities shoppers click.

@@ -46,12 +46,17 @@ func some[T comparable](v T) *T {
 }
 
 // visits writes the visits to the site, those with an order and those without,
-// in the order in which they begin.
+// in the order in which they begin, and whose the second devices are that they
+// show.
 func (w *writer) visits(plan *life.Plan) error {
 	g := w.world.Grocer
+	var second []int32
 	_, err := stream(w, weekFile("visits", plan.Week+1), func(yield func(visitRow) error) error {
 		return w.world.Sessions(plan, func(s *life.Session) error {
 			device := w.world.Crowd.Device(s.Shopper, s.Device)
+			if device != w.world.Crowd.Device(s.Shopper, 1) {
+				second = append(second, int32(s.Shopper))
+			}
 			var account *int64
 			if number, has := w.world.Crowd.Account(s.Shopper); has && s.Known {
 				account = &number
@@ -72,7 +77,10 @@ func (w *writer) visits(plan *life.Plan) error {
 			return nil
 		})
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return w.seenLinks(plan.Week, second)
 }
 
 type promotionRow struct {

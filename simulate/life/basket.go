@@ -163,12 +163,17 @@ func (w *World) Piece(s *draw.Stream, category int, brand uint16, store, day int
 	from := s.Int(span.Len())
 	for n := range span.Len() {
 		i := span.From + int32((from+n)%span.Len())
-		if w.Grocer.Products[i].Brand == brand && w.Grocer.Carries(store, i) && !w.Grocer.Missing(store, i, day) {
+		if w.Grocer.Products[i].Brand == brand && w.has(store, i, day) {
 			cut := w.weeks[day/7].Cut(i)
 			return Line{Product: i, Quantity: 1_000, Sales: w.Grocer.Products[i].Price - cut, Discount: cut}, true
 		}
 	}
 	return Line{}, false
+}
+
+// has reports whether a store has product i on a day.
+func (w *World) has(store int, i int32, day int) bool {
+	return w.Grocer.Carries(store, i) && !w.Grocer.Missing(store, i, day)
 }
 
 // refuel buys fuel for an amount.
@@ -192,7 +197,7 @@ func (w *World) identify(s *draw.Stream, r *Receipt) {
 	if s.Unit() < w.Scenario.CardWrong {
 		who = s.Int(len(w.Crowd.Shoppers))
 	}
-	if card, has := w.Crowd.Card(who); has && s.Unit() < w.Scenario.CardShown {
+	if card, _, has := w.Crowd.Card(who); has && s.Unit() < w.Scenario.CardShown {
 		r.Card = card
 	}
 }

@@ -119,8 +119,8 @@ func (w *World) redeem(s *draw.Stream, r *Receipt, b *Batch, at place) {
 		}
 		k := s.Int(len(c.Coupons))
 		coupon := &c.Coupons[k]
-		i := coupon.Products[s.Int(len(coupon.Products))]
-		if holds(b.Lines[r.From:], i) {
+		i, ok := w.onShelf(s, coupon, at)
+		if !ok || holds(b.Lines[r.From:], i) {
 			continue
 		}
 		line := w.line(s, i, at.week)
@@ -131,6 +131,17 @@ func (w *World) redeem(s *draw.Stream, r *Receipt, b *Batch, at place) {
 		b.Lines = append(b.Lines, line)
 		b.Redemptions = append(b.Redemptions, Redemption{Receipt: int32(len(b.Receipts)), Campaign: n, Coupon: int32(k)})
 	}
+}
+
+// onShelf is a product of a coupon that the store has; none where it has none.
+func (w *World) onShelf(s *draw.Stream, c *Coupon, at place) (int32, bool) {
+	from := s.Int(len(c.Products))
+	for n := range c.Products {
+		if i := c.Products[(from+n)%len(c.Products)]; w.has(at.store, i, at.day) {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // tripsADay is how many trips a shopper makes on an average day, roughly: her

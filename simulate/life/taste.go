@@ -157,7 +157,7 @@ func (w *World) choose(s *draw.Stream, who draw.Key, sh *people.Shopper, c int, 
 				i = j
 			}
 		}
-		if w.Grocer.Carries(at.store, i) && !w.Grocer.Missing(at.store, i, at.day) {
+		if w.has(at.store, i, at.day) {
 			return i, true
 		}
 	}

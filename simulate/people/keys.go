@@ -8,13 +8,13 @@ import (
 	"endcap/simulate/draw"
 )
 
-// Card is the number of the card that shopper i shows, and whether she has one:
-// her own, or her partner's.
-func (c *Crowd) Card(i int) (number int64, has bool) {
+// Card is the number of the card that shopper i shows, whose it is, and whether
+// she has one: her partner's where she uses it and there is one, else her own.
+func (c *Crowd) Card(i int) (number int64, owner int, has bool) {
 	if j := i ^ 1; c.Shoppers[i].Has&Shares != 0 && j < len(c.Shoppers) && c.Shoppers[j].Has&(Card|Shares) == Card {
-		return cardNumber(j), true
+		return cardNumber(j), j, true
 	}
-	return cardNumber(i), c.Shoppers[i].Has&Card != 0
+	return cardNumber(i), i, c.Shoppers[i].Has&Card != 0
 }
 
 // Account is the number of shopper i's account online, and whether she has one.
@@ -66,7 +66,7 @@ type Saying struct {
 func (c *Crowd) Saying(i int) Saying {
 	s := c.key.For(forSay).For(uint64(i)).Stream()
 	out := Saying{Withdraw: -1, Allowed: "none"}
-	_, card := c.Card(i)
+	_, _, card := c.Card(i)
 	if !card && c.Shoppers[i].Has&Account == 0 {
 		return out
 	}

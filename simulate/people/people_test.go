@@ -61,7 +61,7 @@ func TestKeysAreSharedMissingAndMisheardAsTheScenarioSays(t *testing.T) {
 	var without, misheard, two float64
 	n := float64(len(c.Shoppers))
 	for i := range c.Shoppers {
-		if card, has := c.Card(i); has {
+		if card, _, has := c.Card(i); has {
 			users[card]++
 		} else {
 			without += 1 / n
@@ -114,7 +114,7 @@ func TestOnlyThoseWithAKeySayAnythingAndInPurposesThatExist(t *testing.T) {
 	var allowed, asked, withdrawn float64
 	for i := range c.Shoppers {
 		say := c.Saying(i)
-		_, card := c.Card(i)
+		_, _, card := c.Card(i)
 		_, account := c.Account(i)
 		if !card && !account {
 			if say.Said {
