@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"endcap/bench/figure"
 	"endcap/simulate/calibrate"
 	"endcap/simulate/life"
 	"endcap/simulate/model"
@@ -64,6 +65,67 @@ func TestSimulatedShoppingIsCloseToRealShopping(t *testing.T) {
 	}
 	if strings.Contains(page.String(), "ZgotmplZ") || strings.Contains(page.String(), "NaN") || strings.Count(page.String(), "<polyline") < 15 {
 		t.Error("the page is not whole")
+	}
+}
+
+// Each distance is a figure as bench/figure prints them, with its goal where it
+// has one, and beside it the one between two real halves.
+func TestDistancesAreFigures(t *testing.T) {
+	t.Parallel()
+	r := calibrate.Report{Simulated: &calibrate.Measures{}, Held: &calibrate.Measures{}, Fitted: &calibrate.Measures{}, Distances: []calibrate.Distance{
+		{Name: "spend_ks", Simulated: 0.0512, Halves: 0.0291, Goal: 0.08},
+		{Name: "repeat", Simulated: 0.0312, Halves: 0.0091, Goal: 0.03},
+		{Name: "redeem Type A", Simulated: 0.0151, Halves: 0.002},
+	}}
+	var text, want bytes.Buffer
+	if err := r.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	figure.Goal(&want, "simulate.check.spend_ks", 0.0512, "distance", "<=0.08")
+	figure.Print(&want, "simulate.check.spend_ks.real_halves", 0.0291, "distance")
+	figure.Goal(&want, "simulate.check.repeat", 0.0312, "distance", "<=0.03")
+	figure.Print(&want, "simulate.check.repeat.real_halves", 0.0091, "distance")
+	figure.Print(&want, "simulate.check.redeem_type_a", 0.0151, "distance")
+	figure.Print(&want, "simulate.check.redeem_type_a.real_halves", 0.002, "distance")
+	if !strings.HasSuffix(text.String(), want.String()) || strings.Count(text.String(), "figure ") != 6 {
+		t.Errorf("got\n%s\nwant at its end\n%s", text.String(), want.String())
+	}
+}
+
+// A basket lies on the day, and at the minute, at which the shopper came by the
+// wall clock, also in the weeks in which clocks change.
+func TestBasketsKeepTheWallClock(t *testing.T) {
+	t.Parallel()
+	s := calibrate.Scenario(500, 5)
+	s.Start, s.Weeks, s.Products = "2025-01-06", 42, 1_000
+	open := func() *life.World {
+		w, err := life.Open(&s, model.Fitted(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	const spring, autumn = 83, 293 // 30 March and 26 October, Sundays
+	type came struct{ house, day, minute int32 }
+	all, sundays := make(map[came]bool), make(map[int32]int)
+	w := open()
+	for week := range s.Weeks {
+		for _, v := range w.Plan(week).Visits {
+			day, minute := int32(7*week+v.Second()/86_400), int32(v.Second()%86_400/60)
+			if day == spring && minute/60 == 2 {
+				minute += 60 // there is no such hour
+			}
+			all[came{int32(v.Shopper()), day, minute}] = true
+		}
+	}
+	for _, b := range calibrate.Simulate(open()).Baskets {
+		if !all[came{b.House, b.Day, b.Minute}] {
+			t.Fatalf("nobody came on day %d at minute %d", b.Day, b.Minute)
+		}
+		sundays[b.Day]++
+	}
+	if sundays[spring] == 0 || sundays[autumn] == 0 {
+		t.Errorf("%d baskets in spring, %d in autumn", sundays[spring], sundays[autumn])
 	}
 }
 

@@ -10,7 +10,9 @@ package calibrate
 import (
 	"cmp"
 	"slices"
+	"time"
 
+	"endcap/retail"
 	"endcap/simulate/draw"
 	"endcap/simulate/life"
 	"endcap/simulate/model"
@@ -93,16 +95,16 @@ func (l *Log) Half(seed uint64, side int) *Log {
 	return out
 }
 
-// Collect gathers simulated weeks into a log.
-type Collect struct {
+// collect gathers simulated weeks into a log.
+type collect struct {
 	Log
 	world *life.World
 	seen  map[int64]*Redeemed // by shopper and campaign
 }
 
-// NewCollect begins a log of a world's weeks.
-func NewCollect(w *life.World) *Collect {
-	c := &Collect{world: w, seen: make(map[int64]*Redeemed)}
+// newCollect begins a log of a world's weeks.
+func newCollect(w *life.World) *collect {
+	c := &collect{world: w, seen: make(map[int64]*Redeemed)}
 	c.Days, c.Houses = 7*w.Scenario.Weeks, len(w.Crowd.Shoppers)
 	c.Campaigns, c.CampaignOf = make(map[string]float64), make(map[string]int)
 	for _, k := range w.Campaigns() {
@@ -112,8 +114,8 @@ func NewCollect(w *life.World) *Collect {
 	return c
 }
 
-// Take adds a batch. Slips of returns are left out: the real data has none.
-func (c *Collect) Take(b *life.Batch, p *life.Plan) {
+// take adds a batch. Slips of returns are left out: the real data has none.
+func (c *collect) take(b *life.Batch, p *life.Plan) {
 	g := c.world.Grocer
 	for i := range b.Receipts {
 		r := &b.Receipts[i]
@@ -142,13 +144,16 @@ func (c *Collect) Take(b *life.Batch, p *life.Plan) {
 	}
 }
 
-// second is the second of the plan's week at which an instant lies.
-func (c *Collect) second(at int64, p *life.Plan) int {
-	return int((at - p.At(0)) / 1_000_000)
+// second is the second of the plan's week at which an instant lies by the wall
+// clock, which every day has 24 hours long.
+func (c *collect) second(at int64, p *life.Plan) int {
+	wall := time.UnixMicro(at).In(c.world.Zone())
+	day := retail.DayOf(wall, c.world.Zone()) - c.world.Scenario.First() - retail.Day(7*p.Week)
+	return int(day)*86_400 + wall.Hour()*3_600 + wall.Minute()*60 + wall.Second()
 }
 
-// Done puts the log in order.
-func (c *Collect) Done() *Log {
+// done puts the log in order.
+func (c *collect) done() *Log {
 	slices.SortStableFunc(c.Baskets, func(a, b Basket) int {
 		return cmp.Or(cmp.Compare(a.House, b.House), cmp.Compare(a.Day, b.Day), cmp.Compare(a.Minute, b.Minute))
 	})
@@ -170,15 +175,15 @@ func (c *Collect) Done() *Log {
 
 // Simulate lives a world's weeks into a log.
 func Simulate(w *life.World) *Log {
-	c := NewCollect(w)
+	c := newCollect(w)
 	var b life.Batch
 	const step = 8_192
 	for week := range w.Scenario.Weeks {
 		p := w.Plan(week)
 		for from := 0; from < len(p.Visits); from += step {
 			w.Fill(p, from, min(from+step, len(p.Visits)), &b)
-			c.Take(&b, p)
+			c.take(&b, p)
 		}
 	}
-	return c.Done()
+	return c.done()
 }

@@ -3,6 +3,8 @@ package calibrate
 import (
 	"fmt"
 	"io"
+	"math"
+	"strings"
 	"text/tabwriter"
 
 	"endcap/simulate/model"
@@ -26,7 +28,7 @@ func Compare(simulated, journey *Log) *Report {
 	return r
 }
 
-// Write tells the report as tables, and each distance with a goal as a figure.
+// Write tells the report as tables, and each distance as figures.
 func (r *Report) Write(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintf(t, "declared-synthetic: %d simulated households beside %d real ones that the model has not seen\n\n", r.Simulated.Households, r.Held.Households)
@@ -42,8 +44,27 @@ func (r *Report) Write(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	for i := range r.Distances {
+		if _, err := io.WriteString(w, r.Distances[i].figures()); err != nil {
+			return err
+		}
+	}
 	return nil
 }
+
+// figures are two lines as docs/figures.md describes them: the distance, and the
+// same between the two real halves.
+func (d *Distance) figures() string {
+	name := "simulate.check." + strings.ToLower(strings.ReplaceAll(d.Name, " ", "_"))
+	goal := ""
+	if d.Goal > 0 {
+		goal = fmt.Sprintf(" goal <=%s", d.verdict())
+	}
+	return fmt.Sprintf("figure %s %v distance%s\nfigure %s.real_halves %v distance\n", name, rounded(d.Simulated), goal, name, rounded(d.Halves))
+}
+
+// rounded is x to four decimals.
+func rounded(x float64) float64 { return math.Round(x*10_000) / 10_000 }
 
 func (d *Distance) verdict() string {
 	switch {

@@ -76,8 +76,7 @@ func unit(x uint64) float64 { return float64(x>>11) * 0x1p-53 }
 
 // Alias chooses an index by weight in one look (Walker 1977, in Vose's form).
 type Alias struct {
-	keep  []uint64 // 32 bits of threshold, 32 bits of the other choice
-	total float64
+	keep []uint64 // 32 bits of threshold, 32 bits of the other choice
 }
 
 // NewAlias makes a table of weights, none negative and one positive at least;
@@ -94,7 +93,7 @@ func NewAlias(weights []float64) Alias {
 		panic("draw: bug: no weights")
 	}
 	n := len(weights)
-	a := Alias{keep: make([]uint64, n), total: sum}
+	a := Alias{keep: make([]uint64, n)}
 	scaled := make([]float64, n)
 	var small, large []int
 	for i, w := range weights {
@@ -133,9 +132,6 @@ func (a *Alias) Of(x uint64) int {
 	}
 	return int(k & math.MaxUint32)
 }
-
-// Len is how many indices there are.
-func (a *Alias) Len() int { return len(a.keep) }
 
 // Quantiles is a distribution by its values at equal steps of probability,
 // from the smallest to the largest, straight between them.

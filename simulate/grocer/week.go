@@ -1,10 +1,6 @@
 package grocer
 
-import (
-	"math"
-
-	"endcap/simulate/draw"
-)
+import "math"
 
 // Week is what is promoted in one week, in all stores alike.
 type Week struct {
@@ -50,11 +46,11 @@ func (w *Week) Cut(i int32) int32 {
 // Promoted lists what is promoted of a category.
 func (w *Week) Promoted(category int) []int32 { return w.list[category] }
 
-// Displays and Mailers are where a promoted product stands, and where it is in
+// displays and mailers are where a promoted product stands, and where it is in
 // the leaflet; the empty word is nowhere.
 var (
-	displays = []string{"", "", "", "tête de gondole", "allée centrale", "entrée"}
-	mailers  = []string{"", "", "page intérieure", "page intérieure", "une", "dernière page"}
+	displays = [...]string{"", "", "", "tête de gondole", "allée centrale", "entrée"}
+	mailers  = [...]string{"", "", "page intérieure", "page intérieure", "une", "dernière page"}
 )
 
 // Place is where promoted product i stands in a store, and in the leaflet, which
@@ -71,6 +67,3 @@ func (w *Week) Place(store int, i int32) (display, mailer string) {
 	display = displays[at.For(uint64(store)+2).Uint64()%uint64(len(displays))]
 	return display, mailer
 }
-
-// Key is the grocer's chance, for what follows from the same seed.
-func (g *Grocer) Key() draw.Key { return g.key }
