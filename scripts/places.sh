@@ -3,7 +3,7 @@
 # 6.0.0, MIT, from open data of INSEE, IGN and La Poste, Licence Ouverte) into
 # data/france, checks its sha256 and unpacks it there with its licence. Running
 # it again does nothing. Without npm it says so and leaves the list out: the
-# simulator then makes stores without places.
+# simulator then makes stores without places, and says so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,7 +17,7 @@ if [ -f "$done_mark" ] && [ "$(cat "$done_mark")" = "$sha256" ]; then
 	exit 0
 fi
 if ! command -v npm >/dev/null; then
-	echo "data: npm is not installed: no list of communes, endcap simulate needs --communes none" >&2
+	echo "data: npm is not installed: no list of communes, endcap simulate makes stores without places" >&2
 	exit 0
 fi
 
@@ -26,7 +26,7 @@ fresh=$(mktemp -d "$dir/.fetch.XXXXXX")
 trap 'rm -rf "$fresh"' EXIT
 echo "data: fetching $package $version from npm"
 npm pack --silent --pack-destination "$fresh" "$package@$version" >/dev/null </dev/null 2>&1 || {
-	echo "data: npm could not fetch $package@$version: no list of communes, endcap simulate needs --communes none" >&2
+	echo "data: npm could not fetch $package@$version: no list of communes, endcap simulate makes stores without places" >&2
 	exit 0
 }
 got=$(sha256sum "$fresh"/*.tgz | cut -d' ' -f1)

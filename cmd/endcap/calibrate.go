@@ -12,14 +12,29 @@ import (
 	"endcap/simulate/calibrate"
 	"endcap/simulate/life"
 	"endcap/simulate/model"
+	"endcap/simulate/scenario"
 )
 
-type simulateCheckCmd struct {
+type calibrateFlags struct {
 	Data     string `help:"The Complete Journey, as make data fetches it." default:"data/complete-journey"`
-	Shoppers int    `help:"How many shoppers are simulated." default:"4000"`
-	Seed     uint64 `help:"Of the simulation; another than that of the fit." default:"99"`
-	Page     string `help:"Also write a page with tables and plots to this file."`
-	JSON     bool   `name:"json" help:"Answer in JSON."`
+	Shoppers int    `help:"How many shoppers are simulated at a time." default:"${shoppers}"`
+	Seed     uint64 `help:"Of the simulation; a check takes another than the fit." default:"${seed}"`
+}
+
+// open reads the data, and makes the scenario that is held against it.
+func (c *calibrateFlags) open() (scenario.Scenario, *calibrate.Log, error) {
+	s := calibrate.Scenario(c.Shoppers, c.Seed)
+	if err := s.Check(); err != nil {
+		return s, nil, cli.Misused(err)
+	}
+	journey, err := calibrate.Journey(c.Data)
+	return s, journey, err
+}
+
+type simulateCheckCmd struct {
+	calibrateFlags `set:"shoppers=4000" set:"seed=99"`
+	Page           string `help:"Also write a page with tables and plots to this file."`
+	JSON           bool   `name:"json" help:"Answer in JSON."`
 }
 
 // Help shows an example.
@@ -30,11 +45,7 @@ func (*simulateCheckCmd) Help() string {
 // Run simulates the weeks of the data and compares them with the half of its
 // households on which the model was not fitted.
 func (c *simulateCheckCmd) Run(_ context.Context, m *Main) error {
-	s := calibrate.Scenario(c.Shoppers, c.Seed)
-	if err := s.Check(); err != nil {
-		return cli.Misused(err)
-	}
-	journey, err := calibrate.Journey(c.Data)
+	s, journey, err := c.open()
 	if err != nil {
 		return err
 	}
@@ -65,11 +76,9 @@ func writeTo(name string, write func(io.Writer) error) (err error) {
 }
 
 type simulateFitCmd struct {
-	Data     string `help:"The Complete Journey, as make data fetches it." default:"data/complete-journey"`
-	Out      string `help:"The file of parameters to write." required:""`
-	Shoppers int    `help:"How many shoppers a round simulates." default:"3000"`
-	Rounds   int    `help:"How many rounds there are." default:"10"`
-	Seed     uint64 `help:"Of the rounds." default:"1"`
+	calibrateFlags `set:"shoppers=3000" set:"seed=1"`
+	Out            string `help:"The file of parameters to write." required:""`
+	Rounds         int    `help:"How many rounds of simulation there are." default:"10"`
 }
 
 // Help shows an example.
@@ -79,11 +88,7 @@ func (*simulateFitCmd) Help() string {
 
 // Run fits the model on one half of the households.
 func (c *simulateFitCmd) Run(_ context.Context, m *Main) error {
-	s := calibrate.Scenario(c.Shoppers, c.Seed)
-	if err := s.Check(); err != nil {
-		return cli.Misused(err)
-	}
-	journey, err := calibrate.Journey(c.Data)
+	s, journey, err := c.open()
 	if err != nil {
 		return err
 	}

@@ -83,13 +83,17 @@ const loadHeap = 384 << 20
 // of several loads to end lifts the limit, as it must not outlive them. A limit
 // that the operator sets by GOMEMLIMIT stands.
 func frugal() (lift func()) {
-	if os.Getenv("GOMEMLIMIT") != "" {
-		return func() {}
-	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	debug.SetMemoryLimit(max(loadHeap, int64(2*m.HeapAlloc)))
-	return func() { debug.SetMemoryLimit(math.MaxInt64) }
+	limitMemory(max(loadHeap, int64(2*m.HeapAlloc)))
+	return func() { limitMemory(math.MaxInt64) }
+}
+
+// limitMemory sets the soft limit of memory, unless the operator did.
+func limitMemory(bytes int64) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(bytes)
+	}
 }
 
 // loadOptions checks what an import asks for and keeps its mapping, by which

@@ -2,13 +2,15 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -40,7 +42,7 @@ type simulateFlags struct {
 	Shoppers *int    `help:"How many shoppers."`
 	Weeks    *int    `help:"How many weeks."`
 	Seed     *uint64 `help:"The same seed gives the same bytes (default 1)."`
-	Places   string  `name:"communes" help:"The list of communes, as make data fetches it; none gives stores without places." default:"data/france/communes.json"`
+	Places   string  `name:"communes" help:"The list of communes (default data/france/communes.json where make data put it); none gives stores without places."`
 }
 
 type simulateRunCmd struct {
@@ -60,7 +62,7 @@ func (c *simulateRunCmd) Run(ctx context.Context, m *Main) error {
 	if err != nil {
 		return cli.Misused(err)
 	}
-	communes, err := c.communes()
+	communes, err := c.communes(m.Stderr)
 	if err != nil {
 		return err
 	}
@@ -69,7 +71,7 @@ func (c *simulateRunCmd) Run(ctx context.Context, m *Main) error {
 		return fmt.Errorf("find folder: %w", err)
 	}
 	start := time.Now()
-	debug.SetMemoryLimit(memoryBase + memoryShopper*int64(s.Shoppers))
+	limitMemory(memoryBase + memoryShopper*int64(s.Shoppers))
 	sum, err := folder.Write(ctx, folder.Options{
 		FS: vfs.Default, Dir: out, Scenario: s, Model: model.Fitted(), Communes: communes, Progress: c.bar(m, start), Now: time.Now,
 	})
@@ -131,12 +133,20 @@ func (c *simulateFlags) scenario() (scenario.Scenario, error) {
 	return s, s.Check()
 }
 
-// communes reads where stores may be.
-func (c *simulateFlags) communes() (list []grocer.Commune, err error) {
+// placesFile is where make data puts the list of communes, if it can be had.
+const placesFile = "data/france/communes.json"
+
+// communes reads where stores may be. Without the list that make data fetches
+// they are nowhere, and warn says so; a list that is named must be there.
+func (c *simulateFlags) communes(warn io.Writer) (list []grocer.Commune, err error) {
 	if c.Places == "none" {
 		return nil, nil
 	}
-	f, err := os.Open(c.Places)
+	f, err := os.Open(cmp.Or(c.Places, placesFile))
+	if c.Places == "" && errors.Is(err, fs.ErrNotExist) {
+		_, err = fmt.Fprintf(warn, "endcap: %s is not there: stores have no places; make data fetches it\n", placesFile)
+		return nil, err
+	}
 	if err != nil {
 		return nil, &retail.Error{
 			Kind: retail.NotFound, Field: "communes", Say: "the list of communes is not there", Err: err,
