@@ -32,7 +32,7 @@ func (c *calibrateFlags) open() (scenario.Scenario, *calibrate.Log, error) {
 }
 
 type simulateCheckCmd struct {
-	calibrateFlags `set:"shoppers=4000" set:"seed=99"`
+	calibrateFlags `kong:"set='shoppers=4000',set='seed=99'"`
 	Page           string `help:"Also write a page with tables and plots to this file."`
 	JSON           bool   `name:"json" help:"Answer in JSON."`
 }
@@ -76,7 +76,7 @@ func writeTo(name string, write func(io.Writer) error) (err error) {
 }
 
 type simulateFitCmd struct {
-	calibrateFlags `set:"shoppers=3000" set:"seed=1"`
+	calibrateFlags `kong:"set='shoppers=3000',set='seed=1'"`
 	Out            string `help:"The file of parameters to write." required:""`
 	Rounds         int    `help:"How many rounds of simulation there are." default:"10"`
 }

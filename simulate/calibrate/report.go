@@ -58,7 +58,7 @@ func (d *Distance) figures() string {
 	name := "simulate.check." + strings.ToLower(strings.ReplaceAll(d.Name, " ", "_"))
 	goal := ""
 	if d.Goal > 0 {
-		goal = fmt.Sprintf(" goal <=%s", d.verdict())
+		goal = " goal <=" + d.verdict()
 	}
 	return fmt.Sprintf("figure %s %v distance%s\nfigure %s.real_halves %v distance\n", name, rounded(d.Simulated), goal, name, rounded(d.Halves))
 }
