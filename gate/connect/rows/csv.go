@@ -92,7 +92,7 @@ func (c *csv) bind(columns []string) error {
 			continue
 		}
 		if i < 0 {
-			return noColumn(col.Column, columns)
+			return c.noColumn(col.Column, columns)
 		}
 		if slices.Contains(columns[i+1:], col.Column) {
 			return &retail.Error{
@@ -105,6 +105,24 @@ func (c *csv) bind(columns []string) error {
 	}
 	c.cols = bound
 	return nil
+}
+
+// noColumn says that a mapped column is not in the file. Where the header is one
+// column in which the mapped one stands beside another separator, it is rather
+// the delimiter that is wrong.
+func (c *csv) noColumn(column string, have []string) error {
+	if len(have) == 1 {
+		for _, other := range []string{";", ",", "\t", "|"} {
+			if other == string(c.delimiter) || !slices.Contains(strings.Split(have[0], other), column) {
+				continue
+			}
+			return &retail.Error{
+				Kind: retail.Invalid, Field: column, Say: fmt.Sprintf("the file has no such column; its columns are separated by %q, not by %q", other, string(c.delimiter)),
+				Cure: fmt.Sprintf(`add "delimiter": %q to the feed in the mapping`, other),
+			}
+		}
+	}
+	return noColumn(column, have)
 }
 
 // noColumn says that a mapped column is not in the file, and what is.

@@ -20,9 +20,10 @@ type ndjson struct {
 	cols    []textColumn
 	keys    [][]byte // of the object at hand
 	scratch []byte
-	seen    []bool // of cols, in the object at hand
-	ever    []bool // of cols, in any object
-	checked bool   // the first object was compared with the mapping
+	seen    []bool   // of cols, in the object at hand
+	ever    []bool   // of cols, in any object
+	have    []string // the fields of the first object that could be read
+	checked bool     // that and its block were compared with the mapping
 }
 
 func (n *ndjson) header() []byte { return nil }
@@ -155,6 +156,9 @@ func (n *ndjson) parse(row []byte, b *Block, i int) *Fault {
 		f := bad.fault(i, "")
 		return &f
 	}
+	if n.have == nil {
+		n.have = texts(n.keys)
+	}
 	if first != nil {
 		return first
 	}
@@ -273,22 +277,26 @@ func (n *ndjson) unescape(raw []byte) ([]byte, bool) {
 	return n.scratch[start:len(n.scratch):len(n.scratch)], true
 }
 
-// lacks is the error of a file in whose first block no object has a column
-// that every row needs: the mapping is wrong rather than all rows.
+// lacks is the error of a file in whose first block with an object that can be
+// read none has a column that every row needs: the mapping is wrong rather than
+// all rows. A block of broken lines alone says nothing about the mapping.
 func (n *ndjson) lacks() error {
-	if n.checked || len(n.keys) == 0 {
+	if n.checked || len(n.have) == 0 {
 		return nil
 	}
 	n.checked = true
 	for k := range n.cols {
-		if n.ever[k] || !n.cols[k].Required {
-			continue
+		if !n.ever[k] && n.cols[k].Required {
+			return noColumn(n.cols[k].Column, n.have)
 		}
-		have := make([]string, len(n.keys))
-		for i, key := range n.keys {
-			have[i] = string(key)
-		}
-		return noColumn(n.cols[k].Column, have)
 	}
 	return nil
+}
+
+func texts(keys [][]byte) []string {
+	out := make([]string, len(keys))
+	for i, key := range keys {
+		out[i] = string(key)
+	}
+	return out
 }

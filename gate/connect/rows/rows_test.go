@@ -151,6 +151,10 @@ func TestWhatBecomesOfAFile(t *testing.T) {
 		"nothing":                      {"lines.csv", nil, 0, "empty"},
 		"another shop's columns":       {"lines.csv", []byte("a,b\n1,2\n"), 0, "no such column"},
 		"another shop's objects":       {"lines.ndjson", []byte(`{"a":1}`), -1, "no such column"},
+		"a till that separates by ;":   {"lines.csv", []byte("id;at;sku;total\n1;2;3;4\n"), 0, `separated by ";", not by ","`},
+		"a till that separates by tab": {"lines.csv", []byte("id\tat\tsku\ttotal\n1\t2\t3\t4\n"), 0, `separated by "\t", not by ","`},
+		"one column, and not ours":     {"lines.csv", []byte("a;b\n1;2\n"), 0, `the file has ["a;b"]`},
+		"a broken line, then no field": {"lines.ndjson", []byte("{\"id\": nonsense\n{\"a\":1}\n"), -1, `the file has ["a"]`},
 		"a name that is no Parquet":    {"lines.parquet", []byte("PAR1 but nothing else"), 0, "damaged, or not Parquet"},
 		"a column that is there twice": {"lines.csv", []byte("id,at,sku,total,id\n"), 0, "two columns"},
 	}
@@ -158,16 +162,31 @@ func TestWhatBecomesOfAFile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, err := told(t, file(t, tt.name, tt.content), feed(t, till))
-			if tt.say == "" && err != nil || tt.say != "" && (err == nil || !strings.Contains(err.Error(), tt.say)) {
-				t.Errorf("got error %v, want %q", err, tt.say)
-			}
-			if e, ok := errors.AsType[*retail.Error](err); err != nil && (!ok || e.Cure == "") {
+			said := ""
+			if e, ok := errors.AsType[*retail.Error](err); ok && e.Cure != "" {
+				said = e.Error() + "; " + e.Cure
+			} else if err != nil {
 				t.Errorf("error %v has no cure", err)
+			}
+			if tt.say == "" && err != nil || !strings.Contains(said, tt.say) {
+				t.Errorf("got error %q, want %q", said, tt.say)
 			}
 			if tt.rows >= 0 && len(got) != tt.rows {
 				t.Errorf("got %d rows, want %d", len(got), tt.rows)
 			}
 		})
+	}
+}
+
+// A line that is no JSON says nothing about the mapping, also where it is the
+// whole file, or ends in the middle of a column's value.
+func TestIsALineThatIsNoJSONCalledThat(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{`{"id": nonsense`, `{"sku":"a","id":`, `nonsense`, `["id"]`} {
+		got, err := told(t, file(t, "lines.ndjson", []byte(line+"\n")), feed(t, till))
+		if err != nil || len(got) != 1 || !strings.Contains(got[0], "bad_json") {
+			t.Errorf("a file of %s gives %q and error %v, want one row that is bad_json", line, got, err)
+		}
 	}
 }
 
