@@ -19,7 +19,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"time"
 
@@ -40,13 +39,7 @@ func main() {
 	flag.StringVar(&o.to, "to", "", "where the files are made; the temporary directory by default")
 	flag.StringVar(&o.bin, "bin", "bin/endcap", "the program to measure, as make build makes it")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Stdout, o)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench/backup:", err)
-		os.Exit(1)
-	}
+	figure.Main("backup", func(ctx context.Context, out io.Writer) error { return run(ctx, out, o) })
 }
 
 // receipts is how many come in between the two backups.

@@ -14,7 +14,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strconv"
 	"sync"
 	"time"
@@ -36,13 +35,7 @@ func main() {
 	flag.IntVar(&o.shoppers, "shoppers", 1_000, "how many shoppers; half of them withdraw")
 	flag.DurationVar(&o.wait, "wait", time.Minute, "how long after the withdrawal they are counted for the figures")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Stdout, o)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench/consent:", err)
-		os.Exit(1)
-	}
+	figure.Main("consent", func(ctx context.Context, out io.Writer) error { return run(ctx, out, o) })
 }
 
 // house is a served data directory, spoken to over its socket as its owner.

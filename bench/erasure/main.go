@@ -20,7 +20,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"time"
@@ -49,13 +48,7 @@ func main() {
 	flag.IntVar(&o.copies, "copies", 406, "how many times the households; 406 are a million")
 	flag.IntVar(&o.share, "share", 1, "percent of the receipts of a copy that are kept beside each household's first")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Stdout, o)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench/erasure:", err)
-		os.Exit(1)
-	}
+	figure.Main("erasure", func(ctx context.Context, out io.Writer) error { return run(ctx, out, o) })
 }
 
 func run(ctx context.Context, out io.Writer, o options) (err error) {

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -47,13 +46,7 @@ func main() {
 	flag.StringVar(&o.cache, "cache", ".cache/faults", "where the count is kept; empty to keep none")
 	flag.StringVar(&o.wrong, "wrong", "", "build the house wrong, to see that it is found: limits, cursor, or the name of a store that is never synced; counts nothing")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Stdout, &o)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench/faults:", err)
-		os.Exit(1)
-	}
+	figure.Main("faults", func(ctx context.Context, out io.Writer) error { return run(ctx, out, &o) })
 }
 
 // errBroken ends the program where a promise did not hold.

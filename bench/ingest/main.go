@@ -25,7 +25,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 
@@ -49,13 +48,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "how many rounds of each")
 	flag.IntVar(&o.copies, "copies", 10, "how many copies the large file holds; 0 leaves it out")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Stdout, o)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench/ingest:", err)
-		os.Exit(1)
-	}
+	figure.Main("ingest", func(ctx context.Context, out io.Writer) error { return run(ctx, out, o) })
 }
 
 func run(ctx context.Context, out io.Writer, o options) (err error) {

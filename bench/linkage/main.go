@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -47,13 +46,7 @@ func main() {
 	flag.StringVar(&o.data, "data", "", "directory with febrl/ and splink-persons/; empty leaves them out")
 	flag.StringVar(&o.splink, "splink", "", "the script that links historical_50k with Splink; empty leaves it out")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Stdout, &o)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "linkage:", err)
-		os.Exit(1)
-	}
+	figure.Main("linkage", func(ctx context.Context, out io.Writer) error { return run(ctx, out, &o) })
 }
 
 // least is the probability from which a proposal counts as said.

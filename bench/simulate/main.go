@@ -18,7 +18,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -55,13 +54,7 @@ func main() {
 	flag.StringVar(&o.list, "shoppers", "10000,100000,1000000", "how many shoppers each run has, rising")
 	flag.IntVar(&o.weeks, "weeks", 2, "how many weeks each run has")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Stdout, o)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench/simulate:", err)
-		os.Exit(1)
-	}
+	figure.Main("simulate", func(ctx context.Context, out io.Writer) error { return run(ctx, out, o) })
 }
 
 func run(ctx context.Context, out io.Writer, o options) (err error) {
