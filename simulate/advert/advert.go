@@ -84,35 +84,40 @@ type stock struct {
 	level float64
 	day   int // to which level is faded
 	ahead int // purchases that adverts made and that may be missing later
-	sold  Sold
 }
-
-// Sold is what one shopper spent on what an advert is for, in cents, on trips
-// after she saw it: with adverts, and what it would have been without.
-type Sold struct{ With, Without int64 }
 
 // Book keeps the ad-stock of those who saw adverts. It is not safe for
 // concurrent use. To know what adverts would have done to shoppers who were held
 // out, keep a second book in which they saw them.
 type Book struct {
-	terms  Terms
+	terms  map[About]*Terms // what moves nobody has none
 	world  *life.World
 	stocks map[int][]stock // by shopper
 	key    draw.Key
 }
 
-// Open begins a book.
-func Open(w *life.World, t Terms) (*Book, error) {
+// Open begins a book, in which no advert moves anybody yet.
+func Open(w *life.World) *Book {
+	return &Book{terms: make(map[About]*Terms), world: w, stocks: make(map[int][]stock), key: w.Crowd.Key().For(forAdvert)}
+}
+
+// Plant says what adverts for a brand do, before the first is shown.
+func (b *Book) Plant(a About, t Terms) error {
 	if err := t.Check(); err != nil {
-		return nil, err
+		return err
 	}
-	return &Book{terms: t, world: w, stocks: make(map[int][]stock), key: w.Crowd.Key().For(forAdvert)}, nil
+	b.terms[a] = &t
+	return nil
 }
 
 // Susceptibility is how much a shopper is moved by a brand, 1 on average over
-// shoppers.
+// shoppers; 0 where no effect is planted.
 func (b *Book) Susceptibility(shopper int, a About) float64 {
-	s := b.terms.Spread
+	t := b.terms[a]
+	if t == nil {
+		return 0
+	}
+	s := t.Spread
 	return math.Exp(s*draw.Normal(b.of(shopper, a).Unit()) - s*s/2)
 }
 
@@ -123,9 +128,13 @@ func (b *Book) of(shopper int, a About) draw.Key {
 // Shown notes that a shopper looked at an advert on a day of the simulation, at a
 // placement of the terms and a position from 1.
 func (b *Book) Shown(shopper, day int, a About, placement, position int) {
+	t := b.terms[a]
+	if t == nil {
+		return
+	}
 	s := b.find(shopper, a)
 	b.fade(s, day)
-	s.level += b.terms.Placements[placement] * math.Pow(float64(max(position, 1)), -b.terms.Position)
+	s.level += t.Placements[placement] * math.Pow(float64(max(position, 1)), -t.Position)
 }
 
 func (b *Book) find(shopper int, a About) *stock {
@@ -141,7 +150,7 @@ func (b *Book) find(shopper int, a About) *stock {
 }
 
 func (b *Book) fade(s *stock, day int) {
-	s.level *= math.Exp2(-float64(max(day-s.day, 0)) / b.terms.HalfLife)
+	s.level *= math.Exp2(-float64(max(day-s.day, 0)) / b.terms[s.about].HalfLife)
 	s.day = max(s.day, day)
 }
 
@@ -157,8 +166,9 @@ func (b *Book) Chance(shopper, day int, a About) float64 {
 }
 
 func (b *Book) chance(shopper int, s *stock) float64 {
-	felt := s.level / (1 + s.level/b.terms.Saturation)
-	return 1 - math.Exp(-b.terms.Effect*b.Susceptibility(shopper, s.about)*felt)
+	t := b.terms[s.about]
+	felt := s.level / (1 + s.level/t.Saturation)
+	return 1 - math.Exp(-t.Effect*b.Susceptibility(shopper, s.about)*felt)
 }
 
 // Sway gives the lines of a receipt as adverts have changed them; lines stay as
@@ -178,8 +188,6 @@ func (b *Book) Sway(r *life.Receipt, lines []life.Line, day int) []life.Line {
 		if c.Chance(b.chance(int(r.Shopper), s)) {
 			out = b.buy(&c, s, r, out, day)
 		}
-		s.sold.With += b.spent(out, s.about)
-		s.sold.Without += b.spent(lines, s.about)
 	}
 	return out
 }
@@ -203,18 +211,19 @@ func (b *Book) buy(c *draw.Stream, s *stock, r *life.Receipt, lines []life.Line,
 	if !ok || slices.ContainsFunc(lines, func(l life.Line) bool { return l.Product == line.Product }) {
 		return lines
 	}
+	t := b.terms[s.about]
 	u, instead := c.Unit(), -1
 	switch {
-	case u < b.terms.Switch:
+	case u < t.Switch:
 		instead = b.line(lines, s.about, false)
-	case u < b.terms.Switch+b.terms.Cannibal:
+	case u < t.Switch+t.Cannibal:
 		instead = b.line(lines, s.about, true)
 	}
 	if instead >= 0 {
 		lines[instead] = line
 		return lines
 	}
-	if c.Chance(b.terms.Stockpile) {
+	if c.Chance(t.Stockpile) {
 		s.ahead++
 	}
 	return append(lines, line)
@@ -227,24 +236,4 @@ func (b *Book) line(lines []life.Line, a About, own bool) int {
 		p := &b.world.Grocer.Products[l.Product]
 		return int(p.Category) == a.Category && (p.Brand == a.Brand) == own && l.Coupon == 0
 	})
-}
-
-func (b *Book) spent(lines []life.Line, a About) int64 {
-	var sum int64
-	for i := range lines {
-		if p := &b.world.Grocer.Products[lines[i].Product]; int(p.Category) == a.Category && p.Brand == a.Brand {
-			sum += int64(lines[i].Sales)
-		}
-	}
-	return sum
-}
-
-// Truth is what a shopper spent with adverts and would have spent without.
-func (b *Book) Truth(shopper int, a About) Sold {
-	for _, s := range b.stocks[shopper] {
-		if s.about == a {
-			return s.sold
-		}
-	}
-	return Sold{}
 }

@@ -106,6 +106,7 @@ type writer struct {
 
 // Write writes a simulation, or goes on with one.
 func Write(ctx context.Context, o Options) (Summary, error) {
+	o.Scenario.Play = nil // no advert changes what a folder holds
 	w := &writer{Options: o}
 	var began time.Time
 	if o.Now != nil {

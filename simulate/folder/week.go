@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"endcap/simulate/life"
+	"endcap/simulate/rows"
 )
 
 // week writes everything of one week, and then that it is there.
@@ -83,35 +84,9 @@ func (w *writer) visits(plan *life.Plan) error {
 	return w.seenLinks(plan.Week, second)
 }
 
-type promotionRow struct {
-	Store   string `parquet:"store,dict"`
-	Week    int32  `parquet:"week,date"` // its Monday
-	Product int64  `parquet:"product"`
-	Display string `parquet:"display,dict"`
-	Mailer  string `parquet:"mailer,dict"`
-}
-
 // promotions writes what stands on a display or in the leaflet.
 func (w *writer) promotions(plan *life.Plan) error {
-	g := w.world.Grocer
-	now := w.world.Promotions(plan.Week)
-	day := int32(w.Scenario.First()) + int32(7*plan.Week)
-	_, err := stream(w, weekFile("promotions", plan.Week+1), func(yield func(promotionRow) error) error {
-		for s := range g.Stores {
-			for c := range g.Categories {
-				for _, i := range now.Promoted(c) {
-					display, mailer := now.Place(s, i)
-					if display == "" && mailer == "" || !g.Carries(s, i) {
-						continue
-					}
-					if err := yield(promotionRow{g.Stores[s].ID, day, g.Products[i].GTIN, display, mailer}); err != nil {
-						return err
-					}
-				}
-			}
-		}
-		return nil
-	})
+	_, err := sequence(w, weekFile("promotions", plan.Week+1), rows.Promotions(w.world, plan))
 	return err
 }
 
@@ -121,7 +96,7 @@ func (w *writer) weekPrices(plan *life.Plan) error {
 	if plan.Week == 0 {
 		return nil
 	}
-	_, err := w.prices(weekFile("prices", plan.Week+1), w.world.Promotions(plan.Week), w.world.Promotions(plan.Week-1), plan.At(0))
+	_, err := sequence(w, weekFile("prices", plan.Week+1), rows.PriceChanges(w.world, plan))
 	return err
 }
 
@@ -131,42 +106,12 @@ func (w *writer) weekStock(plan *life.Plan) error {
 	if plan.Week == 0 {
 		return nil
 	}
-	g := w.world.Grocer
-	at, day := plan.At(0), 7*plan.Week
-	_, err := stream(w, weekFile("stock", plan.Week+1), func(yield func(stockRow) error) error {
-		for s := range g.Stores {
-			for i := range g.Products {
-				p := int32(i)
-				if g.Missing(s, p, day) == g.Missing(s, p, day-7) || !g.Carries(s, p) {
-					continue
-				}
-				if err := yield(stockRow{g.Products[i].GTIN, g.Stores[s].ID, at, int32(g.Count(s, p, day))}); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
+	_, err := sequence(w, weekFile("stock", plan.Week+1), rows.StockChanges(w.world, plan))
 	return err
 }
 
-// withdrawals writes who withdrew consent in a week, day by day at noon.
+// withdrawals writes who withdrew consent in a week.
 func (w *writer) withdrawals(plan *life.Plan) error {
-	var byDay [7][]int32
-	for i := range w.world.Crowd.Shoppers {
-		if day := w.world.Crowd.Saying(i).Withdraw - 7*plan.Week; day >= 0 && day < 7 {
-			byDay[day] = append(byDay[day], int32(i))
-		}
-	}
-	_, err := stream(w, weekFile("consents", plan.Week+1), func(yield func(consentRow) error) error {
-		for day, who := range byDay {
-			for _, i := range who {
-				if err := yield(w.say(int(i), "withdrawn", "none", plan.At(day*86_400+12*3_600))); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
+	_, err := sequence(w, weekFile("consents", plan.Week+1), rows.Withdrawals(w.world, plan))
 	return err
 }

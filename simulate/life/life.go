@@ -34,6 +34,7 @@ const (
 	forSite
 	forSession
 	forPast
+	forAisle
 )
 
 // World is a simulated retailer with its shoppers.

@@ -36,6 +36,7 @@ type Step struct {
 	At       int64 // microseconds since 1970
 	Action   string
 	Query    string // of a search
+	Category int32  // of a search: of what she looks for; -1 otherwise
 	Product  int32  // that is clicked or put into the basket; -1 for none
 	Position int32  // of a clicked result, from 1
 	Receipt  int64  // of an order
@@ -110,12 +111,12 @@ func (w *World) ordering(p *Plan, from begin, b *Batch, s *Session) {
 	for i := range lines {
 		if c.Chance(0.4) {
 			at += pause
-			s.Steps = append(s.Steps, Step{At: at, Action: "search", Query: w.Grocer.Query(lines[i].Product, c.Uint64()), Product: -1})
+			s.Steps = append(s.Steps, Step{At: at, Action: "search", Query: w.Grocer.Query(lines[i].Product, c.Uint64()), Category: int32(w.Grocer.Products[lines[i].Product].Category), Product: -1})
 		}
 		at += pause
-		s.Steps = append(s.Steps, Step{At: at, Action: "add", Product: lines[i].Product})
+		s.Steps = append(s.Steps, Step{At: at, Action: "add", Category: -1, Product: lines[i].Product})
 	}
-	s.Steps = append(s.Steps, Step{At: r.At, Action: "order", Product: -1, Receipt: r.ID})
+	s.Steps = append(s.Steps, Step{At: r.At, Action: "order", Category: -1, Product: -1, Receipt: r.ID})
 }
 
 // browsing is a session without an order: some searches, their results looked
@@ -130,7 +131,7 @@ func (w *World) browsing(p *Plan, from begin, s *Session) {
 	for range 1 + c.Int(3) {
 		category := w.wish(&c, who, 3)
 		want := w.entry(who, w.Crowd.Shoppers[s.Shopper].Worth, category, w.taste.rank.Of(c.Uint64()))
-		s.Steps = append(s.Steps, Step{At: at, Action: "search", Query: w.Grocer.Query(want, c.Uint64()), Product: -1})
+		s.Steps = append(s.Steps, Step{At: at, Action: "search", Query: w.Grocer.Query(want, c.Uint64()), Category: int32(category), Product: -1})
 		at = w.lookThrough(&c, who, category, s, at)
 		at += int64(20+c.Int(60)) * 1_000_000
 	}
@@ -139,11 +140,7 @@ func (w *World) browsing(p *Plan, from begin, s *Session) {
 // lookThrough clicks on results of a category, the best sellers first.
 func (w *World) lookThrough(c *draw.Stream, who draw.Key, category int, s *Session, at int64) int64 {
 	span := w.Grocer.Spans[category]
-	worth := w.Crowd.Shoppers[s.Shopper].Worth
-	var repertoire [known]int32
-	for rank := range repertoire {
-		repertoire[rank] = w.entry(who, worth, category, rank)
-	}
+	repertoire := w.repertoire(who, w.Crowd.Shoppers[s.Shopper].Worth, category)
 	for position := 1; position <= min(Results, span.Len()); position++ {
 		product := span.From + int32(position) - 1
 		chance := ClickUnknown
@@ -154,11 +151,36 @@ func (w *World) lookThrough(c *draw.Stream, who draw.Key, category int, s *Sessi
 			continue
 		}
 		at += int64(3+c.Int(20)) * 1_000_000
-		s.Steps = append(s.Steps, Step{At: at, Action: "click", Product: product, Position: int32(position)})
+		s.Steps = append(s.Steps, Step{At: at, Action: "click", Category: -1, Product: product, Position: int32(position)})
 		if c.Chance(0.3) {
 			at += 4_000_000
-			s.Steps = append(s.Steps, Step{At: at, Action: "add", Product: product})
+			s.Steps = append(s.Steps, Step{At: at, Action: "add", Category: -1, Product: product})
 		}
 	}
 	return at
+}
+
+// repertoire is what a shopper knows of a category: the first ranks.
+func (w *World) repertoire(who draw.Key, worth float32, category int) (out [known]int32) {
+	for rank := range out {
+		out[rank] = w.entry(who, worth, category, rank)
+	}
+	return out
+}
+
+// Clicks is the chance that a shopper clicks on a product at which she looks.
+func (w *World) Clicks(shopper int, product int32) float64 {
+	who := w.key.For(forTaste).For(uint64(shopper))
+	all := w.repertoire(who, w.Crowd.Shoppers[shopper].Worth, int(w.Grocer.Products[product].Category))
+	if slices.Contains(all[:], product) {
+		return ClickKnown
+	}
+	return ClickUnknown
+}
+
+// Aisle is a category by whose shelf a shopper comes on a trip: what she is wont
+// to buy, whether or not she buys it this time.
+func (w *World) Aisle(r *Receipt) int {
+	s := w.key.For(forAisle).For(uint64(r.Shopper)).For(uint64(r.ID)).Stream()
+	return w.wish(&s, w.key.For(forTaste).For(uint64(r.Shopper)), 3)
 }

@@ -39,6 +39,12 @@ func (c *Crowd) Email(i int) (account, desk [sha256.Size]byte) {
 	return account, desk
 }
 
+// Told reports whether shopper i told the desk that gave her the card an e-mail
+// address.
+func (c *Crowd) Told(i int) bool {
+	return c.key.For(forAddress).For(uint64(i)).Unit() >= c.scenario.NoAddress
+}
+
 // Device is one of shopper i's devices: x, any number, chooses which.
 func (c *Crowd) Device(i int, x uint64) string {
 	if c.Shoppers[i].Has&TwoDevices == 0 || x%3 != 0 {

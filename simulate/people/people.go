@@ -26,6 +26,7 @@ const (
 	forKeys
 	forSay
 	forDevice
+	forAddress
 )
 
 // Shopper is one shopper's state, packed.

@@ -46,6 +46,7 @@ type Scenario struct {
 	CardShared  float64 `json:"card_shared"`  // shoppers who use another's card
 	CardWrong   float64 `json:"card_wrong"`   // receipts that carry somebody else's card
 	EmailWrong  float64 `json:"email_wrong"`  // e-mail addresses at the till desk that were misheard
+	NoAddress   float64 `json:"no_address"`   // cards whose holder told the desk no e-mail address
 	Consent     float64 `json:"consent"`      // shoppers with a key who allow personal offers
 	Withdraw    float64 `json:"withdraw"`     // of those who withdraw within a year
 	Returns     float64 `json:"returns"`      // trips at which something comes back
@@ -53,6 +54,8 @@ type Scenario struct {
 	Browse      float64 `json:"browse"`       // visits to the site a week without an order, by shopper with an account
 	Promotions  float64 `json:"promotions"`   // by which the model's share of promoted products is multiplied
 	CouponReach float64 `json:"coupon_reach"` // by which the model's share of targeted shoppers is multiplied
+
+	Play *Play `json:"play,omitempty"` // for a simulation that is played against a server; a folder has none
 }
 
 // Defaults is the scenario of a file that says nothing, without shoppers, weeks
@@ -60,7 +63,7 @@ type Scenario struct {
 func Defaults() Scenario {
 	return Scenario{
 		Start: "2025-01-06", Zone: "Europe/Paris", Currency: "EUR", Products: 20_000,
-		Card: 0.85, Account: 0.4, Online: 0.15, CardShown: 0.93, CardShared: 0.05, CardWrong: 0.004, EmailWrong: 0.03,
+		Card: 0.85, Account: 0.4, Online: 0.15, CardShown: 0.93, CardShared: 0.05, CardWrong: 0.004, EmailWrong: 0.03, NoAddress: 0.2,
 		Consent: 0.7, Withdraw: 0.05, Returns: 0.006, OutOfStock: 0.02, Browse: 0.3, Promotions: 1, CouponReach: 1,
 	}
 }
@@ -112,6 +115,7 @@ func (s *Scenario) Check() error {
 		{"card_shared", s.CardShared, 0.5},
 		{"card_wrong", s.CardWrong, 0.5},
 		{"email_wrong", s.EmailWrong, 0.5},
+		{"no_address", s.NoAddress, 1},
 		{"consent", s.Consent, 1},
 		{"withdraw", s.Withdraw, 1},
 		{"returns", s.Returns, 0.5},
@@ -122,6 +126,11 @@ func (s *Scenario) Check() error {
 	} {
 		if !(share.is >= 0 && share.is <= share.max) {
 			return bad(share.name, fmt.Sprintf("%s is %v", share.name, share.is), fmt.Sprintf("from 0 to %v", share.max))
+		}
+	}
+	if s.Play != nil {
+		if err := s.Play.check(s.Weeks); err != nil {
+			return err
 		}
 	}
 	day, err := retail.ParseDay(s.Start)
