@@ -1,0 +1,500 @@
+// Package play lives a scenario's weeks against a running server that serves with
+// a clock that can be moved: it speaks the public HTTP API alone, as shops and
+// tills would. Visits ask for decisions; shoppers look at adverts and click on
+// them by the planted click model; what they looked at changes what they buy by
+// the planted effect; and receipts, prices, stock, promotions and consents come
+// in the order of time. What each campaign truly sold is written to a folder
+// that the product never reads.
+//
+// It is before the road of a receipt, and walks it from outside.
+package play
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"endcap/retail"
+	"endcap/simulate/advert"
+	"endcap/simulate/grocer"
+	"endcap/simulate/life"
+	"endcap/simulate/model"
+	"endcap/simulate/rows"
+	"endcap/simulate/scenario"
+)
+
+// Declared is what every file of the truth says of itself.
+const Declared = "declared-synthetic"
+
+// Options say what is played, and where.
+type Options struct {
+	Scenario scenario.Scenario
+	Model    *model.Parameters
+	Communes []grocer.Commune // as the folder had them whose weeks were loaded; none leaves stores without places
+	Loaded   int              // first weeks that were loaded from a folder of the same scenario, with all that is there before the first
+	Client   *http.Client
+	Server   string         // e.g. "http://127.0.0.1:8080"
+	Key      string         // API key with the scopes of Scopes
+	Truth    string         // the folder for what the product has to find out
+	SpeedUp  float64        // simulated seconds a second; 0 is as fast as answers come
+	Visits   int            // decisions under way at most
+	Progress func(Progress) // called after each run of visits; may be nil
+	Now      retail.Clock
+}
+
+// Scopes are what the API key must open.
+const Scopes = "decide,receipts,feeds,trade,reports,analyse,admin"
+
+// Progress is how far a play got.
+type Progress struct {
+	Week, Weeks int
+	Part        float64 // of the whole, 0 to 1
+	Receipts    int64   // so far, those of loaded weeks left out
+}
+
+// Summary is what a play did.
+type Summary struct {
+	Receipts, Lines, Decisions, Impressions, Clicks int64
+	Cents                                           int64 // sales of all those receipts
+	Resumed                                         int64 // decisions that an earlier run had made; its receipts are counted above
+}
+
+// player is one play under way.
+type player struct {
+	Options
+	client    client
+	world     *life.World
+	campaigns []campaign
+	of        []int32          // by product: the campaign whose range it is in, or -1
+	products  map[string]int32 // of campaigns, by their ids
+	book      *advert.Book
+	journal   *journal
+	sum       Summary
+	clock     time.Time // where the server's stands
+	began     time.Time // of the first played week, by the wall
+}
+
+// visitsMax bounds decisions under way.
+const visitsMax = 1_000
+
+// Run plays the scenario from its first week that is not loaded to its last. A
+// play that was broken off goes on where it stopped when it is run again with the
+// same folder for the truth.
+func Run(ctx context.Context, o Options) (Summary, error) {
+	p, err := open(ctx, o)
+	if err != nil {
+		return Summary{}, err
+	}
+	err = p.run(ctx)
+	return p.sum, errors.Join(err, p.journal.close())
+}
+
+// raise makes the world with its campaigns.
+func raise(o *Options) (*life.World, []campaign, error) {
+	w, err := life.Open(&o.Scenario, o.Model, o.Communes)
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := campaigns(w)
+	return w, all, err
+}
+
+func open(ctx context.Context, o Options) (*player, error) {
+	switch {
+	case o.Truth == "":
+		return nil, refuse("truth", "no folder is named for the truth", "--truth DIR")
+	case o.Visits < 1 || o.Visits > visitsMax:
+		return nil, refuse("visits", fmt.Sprintf("%d decisions at once", o.Visits), fmt.Sprintf("from 1 to %d", visitsMax))
+	case !(o.SpeedUp >= 0):
+		return nil, refuse("speed_up", fmt.Sprintf("the speed-up is %v", o.SpeedUp), "0 for as fast as answers come, or a positive number")
+	case o.Loaded < 0 || o.Loaded >= max(o.Scenario.Weeks, 1):
+		return nil, refuse("loaded", fmt.Sprintf("%d weeks are loaded of %d", o.Loaded, o.Scenario.Weeks), "leave a week to play")
+	}
+	w, all, err := raise(&o)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].From < o.Loaded {
+			return nil, refuse(fmt.Sprintf("play.campaigns[%d].from", i), "the campaign begins in a week that is loaded", "begin later, or load fewer weeks")
+		}
+	}
+	p := &player{Options: o, client: client{http: o.Client, target: o.Server, key: o.Key}, world: w, campaigns: all, of: ranges(w, all)}
+	p.products = make(map[string]int32)
+	for i := range all {
+		for _, n := range all[i].products {
+			p.products[p.gtin(n)] = n
+		}
+	}
+	if p.book, err = plant(w, all); err != nil {
+		return nil, err
+	}
+	var s status
+	if err := p.client.send(ctx, "GET /v1/status", nil, &s); err != nil {
+		return nil, err
+	}
+	if s.Clock != "replay" {
+		return nil, refuse("server", "the server's clock cannot be moved", "play against a demo that serves with --clock replay")
+	}
+	p.clock = s.Now
+	if err := os.MkdirAll(o.Truth, 0o755); err != nil {
+		return nil, fmt.Errorf("make folder for the truth: %w", err)
+	}
+	p.journal, err = openJournal(&o)
+	return p, err
+}
+
+// ranges says of each product in which campaign's range it is.
+func ranges(w *life.World, all []campaign) []int32 {
+	of := make([]int32, len(w.Grocer.Products))
+	for i := range of {
+		of[i] = -1
+	}
+	for n := range all {
+		for _, i := range all[n].products {
+			of[i] = int32(n)
+		}
+	}
+	return of
+}
+
+// plant opens a book with every campaign's effect.
+func plant(w *life.World, all []campaign) (*advert.Book, error) {
+	b := advert.Open(w)
+	for i := range all {
+		if err := b.Plant(all[i].about, all[i].terms); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// quiet reports whether nobody asks for decisions in a week.
+func quiet(s *scenario.Scenario, week int) bool { return s.Play != nil && week < s.Play.Quiet }
+
+func (p *player) run(ctx context.Context) error {
+	first := p.world.Scenario.First()
+	if p.Loaded == 0 && p.journal.weeks == 0 {
+		if err := p.advance(ctx, first.Start(p.world.Zone())); err != nil {
+			return err
+		}
+		if err := p.setUp(ctx); err != nil {
+			return fmt.Errorf("set up: %w", err)
+		}
+	}
+	for n := range p.world.Scenario.Weeks {
+		plan := p.world.Plan(n)
+		if n < p.Loaded {
+			continue
+		}
+		k, err := tell(p.world, plan, quiet(&p.Scenario, n))
+		if err != nil {
+			return err
+		}
+		if n < p.journal.weeks {
+			p.remember(k)
+			continue
+		}
+		if err := p.week(ctx, k); err != nil {
+			return fmt.Errorf("week %d: %w", n+1, err)
+		}
+	}
+	if err := p.advance(ctx, (first + retail.Day(7*p.world.Scenario.Weeks)).Start(p.world.Zone()).Add(time.Hour)); err != nil {
+		return err
+	}
+	return p.client.settle(ctx)
+}
+
+// week plays one week.
+func (p *player) week(ctx context.Context, k *week) error {
+	if err := p.advance(ctx, time.UnixMicro(k.plan.At(0))); err != nil {
+		return err
+	}
+	if err := p.monday(ctx, k.plan); err != nil {
+		return err
+	}
+	still := quiet(&p.Scenario, k.plan.Week)
+	if !still && !p.journal.booked {
+		// What was bought so far counts for whom campaigns reach, and for profiles.
+		if err := p.client.settle(ctx); err != nil {
+			return err
+		}
+		if err := p.bookAll(ctx); err != nil {
+			return fmt.Errorf("book: %w", err)
+		}
+		p.journal.booked = true
+	}
+	if p.began.IsZero() {
+		p.began = p.Now().Add(-p.atSpeed(k.plan.At(0)))
+	}
+	done := 0
+	for _, run := range k.runs(p.world.Zone(), still) {
+		if err := p.play(ctx, k, run, still); err != nil {
+			return err
+		}
+		done += len(run)
+		p.tell(k, done)
+	}
+	return p.journal.finish(k.plan.Week + 1)
+}
+
+func (p *player) tell(k *week, done int) {
+	if p.Progress == nil {
+		return
+	}
+	weeks := p.world.Scenario.Weeks
+	part := float64(k.plan.Week-p.Loaded) + float64(done)/float64(max(len(k.moments), 1))
+	p.Progress(Progress{Week: k.plan.Week + 1, Weeks: weeks, Part: part / float64(weeks-p.Loaded), Receipts: p.sum.Receipts})
+}
+
+// atSpeed is how long after the first week's beginning an instant is due.
+func (p *player) atSpeed(micros int64) time.Duration {
+	if p.SpeedUp == 0 {
+		return 0
+	}
+	first := (p.world.Scenario.First() + retail.Day(7*p.Loaded)).Start(p.world.Zone())
+	return time.Duration(float64(time.UnixMicro(micros).Sub(first)) / p.SpeedUp)
+}
+
+// due waits until an instant is due.
+func (p *player) due(ctx context.Context, micros int64) error {
+	wait := p.began.Add(p.atSpeed(micros)).Sub(p.Now())
+	if p.SpeedUp == 0 || wait <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// advance moves the server's clock, which never goes back.
+func (p *player) advance(ctx context.Context, to time.Time) error {
+	if !to.After(p.clock) {
+		return nil
+	}
+	p.clock = to
+	return p.client.send(ctx, "PUT /v1/clock", map[string]string{"now": to.UTC().Format(time.RFC3339Nano)}, nil)
+}
+
+// play lets one run of moments happen: decisions side by side, then what was seen
+// and clicked, then what was said and bought.
+func (p *player) play(ctx context.Context, k *week, run []moment, quiet bool) error {
+	if err := p.due(ctx, run[0].at); err != nil {
+		return err
+	}
+	if err := p.advance(ctx, time.UnixMicro(run[0].at)); err != nil {
+		return err
+	}
+	if err := p.decide(ctx, run); err != nil {
+		return err
+	}
+	if err := p.react(ctx, run); err != nil {
+		return err
+	}
+	var said []rows.Consent
+	var bought []map[string]any
+	for i := range run {
+		switch m := &run[i]; {
+		case m.consent != nil:
+			said = append(said, *m.consent)
+		case m.visit == nil:
+			bought = append(bought, p.receipt(p.buy(k, m)))
+		}
+	}
+	if err := feed(ctx, p, "consents", slices.Values(said), consent); err != nil {
+		return err
+	}
+	return p.sell(ctx, bought, quiet)
+}
+
+// buy is a receipt with its lines as adverts have changed them.
+func (p *player) buy(k *week, m *moment) (*life.Receipt, []life.Line) {
+	r := &k.batch.Receipts[m.receipt]
+	lines := p.book.Sway(r, k.batch.Lines[r.From:r.To], p.day(r.At))
+	p.sum.Receipts++
+	p.sum.Lines += int64(len(lines))
+	for i := range lines {
+		p.sum.Cents += int64(lines[i].Sales)
+	}
+	return r, lines
+}
+
+// day is the day of the simulation.
+func (p *player) day(micros int64) int {
+	return int(dayOf(micros, p.world.Zone()) - p.world.Scenario.First())
+}
+
+// sell sends receipts, and waits until profiles hold them, but in quiet weeks.
+func (p *player) sell(ctx context.Context, receipts []map[string]any, quiet bool) error {
+	if len(receipts) == 0 {
+		return nil
+	}
+	var got struct {
+		answers
+		Profile string `json:"profile"`
+	}
+	var headers []string
+	if !quiet {
+		headers = []string{"Prefer", "wait=30"}
+	}
+	if err := p.client.send(ctx, "POST /v1/receipts", map[string]any{"receipts": receipts}, &got, headers...); err != nil {
+		return err
+	}
+	for i, r := range got.Results {
+		if r.Outcome != "new" && r.Outcome != "repeat" {
+			return fmt.Errorf("receipt %v was %s: %s", receipts[i]["id"], r.Outcome, r.Say)
+		}
+	}
+	if !quiet && got.Profile != "seen" {
+		return errors.New("receipts did not reach the profiles in 30 seconds")
+	}
+	return nil
+}
+
+// answer is what a play reads of a decision.
+type answer struct {
+	Decision  string `json:"decision"`
+	Sponsored []struct {
+		Placement string `json:"placement"`
+		Items     []struct {
+			Slot    int    `json:"slot"`
+			Product string `json:"product"`
+			Token   string `json:"token"`
+		} `json:"items"`
+	} `json:"sponsored"`
+}
+
+// decide asks for the decisions of a run, side by side, but for those that an
+// earlier run of the program was answered.
+func (p *player) decide(ctx context.Context, run []moment) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(p.Visits)
+	for i := range run {
+		v := run[i].visit
+		if v == nil {
+			continue
+		}
+		if p.journal.has(v.id) {
+			p.sum.Resumed++
+			continue
+		}
+		p.sum.Decisions++
+		group.Go(func() error {
+			asked := map[string]any{
+				"shopper": v.keys, "channel": channel(v.online), "store": v.store, "placements": placesOf(v.online),
+				"page": map[string]string{"query": v.query, "category": p.world.Grocer.Categories[v.category].Name},
+			}
+			var a answer
+			if err := p.client.send(ctx, "POST /v1/decisions", asked, &a); err != nil {
+				return err
+			}
+			return p.journal.add(p.shown(v, &a))
+		})
+	}
+	return group.Wait()
+}
+
+func placesOf(online bool) []map[string]any {
+	var out []map[string]any
+	for i, at := range placements {
+		if (i != screen) == online {
+			out = append(out, map[string]any{"placement": at.id, "slots": at.slots})
+		}
+	}
+	return out
+}
+
+// shown is what a visit was shown of the play's own campaigns.
+func (p *player) shown(v *visit, a *answer) entry {
+	e := entry{Visit: v.id, Decision: a.Decision}
+	for _, at := range a.Sponsored {
+		for i, placement := range placements {
+			if placement.id != at.Placement {
+				continue
+			}
+			for _, item := range at.Items {
+				e.Shown = append(e.Shown, show{Placement: i, Slot: item.Slot, Product: item.Product, Token: item.Token})
+			}
+		}
+	}
+	return e
+}
+
+// react lets shoppers look and click, in the order of time, and sends the events.
+func (p *player) react(ctx context.Context, run []moment) error {
+	var events []map[string]string
+	for i := range run {
+		v := run[i].visit
+		if v == nil {
+			continue
+		}
+		e := p.journal.of(v.id)
+		for _, s := range e.Shown {
+			looks, clicks := p.look(v, &s)
+			if looks {
+				p.sum.Impressions++
+				events = append(events, event(v, &s, "impression"))
+			}
+			if clicks {
+				p.sum.Clicks++
+				events = append(events, event(v, &s, "click"))
+			}
+		}
+	}
+	for from := 0; from < len(events); from += eventsMax {
+		part := events[from:min(from+eventsMax, len(events))]
+		if err := p.client.send(ctx, "POST /v1/events", map[string]any{"events": part}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eventsMax is how many events one request brings.
+const eventsMax = 1_000
+
+func event(v *visit, s *show, kind string) map[string]string {
+	id := v.id + "-" + placements[s.Placement].id + "-" + strconv.Itoa(s.Slot) + "-" + kind
+	return map[string]string{"id": id, "type": kind, "token": s.Token}
+}
+
+// look lets a shopper look at one advert: what she looks at moves her.
+func (p *player) look(v *visit, s *show) (looks, clicks bool) {
+	product, ok := p.products[s.Product]
+	if !ok || p.of[product] < 0 {
+		return false, false // somebody else's advert
+	}
+	looks, clicks = glance(p.world, v, s.Placement, s.Slot, product)
+	if looks {
+		p.book.Shown(v.shopper, p.day(v.at), p.campaigns[p.of[product]].about, s.Placement, s.Slot+1)
+	}
+	return looks, clicks
+}
+
+// remember lives a week that an earlier run has played, without the server.
+func (p *player) remember(k *week) {
+	for i := range k.moments {
+		switch m := &k.moments[i]; {
+		case m.visit != nil:
+			p.sum.Resumed++
+			e := p.journal.of(m.visit.id)
+			for _, s := range e.Shown {
+				p.look(m.visit, &s)
+			}
+		case m.consent == nil:
+			p.buy(k, m)
+		}
+	}
+}
