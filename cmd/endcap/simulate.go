@@ -25,7 +25,7 @@ import (
 )
 
 type simulateCmd struct {
-	Run   simulateRunCmd   `cmd:"" default:"withargs" help:"Write a retailer that does not exist, as Parquet files."`
+	Run   simulateRunCmd   `cmd:"" default:"withargs" help:"Write a retailer that does not exist, as Parquet files, or play it against a server."`
 	Check simulateCheckCmd `cmd:"" help:"Show how far simulated shopping is from real shopping."`
 	Fit   simulateFitCmd   `cmd:"" help:"Fit the simulator's model on The Complete Journey."`
 }
@@ -47,21 +47,34 @@ type simulateFlags struct {
 
 type simulateRunCmd struct {
 	simulateFlags
-	Out  string `help:"The folder to write, empty or not there; or one whose simulation was broken off." required:""`
+	playFlags
+	Out  string `help:"The folder to write, empty or not there; or one whose simulation was broken off."`
 	JSON bool   `name:"json" help:"Answer in JSON."`
 }
 
 // Help shows an example.
 func (*simulateRunCmd) Help() string {
-	return "endcap simulate --shoppers 10000 --weeks 52 --seed 1 --out data/simulated"
+	return `endcap simulate --shoppers 10000 --weeks 52 --seed 1 --out data/simulated
+endcap simulate --scenario play.json --server http://127.0.0.1:8080 --truth data/truth`
 }
 
-// Run writes the simulation and shows how it goes.
+// Run writes the simulation, or plays it, and shows how it goes.
 func (c *simulateRunCmd) Run(ctx context.Context, m *Main) error {
+	if (c.Out == "") == (c.Server == "") {
+		return cli.Misused(errors.New("say --out DIR, for files, or --server URL, to play"))
+	}
 	s, err := c.scenario()
 	if err != nil {
 		return cli.Misused(err)
 	}
+	if c.Server != "" {
+		return c.play(ctx, m, s)
+	}
+	return c.write(ctx, m, s)
+}
+
+// write writes the simulation to a folder.
+func (c *simulateRunCmd) write(ctx context.Context, m *Main, s scenario.Scenario) error {
 	communes, err := c.communes(m.Stderr)
 	if err != nil {
 		return err
@@ -89,21 +102,28 @@ func (c *simulateRunCmd) Run(ctx context.Context, m *Main) error {
 	return err
 }
 
-// bar draws progress on standard error.
+// bar draws how far a folder got.
 func (c *simulateRunCmd) bar(m *Main, start time.Time) func(folder.Progress) {
+	draw := progress(m, c.Out, start)
+	return func(p folder.Progress) { draw(p.Part, p.Lines) }
+}
+
+// progress draws a bar on standard error: how much of the whole is done, and how
+// many rows that was.
+func progress(m *Main, name string, start time.Time) func(part float64, rows int64) {
 	const whole = 1_000_000
 	draw := connect.Bar(m.Stderr, isTerminal(m.Stderr), time.Now)
 	var last time.Time
-	return func(p folder.Progress) {
+	return func(part float64, rows int64) {
 		now := time.Now()
-		if p.Part < 1 && now.Sub(last) < 100*time.Millisecond {
+		if part < 1 && now.Sub(last) < 100*time.Millisecond {
 			return
 		}
 		last = now
 		took := now.Sub(start)
 		draw(connect.Progress{
-			File: c.Out, Doing: "simulating", Done: int64(p.Part * whole), Total: whole, Rows: p.Lines, PerSec: float64(p.Lines) / took.Seconds(),
-			Elapsed: took, Left: time.Duration(float64(took) * (1 - p.Part) / max(p.Part, 1e-6)), Ended: p.Part >= 1,
+			File: name, Doing: "simulating", Done: int64(part * whole), Total: whole, Rows: rows, PerSec: float64(rows) / took.Seconds(),
+			Elapsed: took, Left: time.Duration(float64(took) * (1 - part) / max(part, 1e-6)), Ended: part >= 1,
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"endcap/simulate/life"
 	"endcap/simulate/people"
+	"endcap/simulate/rows"
 )
 
 type truthShopper struct {
@@ -73,7 +74,7 @@ func (w *writer) links(i int) []truthLink {
 	}
 	account, _ := w.world.Crowd.Email(i)
 	hers := hex.EncodeToString(account[:])
-	for _, row := range w.known(i) {
+	for _, row := range rows.Known(w.world, i) {
 		if row.Account != nil {
 			links = append(links, truthLink{who, "account", strconv.FormatInt(*row.Account, 10), false})
 		}

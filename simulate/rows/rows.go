@@ -97,28 +97,35 @@ type Shopper struct {
 // Shoppers lists the rows of the till desk (card and, for most, e-mail) and of
 // the online shop (account, e-mail, device). Only the e-mail links the two.
 func Shoppers(w *life.World) iter.Seq[Shopper] {
-	c := w.Crowd
 	return func(yield func(Shopper) bool) {
-		for i := range c.Shoppers {
-			account, desk := c.Email(i)
-			mail, heard := hex.EncodeToString(account[:]), hex.EncodeToString(desk[:])
-			if card, _, has := c.Card(i); has && c.Shoppers[i].Has&people.Card != 0 {
-				row := Shopper{System: "till desk", Card: &card}
-				if c.Told(i) {
-					row.Email = &heard
-				}
+		for i := range w.Crowd.Shoppers {
+			for _, row := range Known(w, i) {
 				if !yield(row) {
-					return
-				}
-			}
-			if number, has := c.Account(i); has {
-				device := c.Device(i, 1)
-				if !yield(Shopper{System: "online shop", Account: &number, Email: &mail, Device: &device}) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// Known is what the systems know of shopper i, a row each.
+func Known(w *life.World, i int) []Shopper {
+	c := w.Crowd
+	account, desk := c.Email(i)
+	mail, heard := hex.EncodeToString(account[:]), hex.EncodeToString(desk[:])
+	var known []Shopper
+	if card, _, has := c.Card(i); has && c.Shoppers[i].Has&people.Card != 0 {
+		row := Shopper{System: "till desk", Card: &card}
+		if c.Told(i) {
+			row.Email = &heard
+		}
+		known = append(known, row)
+	}
+	if number, has := c.Account(i); has {
+		device := c.Device(i, 1)
+		known = append(known, Shopper{System: "online shop", Account: &number, Email: &mail, Device: &device})
+	}
+	return known
 }
 
 // Consent is what one shopper says; Allowed names purposes, comma-separated, or
