@@ -45,7 +45,7 @@ func TestFourWeeksReplayedAreProvedAndPaid(t *testing.T) {
 	dir := demoHouse(t)
 	s := serve(t, dir, "--clock", "replay")
 	s.makeKey(t)
-	t.Run("the player prints figures that are all met", func(t *testing.T) { play(t, s) })
+	t.Run("the player prints figures that are all met", func(t *testing.T) { replay(t, s) })
 	s.settle(t)
 	t.Run("the pooled effect includes the truth", func(t *testing.T) { effectIsNone(t, s) })
 	t.Run("every click has one answer", func(t *testing.T) { clicksAnswered(t, s) })
@@ -76,8 +76,8 @@ func TestFourWeeksReplayedAreProvedAndPaid(t *testing.T) {
 	})
 }
 
-// play runs the player and checks the figures it prints.
-func play(t *testing.T, s *server) {
+// replay runs the player and checks the figures it prints.
+func replay(t *testing.T, s *server) {
 	t.Helper()
 	player := exec.CommandContext(t.Context(), filepath.Join(bin, "endcap-demo"), "--target", s.url, "--data", journeyDir, "--seed", demoSeed)
 	player.Dir = root

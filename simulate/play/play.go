@@ -303,6 +303,10 @@ func (p *player) play(ctx context.Context, k *week, run []moment, quiet bool) er
 	if err := p.react(ctx, run); err != nil {
 		return err
 	}
+	// What is said and bought is over when it is told.
+	if err := p.advance(ctx, time.UnixMicro(run[len(run)-1].at)); err != nil {
+		return err
+	}
 	var said []rows.Consent
 	var bought []map[string]any
 	for i := range run {
