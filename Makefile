@@ -11,7 +11,7 @@ MAKEFLAGS   += --no-print-directory
 
 T       ?= 1m
 TIMEOUT ?= 20m
-DATASET ?= complete-journey
+DATASET ?=
 DATA    ?=
 KEEP    ?= 1
 BENCH   ?= data/bench-decide
@@ -20,7 +20,10 @@ SEEDS   ?= 1000
 SEED    ?=
 RECORDS ?= 1000000
 GROWN   ?= 5000000
-SHOPPERS ?= 10000,100000,1000000
+SHOPPERS ?=
+
+# How many shoppers each run of bench-simulate has.
+sizes := 10000,100000,1000000
 
 export CGO_ENABLED := 1
 
@@ -40,9 +43,9 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build data ## load a year of real receipts, replay four weeks live, print the report (DATASET= DATA=dir KEEP=0)
+demo: build ## load a year of real receipts, replay four weeks live, print the report (DATASET=simulated SHOPPERS=100000 DATA=dir KEEP=0)
 	@go build -o bin/endcap-demo ./bench/demo
-	@DATASET='$(DATASET)' DATA='$(DATA)' KEEP='$(KEEP)' scripts/demo.sh
+	@DATASET='$(DATASET)' SHOPPERS='$(SHOPPERS)' DATA='$(DATA)' KEEP='$(KEEP)' scripts/demo.sh
 
 .PHONY: test
 test: data ## run every test with the race detector, on the whole of the data (TIMEOUT=20m)
@@ -120,7 +123,7 @@ bench-backup: build data ## back up the demo's data while it is served, and rest
 
 .PHONY: bench-simulate
 bench-simulate: build data ## receipt lines a second from nothing to Parquet, and memory by shopper (SHOPPERS=10000,100000,1000000)
-	@go run ./bench/simulate -shoppers '$(SHOPPERS)'
+	@go run ./bench/simulate -shoppers '$(or $(SHOPPERS),$(sizes))'
 
 .PHONY: bench-consent
 bench-consent: build ## withdraw consents from a running house and look for who said no (a minute and a half)

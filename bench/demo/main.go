@@ -4,6 +4,9 @@
 // rules that it states, replays each visit, decision, event and receipt in time
 // order, and prints what came of it. scripts/demo.sh starts it.
 //
+// Of a simulated grocer, which `endcap simulate` plays itself, it compares what
+// was made with what history holds, and reports with the truth.
+//
 // It walks the road of a receipt from outside.
 package main
 
@@ -25,6 +28,9 @@ func main() {
 	flag.StringVar(&o.seed, "seed", "endcap-demo", "seed of the drawn consents and clicks")
 	flag.IntVar(&o.flying, "flying", 24, "visits under way at once")
 	flag.StringVar(&o.record, "record", "", "write the decision requests to this file, for endcap load")
+	flag.StringVar(&o.folder, "folder", "", "instead of playing: the folder of a simulation, whose sums history must hold")
+	flag.StringVar(&o.played, "played", "", "what endcap simulate --server --json said of the weeks that it played")
+	flag.IntVar(&o.loaded, "loaded", 0, "first weeks of the folder that were loaded")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, &o)
@@ -38,7 +44,8 @@ func main() {
 // options are the flags.
 type options struct {
 	target, key, data, seed, record string
-	flying                          int
+	folder, played                  string
+	flying, loaded                  int
 }
 
 // zone is where the shops of the data stand; its times are UTC.
@@ -59,6 +66,9 @@ func day(y int, m time.Month, d int) time.Time {
 }
 
 func run(ctx context.Context, o *options) error {
+	if o.folder != "" {
+		return judgeSimulated(ctx, newClient(o), o, os.Stdout)
+	}
 	baskets, known, err := readBaskets(o.data)
 	if err != nil {
 		return err
@@ -78,5 +88,5 @@ func run(ctx context.Context, o *options) error {
 	if err := printEffect(ctx, c, os.Stdout); err != nil {
 		return err
 	}
-	return printControls(ctx, c, os.Stdout)
+	return printControls(ctx, c, "complete_journey", journeyControls, os.Stdout)
 }

@@ -38,11 +38,14 @@ func settle(ctx context.Context, c *client) error {
 	}
 }
 
-// controls are the sums that the whole of the data must give.
-var controls = []struct {
+// control is a sum that history must give.
+type control struct {
 	name, unit string
 	want       string
-}{
+}
+
+// journeyControls are the sums that the whole of The Complete Journey must give.
+var journeyControls = []control{
 	{"lines", "lines", "1469307"},
 	{"baskets", "baskets", "155848"},
 	{"households", "households", "2469"},
@@ -54,15 +57,15 @@ var controls = []struct {
 	{"coupon_match", "USD", "4542.65"},
 }
 
-// printControls prints the control sums beside what they must be.
-func printControls(ctx context.Context, c *client, w io.Writer) error {
+// printControls prints the control sums of a dataset beside what they must be.
+func printControls(ctx context.Context, c *client, dataset string, controls []control, w io.Writer) error {
 	got := make(map[string]json.RawMessage)
 	if err := c.send(ctx, "GET /v1/controls", nil, &got); err != nil {
 		return err
 	}
 	wrong := 0
 	for _, s := range controls {
-		name, goal := "control.complete_journey."+s.name, "="+s.want
+		name, goal := "control."+dataset+"."+s.name, "="+s.want
 		var ok bool
 		var count int64
 		var amount string
