@@ -24,7 +24,7 @@ type playFlags struct {
 
 // play plays the scenario against a server and writes the truth.
 func (c *simulateRunCmd) play(ctx context.Context, m *Main, s scenario.Scenario) error {
-	communes, err := c.communes()
+	communes, err := c.communes(m.Stderr)
 	if err != nil {
 		return err
 	}
