@@ -22,9 +22,9 @@ func count(all []judged) (inside, told int) {
 	return inside, told
 }
 
-// print prints the figures of all and of each cell, and fails where the coverage
+// tell prints the figures of all and of each cell, and fails where the coverage
 // of all is out of bounds.
-func print(w io.Writer, all []judged, o *options) error {
+func tell(w io.Writer, all []judged, o *options) error {
 	cells := make(map[string][]judged)
 	untold := make(map[string]int)
 	var width, oracle float64

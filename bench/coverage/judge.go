@@ -11,7 +11,7 @@ type judged struct {
 	cell   string
 	told   bool   // the report gives an interval
 	why    string // it does not
-	inside bool // it holds the truth
+	inside bool   // it holds the truth
 	width  float64
 	oracle float64 // the width of an oracle's interval
 	roas   string

@@ -9,7 +9,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -75,7 +74,7 @@ func run(ctx context.Context, out io.Writer, o *options) error {
 		inside, told := count(got)
 		fmt.Fprintf(os.Stderr, "world %d: %d of %d intervals hold the truth, %s\n", n, inside, told, time.Since(start).Round(time.Second))
 	}
-	return print(out, all, o)
+	return tell(out, all, o)
 }
 
 // world plays one world in a house of its own and judges its campaigns.
@@ -92,13 +91,13 @@ func world(ctx context.Context, o *options, dir string, index int) (all []judged
 	}
 	defer func() { err = errors.Join(err, stop(), os.RemoveAll(dir)) }()
 	var key struct {
-		Key string `json:"key"`
+		Secret string `json:"secret"`
 	}
 	if err := h.Ask(ctx, "POST /v1/keys", map[string]any{"name": "coverage", "scopes": strings.Split(play.Scopes, ",")}, &key); err != nil {
 		return nil, err
 	}
 	p := play.Options{
-		Scenario: s, Model: model.Fitted(), Server: "http://" + o.listen, Key: key.Key, Truth: filepath.Join(dir, "truth"), Visits: 16, Now: time.Now,
+		Scenario: s, Model: model.Fitted(), Server: "http://" + o.listen, Key: key.Secret, Truth: filepath.Join(dir, "truth"), Visits: 16, Now: time.Now,
 		Client: &http.Client{Timeout: 10 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
 	}
 	defer p.Client.CloseIdleConnections()

@@ -73,7 +73,7 @@ func replay(ctx context.Context, c *client, o *options, baskets []basket) (*tall
 		}
 		first := !known[b.card]
 		known[b.card] = true
-		go func() { p.leave(b.card, at, play(ctx, c, b, first, t)) }()
+		go func() { p.leave(b.card, at, playVisit(ctx, c, b, first, t)) }()
 		if i%500 == 0 && terminal() {
 			fmt.Fprintf(os.Stderr, "\rreplay: %s  %d of %d receipts", at.Format(time.DateOnly), i, len(baskets))
 		}
@@ -96,8 +96,8 @@ func terminal() bool {
 	return err == nil && about.Mode()&os.ModeCharDevice != 0
 }
 
-// play is one visit: a decision, what was seen and clicked, then the receipt.
-func play(ctx context.Context, c *client, b *basket, first bool, t *tally) error {
+// playVisit is one visit: a decision, what was seen and clicked, then the receipt.
+func playVisit(ctx context.Context, c *client, b *basket, first bool, t *tally) error {
 	g := group(c.seed, b.card)
 	if first {
 		if err := sendConsents(ctx, c, c.seed, []string{b.card}, replayFrom); err != nil {
