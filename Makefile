@@ -125,6 +125,10 @@ bench-backup: build data ## back up the demo's data while it is served, and rest
 bench-simulate: build data ## receipt lines a second from nothing to Parquet, and memory by shopper (SHOPPERS=10000,100000,1000000)
 	@go run ./bench/simulate -shoppers '$(or $(SHOPPERS),$(sizes))'
 
+.PHONY: coverage
+coverage: build ## how often reports' intervals hold the planted truth: 20 worlds of 50 campaigns (hours; WORLDS=20 SHOPPERS=20000)
+	@go run ./bench/coverage -worlds '$(or $(WORLDS),20)' -shoppers '$(or $(SHOPPERS),20000)'
+
 .PHONY: bench-consent
 bench-consent: build ## withdraw consents from a running house and look for who said no (a minute and a half)
 	@go run ./bench/consent
