@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 
 	"endcap/bench/figure"
 )
@@ -50,7 +51,7 @@ func tell(w io.Writer, all []judged, o *options) error {
 		return fmt.Errorf("%w: there is none", errCoverage)
 	}
 	share := float64(inside) / float64(told)
-	figure.Print(w, "coverage.intervals", told, "of "+fmt.Sprint(len(all)))
+	figure.Print(w, "coverage.intervals", told, "of "+strconv.Itoa(len(all)))
 	figure.Goal(w, "coverage.least", 100*share, "%", ">=93")
 	figure.Goal(w, "coverage.most", 100*share, "%", "<=97")
 	figure.Goal(w, "coverage.width_to_oracle", width/oracle, "ratio", "<=1.2")

@@ -54,7 +54,7 @@ type journal struct {
 // openJournal takes up the journal in the folder of the truth, or begins one.
 func openJournal(o *Options) (*journal, error) {
 	head := entry{Declared: Declared, Scenario: &o.Scenario, Loaded: o.Loaded}
-	f, err := os.OpenFile(filepath.Join(o.Truth, journalName), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(filepath.Join(o.Truth, journalName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}

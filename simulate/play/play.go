@@ -144,7 +144,7 @@ func open(ctx context.Context, o Options) (*player, error) {
 		return nil, refuse("server", "the server's clock cannot be moved", "play against a demo that serves with --clock replay")
 	}
 	p.clock = s.Now
-	if err := os.MkdirAll(o.Truth, 0o755); err != nil {
+	if err := os.MkdirAll(o.Truth, 0o750); err != nil {
 		return nil, fmt.Errorf("make folder for the truth: %w", err)
 	}
 	p.journal, err = openJournal(&o)
