@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 
+	"endcap/bench/covered"
 	"endcap/bench/faults/disk"
 	"endcap/bench/faults/house"
 	"endcap/bench/figure"
@@ -73,7 +74,7 @@ func run(ctx context.Context, out io.Writer, o *options) (err error) {
 	if o.wrong != "" {
 		o.cache = ""
 	}
-	hash, err := covered(ctx)
+	hash, err := covered.Hash(ctx, "endcap/bench/faults")
 	if err != nil {
 		return err
 	}

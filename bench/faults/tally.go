@@ -1,19 +1,12 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 
 	"endcap/bench/faults/disk"
 	"endcap/bench/faults/house"
@@ -77,47 +70,4 @@ func (t *tally) save(dir string) error {
 		return fmt.Errorf("write the tally: %w", err)
 	}
 	return os.Rename(path+".new", path)
-}
-
-// covered is the hash of the code that a seed runs through: every file of this
-// module's own packages that the harness is linked from, and the versions of the
-// others.
-func covered(ctx context.Context) (string, error) {
-	const self = "endcap/bench/faults"
-	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-json=ImportPath,Dir,Module,GoFiles,CgoFiles,EmbedFiles", self)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("list what is covered: %w", err)
-	}
-	h := sha256.New()
-	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p struct {
-			ImportPath, Dir               string
-			GoFiles, CgoFiles, EmbedFiles []string
-			Module                        *struct {
-				Main          bool
-				Path, Version string
-			}
-		}
-		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
-			return hex.EncodeToString(h.Sum(nil))[:16], nil
-		} else if err != nil {
-			return "", fmt.Errorf("list what is covered: %w", err)
-		}
-		switch {
-		case p.Module == nil: // the standard library
-		case !p.Module.Main:
-			fmt.Fprintln(h, p.ImportPath, p.Module.Version)
-		case p.ImportPath != self: // how seeds are counted changes none
-			for _, name := range slices.Concat(p.GoFiles, p.CgoFiles, p.EmbedFiles) {
-				b, err := os.ReadFile(filepath.Join(p.Dir, name))
-				if err != nil {
-					return "", fmt.Errorf("hash what is covered: %w", err)
-				}
-				fmt.Fprintln(h, p.ImportPath, name, len(b))
-				_, _ = h.Write(b)
-			}
-		}
-	}
 }
