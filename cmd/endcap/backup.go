@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"endcap/gate/api/admin"
@@ -159,7 +161,32 @@ func checkTarget(dir, to string) error {
 			return &retail.Error{Kind: retail.Invalid, Field: "to", Say: "a backup that lies with the data directory is lost with it", Cure: "name the absolute path of a directory elsewhere, best on another machine"}
 		}
 	}
-	return nil
+	return checkEmpty(to)
+}
+
+// checkEmpty refuses a directory where something lies and no backup: files of
+// others would be mixed with thousands of ours.
+func checkEmpty(to string) error {
+	found, err := os.ReadDir(to)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return &retail.Error{Kind: retail.Invalid, Field: "to", Say: fmt.Sprintf("%s cannot be read: %v", to, err), Cure: "name a directory that this program may write to"}
+	}
+	strange := ""
+	for _, f := range found {
+		if backup.Owns(f.Name()) {
+			return nil
+		}
+		if !strings.HasPrefix(f.Name(), ".") && f.Name() != "lost+found" { // which file systems bring along
+			strange = f.Name()
+		}
+	}
+	if strange == "" {
+		return nil
+	}
+	return &retail.Error{Kind: retail.Invalid, Field: "to", Say: fmt.Sprintf("%s holds other things, such as %.64q, and no backup", to, strange), Cure: "name a directory that is empty, or is not there yet"}
 }
 
 // capture notes in a folder what the house is at one instant: no store takes

@@ -157,6 +157,7 @@ func restore(ctx context.Context, m *Main, b *backup.Backup, c *restoreCmd) (don
 		return done, err
 	}
 	done.Fetched = time.Since(begun).Seconds()
+	fmt.Fprintf(m.Stderr, "fetched %.1f MB; folding what is derived from them\n", megabytes(done.Bytes))
 	if err := revive(ctx, m, revival{stage, lock, b}, &done); err != nil {
 		return done, err
 	}
@@ -196,6 +197,7 @@ func revive(ctx context.Context, m *Main, r revival, done *restored) (err error)
 		return err
 	}
 	done.Folded = time.Since(begun).Seconds()
+	fmt.Fprintln(m.Stderr, "folded; proving")
 	begun = time.Now()
 	quiet := &Main{Stdin: m.Stdin, Stdout: m.Stderr, Stderr: m.Stderr}
 	err = prove(ctx, quiet, s, false)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -104,8 +105,10 @@ func (s *session) run(name, text string) {
 			for ; lines.Scan() && lines.Text() != "end"; n++ {
 				body += s.fill(lines.Text()) + "\n"
 			}
-			if n++; os.WriteFile(filepath.Join(s.names["DIR"], rest), []byte(body), 0o600) != nil {
-				s.t.Fatalf("%s: write %s", s.at, rest)
+			n++
+			path := filepath.Join(s.names["DIR"], rest)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(body), 0o600)); err != nil {
+				s.t.Fatalf("%s: %v", s.at, err)
 			}
 		case ">":
 			s.settle()

@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -72,6 +73,11 @@ const (
 	nameMarks      = "tombstones" // of everybody forgotten, for a restore to apply
 	nameUnfinished = "unfinished" // there while a backup is being written
 )
+
+// Owns says whether a name at the top of a target is one that backups use.
+func Owns(name string) bool {
+	return slices.Contains([]string{folderBackups, folderChunks, nameKeys, nameMarks, nameUnfinished}, name)
+}
 
 // A name is 1 to NameParts parts joined by slashes, each of 1 to PartMax bytes
 // of [a-z0-9A-Z_.-] that does not begin with a dot.

@@ -1,6 +1,7 @@
 package privacy
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"endcap/keep/vault"
@@ -19,21 +21,17 @@ import (
 	"endcap/retail/shopper"
 )
 
-// The questions behind a file. They are the shopper's own, so they are asked of
-// all rows, whatever she allows.
+// The questions about shoppers ask for rows by the ids under which they came, for
+// which $who stands: history finds those at once, while it would have to work out
+// of every row as whom its shopper is known by now. They are asked of all rows,
+// whatever she allows, because they are her own.
 const (
 	purchasesSQL = `select l."at", l.receipt, l.store, l.channel, l.line, l.product, p.gtin, p.name, p.brand, l.quantity,
 		l.unit_price, l.sales, l.retail_discount, l.coupon_discount, l.coupon_match, l.currency
-		from lines l left join products p on p.product = l.product where l.shopper = $1 order by l."at", l.receipt, l.line`
-	touchesSQL = `select "at", kind, advertiser, campaign, product from touches where shopper = $1 order by "at"`
-	winsSQL    = `select "at", advertiser, campaign, product, arm from wins where shopper = $1 order by "at"`
+		from lines l left join products p on p.product = l.product where l.came_as in $who`
+	touchesSQL = `select "at", kind, advertiser, campaign, product from touches where came_as in $who`
+	winsSQL    = `select "at", advertiser, campaign, product, arm from wins where came_as in $who`
 )
-
-// Queries lists the SQL of this package's questions, for the test that holds
-// product queries to the common subset.
-func Queries() []string {
-	return []string{purchasesSQL, touchesSQL, winsSQL, controlSQL, newestSQL, actsSQL(2)}
-}
 
 // File is all that is known of a shopper. Portable leaves out what was worked
 // out of her rather than given or observed.
@@ -197,36 +195,35 @@ const RefetchDays = 30
 
 func (o *Office) gather(ctx context.Context, who shopper.ID) (*File, error) {
 	f := &File{Retailer: o.cfg.Retailer, Made: o.Clock().UTC(), Identifiers: []Identifier{}, Consents: []Consent{}, Purchases: []Purchase{}, Adverts: []Advert{}, Disclosed: []Told{}}
-	sources, err := o.vaulted(ctx, who, f)
+	members, err := o.People.Members(ctx, who)
 	if err != nil {
 		return nil, err
 	}
-	who = o.People.Canonical(who) // as history's views know her
-	if err := o.purchases(ctx, who, f); err != nil {
+	sources, err := o.vaulted(ctx, members, f)
+	if err != nil {
 		return nil, err
 	}
-	if err := o.adverts(ctx, who, f); err != nil {
+	if err := o.purchases(ctx, members, f); err != nil {
 		return nil, err
 	}
-	if err := o.derived(ctx, who, f); err != nil {
+	if err := o.adverts(ctx, members, f); err != nil {
 		return nil, err
 	}
-	f.About = o.about(sources)
+	if err := o.derived(ctx, o.People.Canonical(who), f); err != nil {
+		return nil, err
+	}
+	f.About = o.explain(sources)
 	if f.About.Register, err = o.Recipients(ctx); err != nil {
 		return nil, err
 	}
-	f.About.Recipients, err = o.recipients(ctx, who)
+	f.About.Recipients, err = o.recipients(ctx, members)
 	return f, err
 }
 
 // vaulted fills in what the vault holds of her under all her ids, and says who
 // told of her consents.
-func (o *Office) vaulted(ctx context.Context, who shopper.ID, f *File) (map[string]bool, error) {
+func (o *Office) vaulted(ctx context.Context, members []shopper.ID, f *File) (map[string]bool, error) {
 	sources := map[string]bool{}
-	members, err := o.People.Members(ctx, who)
-	if err != nil {
-		return nil, err
-	}
 	for _, id := range members {
 		keys, err := o.Vault.Keys(ctx, id)
 		if err != nil {
@@ -276,25 +273,52 @@ func (o *Office) ask(ctx context.Context, name, sql string, args ...any) (*wareh
 	return o.History.Query(ctx, warehouse.Query{Name: "privacy." + name, Purpose: warehouse.Accounting, SQL: sql, Args: args})
 }
 
-func (o *Office) purchases(ctx context.Context, who shopper.ID, f *File) error {
-	got, err := o.ask(ctx, "purchases", purchasesSQL, who)
-	if err != nil {
-		return err
+// askMax is how many shoppers one question is about.
+const askMax = 8_192
+
+// about is a question with room for n shoppers.
+func about(sql string, n int) string {
+	places := make([]string, n)
+	for i := range places {
+		places[i] = "$" + strconv.Itoa(i+1)
 	}
-	c := got.Columns
-	f.Purchases = make([]Purchase, got.Len)
-	for i := range got.Len {
+	return strings.Replace(sql, "$who", "("+strings.Join(places, ", ")+")", 1)
+}
+
+// askAbout asks for rows of any number of shoppers. They come in no order.
+func (o *Office) askAbout(ctx context.Context, name, sql string, who []shopper.ID, row func(c []warehouse.Column, i int)) error {
+	for some := range slices.Chunk(who, askMax) {
+		args := make([]any, len(some))
+		for i := range some {
+			args[i] = some[i]
+		}
+		got, err := o.ask(ctx, name, about(sql, len(args)), args...)
+		if err != nil {
+			return err
+		}
+		for i := range got.Len {
+			row(got.Columns, i)
+		}
+	}
+	return nil
+}
+
+func (o *Office) purchases(ctx context.Context, who []shopper.ID, f *File) error {
+	err := o.askAbout(ctx, "purchases", purchasesSQL, who, func(c []warehouse.Column, i int) {
 		currency := retail.Currency(c[15].Texts[i])
 		amount := func(column int) string { return retail.Micros(c[column].Ints[i]).Format(currency) }
-		f.Purchases[i] = Purchase{
+		f.Purchases = append(f.Purchases, Purchase{
 			At: time.UnixMicro(c[0].Ints[i]).UTC(), Receipt: c[1].Texts[i], Store: c[2].Texts[i], Channel: c[3].Texts[i], Line: c[4].Ints[i],
 			Product: c[5].Texts[i], GTIN: text(&c[6], i), Name: text(&c[7], i), Brand: text(&c[8], i),
 			Quantity:  strconv.FormatFloat(float64(c[9].Ints[i])/1_000, 'f', -1, 64),
 			UnitPrice: retail.Micros(c[10].Ints[i]).String(), Sales: amount(11), RetailDiscount: amount(12), CouponDiscount: amount(13), CouponMatch: amount(14),
 			Currency: string(currency),
-		}
-	}
-	return nil
+		})
+	})
+	slices.SortFunc(f.Purchases, func(a, b Purchase) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Receipt, b.Receipt), cmp.Compare(a.Line, b.Line))
+	})
+	return err
 }
 
 // text is a value that may be absent.
@@ -305,28 +329,24 @@ func text(c *warehouse.Column, i int) string {
 	return c.Texts[i]
 }
 
-func (o *Office) adverts(ctx context.Context, who shopper.ID, f *File) error {
-	touches, err := o.ask(ctx, "touches", touchesSQL, who)
-	if err != nil {
-		return err
-	}
-	c := touches.Columns
-	for i := range touches.Len {
+func (o *Office) adverts(ctx context.Context, who []shopper.ID, f *File) error {
+	err := o.askAbout(ctx, "touches", touchesSQL, who, func(c []warehouse.Column, i int) {
 		f.Adverts = append(f.Adverts, Advert{time.UnixMicro(c[0].Ints[i]).UTC(), c[1].Texts[i], c[2].Texts[i], c[3].Texts[i], c[4].Texts[i]})
-	}
-	wins, err := o.ask(ctx, "wins", winsSQL, who)
+	})
 	if err != nil {
 		return err
 	}
-	c = wins.Columns
-	for i := range wins.Len {
+	err = o.askAbout(ctx, "wins", winsSQL, who, func(c []warehouse.Column, i int) {
 		what := "won"
 		if c[4].Texts[i] == "control" {
 			what = "held_out"
 		}
 		f.Adverts = append(f.Adverts, Advert{time.UnixMicro(c[0].Ints[i]).UTC(), what, c[1].Texts[i], c[2].Texts[i], c[3].Texts[i]})
-	}
-	return nil
+	})
+	slices.SortFunc(f.Adverts, func(a, b Advert) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.What, b.What), cmp.Compare(a.Campaign, b.Campaign), cmp.Compare(a.Product, b.Product))
+	})
+	return err
 }
 
 // derived asks for what was worked out of her, and gives hashed products their
@@ -359,7 +379,7 @@ func (o *Office) derived(ctx context.Context, who shopper.ID, f *File) error {
 	return nil
 }
 
-func (o *Office) about(sources map[string]bool) *About {
+func (o *Office) explain(sources map[string]bool) *About {
 	a := &About{
 		Purposes:  []string{"accounting for what was sold, which needs no consent", "personal offers, personal adverts, measurement: only while you allow each"},
 		Sources:   []string{"tills and online orders: receipts under your card or account", "the shop: visits, and what you did with sponsored products"},

@@ -28,11 +28,7 @@ func (o *Office) partnersOf(ctx context.Context, who shopper.ID) (partners []str
 }
 
 // recipients says in words who was told anything about a person, and when.
-func (o *Office) recipients(ctx context.Context, who shopper.ID) ([]string, error) {
-	members, err := o.People.Members(ctx, who)
-	if err != nil {
-		return nil, err
-	}
+func (o *Office) recipients(ctx context.Context, members []shopper.ID) ([]string, error) {
 	out := []string{}
 	for _, id := range members {
 		told, err := o.Vault.ToldOf(ctx, id)

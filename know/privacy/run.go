@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"endcap/keep/vault"
@@ -20,7 +18,6 @@ const (
 	LapsesMax  = 10_000 // shoppers forgotten in one run; the others go in the next
 	lapseBatch = 64     // of them, in one step
 	reviewPage = 4_096  // shoppers looked up together
-	actsMax    = 8_192  // named in one question, with those they are one person with
 	filesMax   = 512    // sealed files stripped in one run
 	papersPage = 1_000  // requests removed in one step
 )
@@ -177,18 +174,7 @@ func (o *Office) review(ctx context.Context, before retail.Day, run *Run) (quiet
 const newestSQL = `select max(day) as newest from receipts`
 
 // actsSQL asks for the last purchases of some shoppers.
-func actsSQL(n int) string {
-	var b strings.Builder
-	b.WriteString("select shopper, max(day) as last from receipts where shopper in (")
-	for i := range n {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString("$" + strconv.Itoa(i+1))
-	}
-	b.WriteString(") group by shopper")
-	return b.String()
-}
+const actsSQL = `select came_as, max(day) as last from receipts where came_as in $who group by came_as`
 
 // lastActs gives the day on which each, as the person she is, last bought or
 // spoke; 0 for never.
@@ -208,21 +194,14 @@ func (o *Office) lastActs(ctx context.Context, of []vault.Activity) ([]retail.Da
 			place[id] = append(place[id], i)
 		}
 	}
-	for some := range slices.Chunk(who, actsMax) {
-		args := make([]any, len(some))
-		for i := range some {
-			args[i] = some[i]
+	err := o.askAbout(ctx, "last_purchases", actsSQL, who, func(c []warehouse.Column, row int) {
+		day := retail.Day(c[1].Ints[row])
+		for _, i := range place[shopper.FromUint64(uint64(c[0].Ints[row]))] {
+			out[i] = max(out[i], day)
 		}
-		got, err := o.ask(ctx, "last_purchases", actsSQL(len(args)), args...)
-		if err != nil {
-			return nil, err
-		}
-		for n := range got.Len {
-			day := retail.Day(got.Columns[1].Ints[n])
-			for _, i := range place[shopper.FromUint64(uint64(got.Columns[0].Ints[n]))] {
-				out[i] = max(out[i], day)
-			}
-		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	spoke, err := o.People.Newest(ctx, who)
 	if err != nil {
