@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -88,7 +89,7 @@ func openStores(ctx context.Context, dir string, o ownerOptions) (_ *stores, err
 	if err := openBooks(ctx, s); err != nil {
 		return nil, err
 	}
-	if err := openFacts(ctx, s); err != nil {
+	if err := openFacts(ctx, s, o.History); err != nil {
 		return nil, err
 	}
 	if err := leapClock(ctx, s); err != nil {
@@ -127,7 +128,7 @@ func openBooks(ctx context.Context, s *stores) (err error) {
 }
 
 // openFacts opens the stores of facts and of what is folded from them.
-func openFacts(ctx context.Context, s *stores) (err error) {
+func openFacts(ctx context.Context, s *stores, historyMB int) (err error) {
 	if s.stream, err = pebblelog.Open(filepath.Join(s.dir, "stream"), pebblelog.Options{Now: s.now, Log: s.log}); err != nil {
 		return fmt.Errorf("open stream: %w", err)
 	}
@@ -136,7 +137,9 @@ func openFacts(ctx context.Context, s *stores) (err error) {
 		return fmt.Errorf("open profiles: %w", err)
 	}
 	opened(s, s.shelf.Close)
-	if s.history, err = duck.Open(ctx, filepath.Join(s.dir, "history"), duck.Defaults()); err != nil {
+	past := duck.Defaults()
+	past.MemoryMB = cmp.Or(historyMB, past.MemoryMB)
+	if s.history, err = duck.Open(ctx, filepath.Join(s.dir, "history"), past); err != nil {
 		return fmt.Errorf("open history: %w", err)
 	}
 	opened(s, s.history.Close)

@@ -30,6 +30,8 @@ type ownerOptions struct {
 	Level  slog.Level
 	Log    *slog.Logger
 	Lock   *os.File // of the directory, where it is taken already
+	// History is how much memory history may take, in MB; 0 is what one command needs.
+	History int
 }
 
 // owner is an open house: its stores, its wings, its jobs and its doors.

@@ -5,6 +5,10 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+
+	"endcap/keep/warehouse/duck"
 )
 
 // slicesOfCore is how many goroutines may run at once on each core. Folding and
@@ -38,4 +42,18 @@ func pace() {
 	alive := max(live[0].Value.Uint64(), 1)
 	debug.SetGCPercent(int(min(max(garbageMost*100/alive, 100), percentMost)))
 	runtime.AddCleanup(new([16]byte), func(struct{}) { pace() }, struct{}{})
+}
+
+// historyMost is what history takes by default where the machine has plenty, in
+// MB: more is the operator's to give.
+const historyMost = 2_048
+
+// historyMemory is how much memory, in MB, history of a house that serves may
+// take where nobody says: an eighth of what the machine has, or the container.
+func historyMemory() int {
+	machine, err := memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem)()
+	if err != nil {
+		machine = 0 // then as much as a command takes
+	}
+	return int(min(max(machine/8>>20, uint64(duck.Defaults().MemoryMB)), historyMost))
 }

@@ -141,7 +141,12 @@ var ErrClosed = errors.New("warehouse is closed")
 var ErrDamaged = errors.New("sealed history is damaged")
 
 // ErrQuery is returned for SQL that the warehouse refuses, with the reason.
-var ErrQuery = errors.New("the warehouse refuses the query")
+// ErrMemory goes with it where the SQL is right and the warehouse may not take the
+// memory that its answer needs now.
+var (
+	ErrQuery  = errors.New("the warehouse refuses the query")
+	ErrMemory = errors.New("there is not enough memory for it")
+)
 
 // Warehouse is the port. All methods are safe for concurrent use; there is one
 // writer.

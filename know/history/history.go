@@ -135,11 +135,12 @@ func Analyse(ctx context.Context, w Analyst, a warehouse.Analysis) (*warehouse.T
 		}
 	}
 	out, err := w.Analyse(ctx, a)
+	cure := "docs/data.md lists the views and their columns"
+	if errors.Is(err, warehouse.ErrMemory) {
+		cure = "ask again when less is going on, ask for less at once, or have the house served with more --history-memory"
+	}
 	if errors.Is(err, warehouse.ErrQuery) {
-		return nil, &retail.Error{
-			Kind: retail.Invalid, Field: "sql", Say: err.Error(),
-			Cure: "docs/data.md lists the views and their columns", Err: err,
-		}
+		return nil, &retail.Error{Kind: retail.Invalid, Field: "sql", Say: err.Error(), Cure: cure, Err: err}
 	}
 	return out, err
 }

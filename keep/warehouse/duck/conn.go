@@ -147,7 +147,7 @@ func (c *conn) ask(ctx context.Context, sql string, args ...any) (*warehouse.Res
 		var r ddb.Result
 		defer ddb.DestroyResult(&r)
 		if ddb.ExecutePrepared(p, &r) == ddb.StateError {
-			return fmt.Errorf("%w: %s", warehouse.ErrQuery, firstLine(ddb.ResultError(&r)))
+			return refusal(ddb.ResultError(&r))
 		}
 		var err error
 		out, err = answerOf(&r)

@@ -293,3 +293,12 @@ func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line
 }
+
+// refusal is what DuckDB says while it answers.
+func refusal(say string) error {
+	line := firstLine(say)
+	if strings.HasPrefix(line, "Out of Memory Error") {
+		return fmt.Errorf("%w: %w: %s", warehouse.ErrQuery, warehouse.ErrMemory, line)
+	}
+	return fmt.Errorf("%w: %s", warehouse.ErrQuery, line)
+}

@@ -3,6 +3,7 @@ package duck_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -195,7 +196,7 @@ func TestAnAnalystIsAnswered(t *testing.T) {
 	}
 }
 
-func TestALongAnswerIsCutAndALongQuestionStopped(t *testing.T) {
+func TestALongAnswerIsCutAndALongOrLargeQuestionStopped(t *testing.T) {
 	t.Parallel()
 	w := open(t, t.TempDir())
 	got, err := w.Analyse(t.Context(), warehouse.Analysis{Purpose: "measurement", SQL: "select * from range(1000000000000) t(a)", Limit: 3, Deadline: time.Minute})
@@ -208,6 +209,16 @@ func TestALongAnswerIsCutAndALongQuestionStopped(t *testing.T) {
 	})
 	if !errors.Is(err, warehouse.ErrQuery) || time.Since(start) > 20*time.Second {
 		t.Fatalf("got %v after %v", err, time.Since(start))
+	}
+	var wide []string // and of no pattern that would make it small again
+	for i := range 50 {
+		wide = append(wide, fmt.Sprintf("hash(n, %d)", i))
+	}
+	_, err = w.Analyse(t.Context(), warehouse.Analysis{
+		Purpose: "measurement", SQL: "select s from (select " + strings.Join(wide, " || ") + " as s from range(600000) as r(n)) as t group by s having count(*) > 1", Limit: 1, Deadline: time.Minute,
+	})
+	if !errors.Is(err, warehouse.ErrQuery) || !errors.Is(err, warehouse.ErrMemory) {
+		t.Fatalf("a question for more than memory and disk: %v", err)
 	}
 	if _, err := w.Analyse(t.Context(), warehouse.Analysis{Purpose: "measurement", SQL: "select 1", Limit: 1, Deadline: time.Minute}); err != nil {
 		t.Fatalf("the next question: %v", err)
