@@ -340,6 +340,10 @@ func (w *writer) put(name string, text []byte) error {
 	})
 }
 
+// writeBehind is after how many bytes the disk is told to begin writing a file
+// that grows, so that little is left to do when it is synced.
+const writeBehind = 4 << 20
+
 // create writes a file under another name, syncs it and renames it: a file that
 // is there is whole.
 func (w *writer) create(name string, write func(io.Writer) error) error {
@@ -348,6 +352,7 @@ func (w *writer) create(name string, write func(io.Writer) error) error {
 	if err != nil {
 		return fmt.Errorf("create %s: %w", name, err)
 	}
+	f = vfs.NewSyncingFile(f, vfs.SyncingFileOptions{BytesPerSync: writeBehind})
 	if err = write(f); err == nil {
 		err = f.Sync()
 	}

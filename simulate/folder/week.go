@@ -3,21 +3,29 @@ package folder
 import (
 	"context"
 
+	"golang.org/x/sync/errgroup"
+
 	"endcap/simulate/life"
 	"endcap/simulate/rows"
 )
 
-// week writes everything of one week, and then that it is there.
+// week writes everything of one week, its receipts beside the rest, and then that
+// it is there.
 func (w *writer) week(ctx context.Context, week int) error {
 	plan := w.world.Plan(week)
 	entry := weekEntry{Week: week + 1}
-	if err := w.receipts(ctx, plan, &entry); err != nil {
-		return err
-	}
-	for _, write := range []func(*life.Plan) error{w.visits, w.promotions, w.weekPrices, w.weekStock, w.withdrawals} {
-		if err := write(plan); err != nil {
-			return err
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return w.receipts(ctx, plan, &entry) })
+	group.Go(func() error {
+		for _, write := range []func(*life.Plan) error{w.visits, w.promotions, w.weekPrices, w.weekStock, w.withdrawals} {
+			if err := write(plan); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		return err
 	}
 	w.found.Weeks = append(w.found.Weeks, entry)
 	w.summary.Receipts += entry.Receipts

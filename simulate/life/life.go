@@ -50,6 +50,7 @@ type World struct {
 	calendar calendar
 	weeks    map[int]*grocer.Week // this one and the two before
 	key      draw.Key
+	examine  [Results + 1]float64 // by position
 
 	parts, sites [][]Visit // of each core, used again by the next plan
 	visits, site []Visit
@@ -70,6 +71,9 @@ func Open(s *scenario.Scenario, p *model.Parameters, communes []grocer.Commune) 
 	}
 	w := &World{Scenario: s, Model: p, Grocer: g, Crowd: people.Gather(s, p, g), zone: zone, key: draw.Seed(s.Seed), weeks: make(map[int]*grocer.Week)}
 	w.taste = newTaste(p, g)
+	for position := 1; position <= Results; position++ {
+		w.examine[position] = Examine(position)
+	}
 	total := 0.0
 	for d := range p.Hours {
 		w.hours[d] = draw.NewAlias(p.Hours[d][:])

@@ -147,7 +147,7 @@ func (w *World) lookThrough(c *draw.Stream, who draw.Key, category int, s *Sessi
 		if slices.Contains(repertoire[:], product) {
 			chance = ClickKnown
 		}
-		if !c.Chance(Examine(position) * chance) {
+		if !c.Chance(w.examine[position] * chance) {
 			continue
 		}
 		at += int64(3+c.Int(20)) * 1_000_000
