@@ -14,6 +14,11 @@
 // every display and mailer of the year is loaded once, 20,940,529 rows that make
 // 5,749 facts.
 //
+// With -shoppers another bench runs instead: so many simulated shoppers and five
+// weeks of their receipts are loaded into one served house, in ten loads of equal
+// length, and the last is held against the first; then the five questions of
+// docs/sql.md are asked, beside DuckDB on the simulator's own files.
+//
 // It is beside the road of a receipt, with a stopwatch: make bench-ingest.
 package main
 
@@ -38,6 +43,12 @@ type options struct {
 	bin    string // the program measured
 	rounds int
 	copies int
+
+	shoppers int    // of the large bench; 0 runs the other
+	large    string // where the large bench keeps what it simulates
+	kept     bool   // ask the house that an earlier run kept
+	keep     bool   // keep the house
+	docs     string // where the questions stand
 }
 
 func main() {
@@ -47,8 +58,18 @@ func main() {
 	flag.StringVar(&o.bin, "bin", "bin/endcap", "the program to measure, as make build makes it")
 	flag.IntVar(&o.rounds, "rounds", 5, "how many rounds of each")
 	flag.IntVar(&o.copies, "copies", 10, "how many copies the large file holds; 0 leaves it out")
+	flag.IntVar(&o.shoppers, "shoppers", 0, "load so many simulated shoppers instead")
+	flag.StringVar(&o.large, "large", "", "where the simulated files are kept for the next run; data/bench-ingest-SHOPPERS by default")
+	flag.BoolVar(&o.keep, "keep", false, "keep the large house too")
+	flag.BoolVar(&o.kept, "kept", false, "load nothing: ask the house that was kept")
+	flag.StringVar(&o.docs, "questions", "docs/sql.md", "where the analyst's questions stand")
 	flag.Parse()
-	figure.Main("ingest", func(ctx context.Context, out io.Writer) error { return run(ctx, out, o) })
+	figure.Main("ingest", func(ctx context.Context, out io.Writer) error {
+		if o.shoppers > 0 {
+			return grow(ctx, out, o)
+		}
+		return run(ctx, out, o)
+	})
 }
 
 func run(ctx context.Context, out io.Writer, o options) (err error) {

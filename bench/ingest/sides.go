@@ -96,23 +96,29 @@ func watch(pid int, ended <-chan struct{}) (peak float64) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-		if err != nil {
-			return peak
-		}
-		if _, rest, ok := strings.Cut(string(status), "VmHWM:"); ok {
-			if fields := strings.Fields(rest); len(fields) > 0 {
-				if kib, err := strconv.ParseFloat(fields[0], 64); err == nil {
-					peak = max(peak, kib*1_024/1e6)
-				}
-			}
-		}
+		peak = max(peak, peakOf(pid))
 		select {
 		case <-ended:
 			return peak
 		case <-tick.C:
 		}
 	}
+}
+
+// peakOf is a running program's peak memory so far, in MB; 0 where it cannot be
+// read.
+func peakOf(pid int) float64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	if fields := strings.Fields(rest); len(fields) > 0 {
+		if kib, err := strconv.ParseFloat(fields[0], 64); err == nil {
+			return kib * 1_024 / 1e6
+		}
+	}
+	return 0
 }
 
 // endcap runs the program and reads what it prints as JSON into said, if given.

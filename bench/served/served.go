@@ -22,11 +22,14 @@ import (
 )
 
 // House is a house that this machine serves.
-type House struct{ http *http.Client }
+type House struct {
+	Process int // the number of the program that serves; 0 where At found it running
+	http    *http.Client
+}
 
 // At speaks to the house whose data directory is dir.
 func At(dir string) *House {
-	return &House{&http.Client{Timeout: 10 * time.Minute, Transport: &http.Transport{
+	return &House{http: &http.Client{Timeout: 10 * time.Minute, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", filepath.Join(dir, "endcap.sock"))
@@ -44,6 +47,7 @@ func Serve(ctx context.Context, bin, dir string, args ...string) (h *House, stop
 		return nil, nil, fmt.Errorf("serve: %w", err)
 	}
 	h = At(dir)
+	h.Process = cmd.Process.Pid
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	stop = func() error {
