@@ -108,13 +108,13 @@ bench-decide: build data ## measure decisions over HTTP against a bare handler (
 	@taskset -c 1 bin/endcap-bench-decide -dir '$(BENCH)'
 
 .PHONY: data
-data: ## fetch The Complete Journey and the communes of France into data/ and check their sha256
+data: ## fetch The Complete Journey and the communes and départements of France into data/ and check their sha256
 	@scripts/data.sh
 	@scripts/places.sh
 
 .PHONY: bench-ingest
-bench-ingest: build data ## lines a second from file to history beside DuckDB's own readers, and peak memory
-	@go run ./bench/ingest
+bench-ingest: build data ## lines a second from file to history beside DuckDB's own readers (SHOPPERS=1000000: 60 million lines, 20 GB; rm -r data/bench-ingest-1000000)
+	@go run ./bench/ingest $(if $(SHOPPERS),-shoppers '$(SHOPPERS)')
 
 .PHONY: bench-backup
 bench-backup: build data ## back up the demo's data while it is served, and restore it (makes data/bench-backup the first time)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"endcap/gate/cli"
@@ -55,6 +56,9 @@ func (c *simulateCheckCmd) Run(_ context.Context, m *Main) error {
 	}
 	report := calibrate.Compare(calibrate.Simulate(world), journey)
 	if c.Page != "" {
+		if report.Spread, err = c.spread(s); err != nil {
+			return err
+		}
 		if err := writeTo(c.Page, report.Page); err != nil {
 			return err
 		}
@@ -63,6 +67,34 @@ func (c *simulateCheckCmd) Run(_ context.Context, m *Main) error {
 		return json.NewEncoder(m.Stdout).Encode(report.Distances)
 	}
 	return report.Write(m.Stdout)
+}
+
+// outlinesFile is where make data puts the outlines of départements.
+const outlinesFile = "data/france/departements.svg"
+
+// spread is where a grocer under the check's seed would be, for the page's map;
+// nil where make data has not fetched what it takes.
+func (c *simulateCheckCmd) spread(s scenario.Scenario) (*calibrate.Spread, error) {
+	if _, err := os.Stat(placesFile); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	communes, err := (&simulateFlags{Places: placesFile}).communes(io.Discard)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(outlinesFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open outlines: %w", err)
+	}
+	outlines, err := calibrate.ReadOutlines(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	s.Shoppers = calibrate.SpreadShoppers
+	return calibrate.Spreads(s, model.Fitted(), communes, outlines)
 }
 
 // writeTo writes a file anew.

@@ -61,7 +61,7 @@ endcap simulate --scenario play.json --server http://127.0.0.1:8080 --truth data
 // Run writes the simulation, or plays it, and shows how it goes.
 func (c *simulateRunCmd) Run(ctx context.Context, m *Main) error {
 	if (c.Out == "") == (c.Server == "") {
-		return cli.Misused(errors.New("say --out DIR, for files, or --server URL, to play"))
+		return cli.Misused(errors.New("name one place for the simulation: --out DIR writes files, --server URL plays against a running server; such as endcap simulate --shoppers 10000 --weeks 52 --out data/simulated"))
 	}
 	s, err := c.scenario()
 	if err != nil {
@@ -149,6 +149,16 @@ func (c *simulateFlags) scenario() (scenario.Scenario, error) {
 	}
 	if c.Seed != nil {
 		s.Seed = *c.Seed
+	}
+	for _, knob := range []struct {
+		name string
+		is   int
+		said *int
+		most int
+	}{{"shoppers", s.Shoppers, c.Shoppers, scenario.ShoppersMax}, {"weeks", s.Weeks, c.Weeks, scenario.WeeksMax}} {
+		if knob.is == 0 && knob.said == nil {
+			return s, fmt.Errorf("how many %s? say --%s N, from 1 to %d, or name %q in the scenario file", knob.name, knob.name, knob.most, knob.name)
+		}
 	}
 	return s, s.Check()
 }

@@ -54,6 +54,11 @@ func (r *Report) Page(w io.Writer) error {
 		"four":    func(x float64) string { return fmt.Sprintf("%.4f", x) },
 		"figures": func(x float64) string { return fmt.Sprintf("%.4g", x) },
 		"verdict": func(d Distance) string { return d.verdict() },
+		"percent": func(x float64) string { return fmt.Sprintf("%.1f %%", 100*x) },
+		"share":   func(x, of float64) string { return fmt.Sprintf("%.1f%%", 100*x/of) },
+		"stores":  stores,
+		"grouped": func(n int) string { return fmt.Sprintf("%d,%03d", n/1_000, n%1_000) },
+		"lens":    func(x, from float64) string { return fmt.Sprintf("%.1f", 8+4.8*(x-from)) },
 	}).Parse(pageText)
 	if err != nil {
 		return fmt.Errorf("parse page: %w", err)
@@ -66,7 +71,11 @@ func (r *Report) Page(w io.Writer) error {
 	for _, m := range r.measures() {
 		rows = append(rows, row{m.name, m.of})
 	}
-	return t.Execute(w, map[string]any{"Report": r, "Rows": rows, "Plots": r.plots()})
+	page := map[string]any{"Report": r, "Rows": rows, "Plots": r.plots()}
+	if r.Spread != nil {
+		page["Map"] = r.Spread.chart()
+	}
+	return t.Execute(w, page)
 }
 
 func (r *Report) plots() []plot {

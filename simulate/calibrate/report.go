@@ -16,6 +16,7 @@ type Report struct {
 	Simulated *Measures
 	Held      *Measures // of the real half on which the model was not fitted
 	Fitted    *Measures // of the other
+	Spread    *Spread   // for the page's map; nil where outlines or communes are not at hand
 	brands    [2][]Brand
 }
 

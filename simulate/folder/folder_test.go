@@ -20,6 +20,7 @@ import (
 
 	"endcap/retail"
 	"endcap/simulate/folder"
+	"endcap/simulate/grocer"
 	"endcap/simulate/model"
 	"endcap/simulate/scenario"
 )
@@ -240,6 +241,30 @@ func TestWhatCannotBeWrittenSaysWhy(t *testing.T) {
 				t.Errorf("%v, want %q and a cure", err, tt.want)
 			}
 		})
+	}
+}
+
+// README.txt says how to load the folder, and credits communes where there are any.
+func TestTheReadmeSaysHowToLoadTheFolder(t *testing.T) {
+	t.Parallel()
+	text := func(communes []grocer.Commune) string {
+		o := small(vfs.NewMem(), 50, 1)
+		o.Communes = communes
+		write(t, o)
+		f, err := o.FS.Open("/out/README.txt")
+		must(t, err)
+		out, err := io.ReadAll(f)
+		must(t, errors.Join(err, f.Close()))
+		return string(out)
+	}
+	with, without := text([]grocer.Commune{{Code: "01004", Name: "Ambérieu", Department: "01", Population: 14_000}}), text(nil)
+	for _, say := range []string{"endcap init --dir $D", "--zone Europe/Paris --currency EUR", "endcap ingest --dir $D --kind $kind --mapping mapping.json $file", "ODbL"} {
+		if !strings.Contains(with, say) || !strings.Contains(without, say) {
+			t.Errorf("README.txt does not say %q", say)
+		}
+	}
+	if !strings.Contains(with, "@etalab/decoupage-administratif") || strings.Contains(without, "ommunes") {
+		t.Errorf("communes are credited where there are none, or not where there are:\n%s\n%s", with, without)
 	}
 }
 

@@ -43,23 +43,37 @@ func (w *writer) mapping() []byte {
 	return append(text, '\n')
 }
 
-// readme tells a person what lies here.
+// readme tells a person what lies here, and how to load it.
 func (w *writer) readme() string {
+	places := ""
+	if len(w.Communes) > 0 {
+		places = `
+Communes: @etalab/decoupage-administratif 6.0.0, from open data of INSEE, IGN and
+La Poste (Licence Ouverte).`
+	}
 	return fmt.Sprintf(`%s
 
-This retailer does not exist. It was made by endcap simulate: %d shoppers, %d weeks
-from %s, seed %d. Nobody in it is a real person, no product a real product, and
-no figure from it says anything about a real shop.
+This retailer does not exist. It was made by endcap simulate: shoppers %d, weeks %d,
+first day %s, seed %d. Nobody in it is a real person, no product a real product,
+and no figure from it says anything about a real shop.
 
-Load it in this order, with --mapping mapping.json:
-  stores.parquet (stores), products.parquet (products), shoppers.parquet (shoppers),
-  consents/ (consents), prices/ (prices), stock/ (stock), promotions/ (promotions),
-  receipts/ (receipts), each folder's files in the order of their names.
+To load it, make a house of the same zone and currency, then take in each kind in
+this order, the files of a folder in the order of their names. From here, with
+endcap on the path:
+
+  D=../simulated-house
+  endcap init --dir $D --name 'Simulated grocer' --zone %s --currency %s --dataset %s
+  for kind in stores products shoppers consents prices stock promotions receipts; do
+    for file in $kind.parquet $kind/*.parquet; do
+      if [ -e $file ]; then endcap ingest --dir $D --kind $kind --mapping mapping.json $file || break 2; fi
+    done
+  done
+
+The same again changes nothing; what broke off goes on.
 campaigns, coupons, targets, redemptions and visits are told over the API.
 truth/ is what the product has to find out by itself; it is never loaded.
-
-Communes: @etalab/decoupage-administratif 6.0.0, from open data of INSEE, IGN and
-La Poste (Licence Ouverte). Spread of categories and Nutri-Score: counts over Open
-Food Facts, © Open Food Facts contributors (ODbL).
-`, Declared, w.Scenario.Shoppers, w.Scenario.Weeks, w.Scenario.Start, w.Scenario.Seed)
+%s
+Spread of categories and Nutri-Score: counts over Open Food Facts, © Open Food
+Facts contributors (ODbL).
+`, Declared, w.Scenario.Shoppers, w.Scenario.Weeks, w.Scenario.Start, w.Scenario.Seed, w.Scenario.Zone, w.Scenario.Currency, Declared, places)
 }
