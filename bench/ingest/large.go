@@ -45,6 +45,7 @@ type delivered struct {
 	Query    float64 `json:"query_seconds"`
 	Profiles float64 `json:"profile_seconds"`
 	whole    float64 // of the command, from its start to its end
+	cpu      float64 // of the server meanwhile
 }
 
 // grow runs the large bench.
@@ -142,7 +143,7 @@ func (l *large) live(ctx context.Context) (err error) {
 	go func() { peak <- watch(home.Process, ended) }()
 	var sold int64
 	if !l.kept {
-		sold, err = l.load(ctx)
+		sold, err = l.load(ctx, home.Process)
 	}
 	loaded, rss := peakOf(home.Process), 0.0
 	if err == nil {
@@ -162,7 +163,7 @@ func (l *large) live(ctx context.Context) (err error) {
 }
 
 // load loads everything, and returns how many lines were sold.
-func (l *large) load(ctx context.Context) (int64, error) {
+func (l *large) load(ctx context.Context, server int) (int64, error) {
 	began := time.Now()
 	for _, kind := range largeKinds {
 		files, err := l.files(kind)
@@ -179,11 +180,13 @@ func (l *large) load(ctx context.Context) (int64, error) {
 	figure.Print(l.out, l.name+"feeds_seconds", time.Since(began).Seconds(), "s")
 	var tenths []delivered
 	for n := 1; n <= largeLoads; n++ {
+		before := cpuOf(server)
 		d, err := l.ingest(ctx, "receipts", filepath.Join(l.loads, fmt.Sprintf("receipts-%02d.parquet", n)))
 		if err != nil {
 			return 0, err
 		}
-		fmt.Fprintf(os.Stderr, "load %d: %d lines, on disk after %.1f s, in history %.1f, in profiles %.1f\n", n, d.Lines, d.Load, d.Query, d.Profiles)
+		d.cpu = cpuOf(server) - before
+		fmt.Fprintf(os.Stderr, "load %d: %d lines, on disk after %.1f s, in history %.1f, in profiles %.1f, processor %.1f\n", n, d.Lines, d.Load, d.Query, d.Profiles, d.cpu)
 		tenths = append(tenths, d)
 	}
 	return l.rates(tenths), nil
@@ -208,11 +211,12 @@ func (l *large) ingest(ctx context.Context, kind, file string) (d delivered, err
 
 // rates prints how fast receipts came in, and returns how many lines.
 func (l *large) rates(tenths []delivered) (lines int64) {
-	var history, whole float64
+	var history, whole, cpu float64
 	for i := range tenths {
 		lines += tenths[i].Lines
 		history += tenths[i].Query
 		whole += tenths[i].whole
+		cpu += tenths[i].cpu
 	}
 	if l.shoppers >= million {
 		figure.Goal(l.out, l.name+"lines", lines, "lines", fmt.Sprintf(">=%d", largeLines))
@@ -227,6 +231,8 @@ func (l *large) rates(tenths []delivered) (lines int64) {
 	figure.Goal(l.out, l.name+"last_vs_first", rate(last, last.Query)/rate(first, first.Query), "ratio", ">=0.8")
 	figure.Print(l.out, l.name+"profile_rate", int64(float64(lines)/whole), "lines/s")
 	figure.Goal(l.out, l.name+"last_vs_first_profile", rate(last, last.whole)/rate(first, first.whole), "ratio", ">=0.8")
+	figure.Print(l.out, l.name+"cpu_us", 1e6*cpu/float64(lines), "us/line")
+	figure.Print(l.out, l.name+"last_vs_first_cpu", rate(last, last.cpu)/rate(first, first.cpu), "ratio")
 	return lines
 }
 

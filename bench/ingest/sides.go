@@ -121,6 +121,29 @@ func peakOf(pid int) float64 {
 	return 0
 }
 
+// tick is how many seconds of processor time one count of /proc is.
+const tick = 0.01
+
+// cpuOf is the processor time, user and system, that a running program has taken
+// so far, in seconds; 0 where it cannot be read.
+func cpuOf(pid int) float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	const user, system = 11, 12 // after the name
+	if len(fields) <= system {
+		return 0
+	}
+	u, errUser := strconv.ParseFloat(fields[user], 64)
+	s, errSystem := strconv.ParseFloat(fields[system], 64)
+	if errors.Join(errUser, errSystem) != nil {
+		return 0
+	}
+	return (u + s) * tick
+}
+
 // endcap runs the program and reads what it prints as JSON into said, if given.
 func endcap(ctx context.Context, o options, said any, args ...string) (used usage, err error) {
 	cmd := exec.CommandContext(ctx, o.bin, args...)
