@@ -114,7 +114,7 @@ data: ## fetch The Complete Journey and the communes and départements of France
 
 .PHONY: bench-ingest
 bench-ingest: build data ## lines a second from file to history beside DuckDB's own readers (SHOPPERS=1000000: 60 million lines, 20 GB; rm -r data/bench-ingest-1000000)
-	@go run ./bench/ingest $(if $(SHOPPERS),-shoppers '$(SHOPPERS)')
+	@go run ./bench/ingest $(if $(SHOPPERS),-rounds 3 -shoppers '$(SHOPPERS)')
 
 .PHONY: bench-backup
 bench-backup: build data ## back up the demo's data while it is served, and restore it (makes data/bench-backup the first time)

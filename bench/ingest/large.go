@@ -242,6 +242,7 @@ var largeStores = [...]struct{ name, under string }{
 	{"sealed", "history" + string(filepath.Separator) + "sealed"},
 	{"history", "history"},
 	{"profiles", "profiles"},
+	{"vault", "vault.db"},
 	{"", ""},
 }
 

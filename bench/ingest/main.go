@@ -56,7 +56,7 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "", "where the files are made; the temporary directory by default")
 	flag.StringVar(&o.data, "data", "data/complete-journey", "The Complete Journey, as make data fetches it")
 	flag.StringVar(&o.bin, "bin", "bin/endcap", "the program to measure, as make build makes it")
-	flag.IntVar(&o.rounds, "rounds", 5, "how many rounds of each")
+	flag.IntVar(&o.rounds, "rounds", 5, "how many rounds of each, or how often each question is asked")
 	flag.IntVar(&o.copies, "copies", 10, "how many copies the large file holds; 0 leaves it out")
 	flag.IntVar(&o.shoppers, "shoppers", 0, "load so many simulated shoppers instead")
 	flag.StringVar(&o.large, "large", "", "where the simulated files are kept for the next run; data/bench-ingest-SHOPPERS by default")
@@ -65,6 +65,9 @@ func main() {
 	flag.StringVar(&o.docs, "questions", "docs/sql.md", "where the analyst's questions stand")
 	flag.Parse()
 	figure.Main("ingest", func(ctx context.Context, out io.Writer) error {
+		if o.rounds < 1 {
+			return fmt.Errorf("%d rounds: at least 1", o.rounds)
+		}
 		if o.shoppers > 0 {
 			return grow(ctx, out, o)
 		}
@@ -73,9 +76,6 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer, o options) (err error) {
-	if o.rounds < 1 {
-		return fmt.Errorf("%d rounds: at least 1", o.rounds)
-	}
 	if o.dir, err = os.MkdirTemp(o.dir, "bench-ingest"); err != nil {
 		return err
 	}

@@ -18,9 +18,6 @@ import (
 	"endcap/bench/figure"
 )
 
-// How often each side is asked; the median counts.
-const asked = 3
-
 // question is one of an analyst's, as the docs have it, and as somebody writes it
 // who has the simulator's files and DuckDB alone.
 type question struct {
@@ -75,7 +72,7 @@ func (l *large) ask(ctx context.Context) (err error) {
 		q := &questions[i]
 		var ours, theirs []float64
 		var answer, want [][]string
-		for range asked {
+		for range l.rounds {
 			began := time.Now()
 			if answer, err = l.query(ctx, q); err != nil {
 				return err
@@ -89,9 +86,9 @@ func (l *large) ask(ctx context.Context) (err error) {
 		}
 		slices.Sort(ours)
 		slices.Sort(theirs)
-		figure.Print(l.out, l.name+q.name+"_seconds", ours[asked/2], "s")
-		figure.Print(l.out, l.name+q.name+"_duckdb_seconds", theirs[asked/2], "s")
-		figure.Print(l.out, l.name+q.name+"_ratio", theirs[asked/2]/ours[asked/2], "ratio")
+		figure.Print(l.out, l.name+q.name+"_seconds", ours[l.rounds/2], "s")
+		figure.Print(l.out, l.name+q.name+"_duckdb_seconds", theirs[l.rounds/2], "s")
+		figure.Print(l.out, l.name+q.name+"_ratio", theirs[l.rounds/2]/ours[l.rounds/2], "ratio")
 		if err := same(answer, want); err != nil {
 			return fmt.Errorf("%s: %w", q.name, err)
 		}
