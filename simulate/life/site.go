@@ -28,6 +28,7 @@ type Session struct {
 	Shopper int
 	Device  uint64 // chooses one of hers
 	Known   bool   // she is signed in
+	Order   int    // the plan's Visit that orders; -1 without an order
 	Steps   []Step
 }
 
@@ -70,8 +71,9 @@ func (w *World) Sessions(p *Plan, tell func(*Session) error) error {
 	})
 	var s Session
 	for n, from := range all {
-		s = Session{ID: int64(p.Week+1)*weekReceipts + int64(n), Steps: s.Steps[:0]}
+		s = Session{ID: int64(p.Week+1)*weekReceipts + int64(n), Order: -1, Steps: s.Steps[:0]}
 		if from.order {
+			s.Order = from.visit
 			w.Fill(p, from.visit, from.visit+1, &b)
 			w.ordering(p, from, &b, &s)
 		} else {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"endcap/retail"
 	"endcap/simulate/advert"
@@ -13,22 +12,8 @@ import (
 	"endcap/simulate/grocer"
 	"endcap/simulate/life"
 	"endcap/simulate/scenario"
+	"endcap/simulate/wire"
 )
-
-// The placements of a play, in the order of advert.Terms.Placements.
-const (
-	search = iota
-	banner
-	screen
-)
-
-// placements are what is booked of them: id, name and slots.
-var placements = [...]placement{{"search", "Beside search results", 4}, {"banner", "Banner of the site", 1}, {"screen", "Screen in the aisle", 2}}
-
-type placement struct {
-	id, name string
-	slots    int
-}
 
 // floorCents is what a click on any placement costs at least.
 const floorCents = 5
@@ -156,11 +141,11 @@ func refuse(field, say, cure string) error {
 func (c *campaign) shows() []string {
 	switch c.Where {
 	case scenario.Online:
-		return []string{placements[search].id, placements[banner].id}
+		return []string{wire.Placements[wire.Search].ID, wire.Placements[wire.Banner].ID}
 	case scenario.InStore:
-		return []string{placements[screen].id}
+		return []string{wire.Placements[wire.Screen].ID}
 	default:
-		return []string{placements[search].id, placements[banner].id, placements[screen].id}
+		return []string{wire.Placements[wire.Search].ID, wire.Placements[wire.Banner].ID, wire.Placements[wire.Screen].ID}
 	}
 }
 
@@ -182,11 +167,11 @@ func (c *campaign) lastDay(first retail.Day) retail.Day {
 // campaign and its line item. What stands already stays.
 func (p *player) bookAll(ctx context.Context) error {
 	money := func(cents int64) map[string]string {
-		return map[string]string{"amount": decimal(cents), "currency": p.world.Scenario.Currency}
+		return map[string]string{"amount": wire.Decimal(cents), "currency": p.world.Scenario.Currency}
 	}
-	for _, at := range placements {
-		doc := map[string]any{"name": at.name, "slots_max": at.slots, "floor": money(floorCents)}
-		if err := p.client.set(ctx, "/v1/placements/"+at.id, doc); err != nil {
+	for _, at := range wire.Placements {
+		doc := map[string]any{"name": at.Name, "slots_max": at.Slots, "floor": money(floorCents)}
+		if err := p.client.set(ctx, "/v1/placements/"+at.ID, doc); err != nil {
 			return err
 		}
 	}
@@ -196,7 +181,7 @@ func (p *player) bookAll(ctx context.Context) error {
 		flight := map[string]string{"from": from.String(), "to": to.String()}
 		products := make([]string, len(c.products))
 		for j, n := range c.products {
-			products[j] = p.gtin(n)
+			products[j] = wire.GTIN(p.world, n)
 		}
 		for _, step := range []struct {
 			path string
@@ -223,16 +208,4 @@ func (p *player) bookAll(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// gtin is a product's id.
-func (p *player) gtin(i int32) string { return strconv.FormatInt(p.world.Grocer.Products[i].GTIN, 10) }
-
-// decimal writes cents as the API has them.
-func decimal(cents int64) string {
-	sign := ""
-	if cents < 0 {
-		sign, cents = "-", -cents
-	}
-	return fmt.Sprintf("%s%d.%02d", sign, cents/100, cents%100)
 }

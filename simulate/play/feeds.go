@@ -2,16 +2,15 @@ package play
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"strconv"
 	"strings"
-	"time"
 
 	"endcap/retail"
 	"endcap/simulate/life"
 	"endcap/simulate/rows"
+	"endcap/simulate/wire"
 )
 
 // batchRows is how many rows of a feed one request brings.
@@ -74,7 +73,7 @@ func (p *player) setUp(ctx context.Context) error {
 		return err
 	}
 	if err := feed(ctx, p, "shoppers", rows.Shoppers(w), func(s rows.Shopper) map[string]any {
-		keys := keysOf(s.Card, s.Account)
+		keys := wire.Keys(s.Card, s.Account)
 		for name, value := range map[string]*string{"email_sha256": s.Email, "device": s.Device} {
 			if value != nil {
 				keys[name] = *value
@@ -143,7 +142,7 @@ func storeWeeks(all iter.Seq[rows.Promotion]) iter.Seq[storeWeek] {
 
 func consent(c rows.Consent) map[string]any {
 	row := map[string]any{
-		"id": c.ID, "shopper": keysOf(c.Card, c.Account), "at": instant(c.Time), "wording": c.Wording, "channel": c.Channel, "allowed": []string{},
+		"id": c.ID, "shopper": wire.Keys(c.Card, c.Account), "at": wire.Instant(c.Time), "wording": c.Wording, "channel": c.Channel, "allowed": []string{},
 	}
 	if c.Allowed != "none" {
 		row["allowed"] = strings.Split(c.Allowed, ",")
@@ -153,66 +152,11 @@ func consent(c rows.Consent) map[string]any {
 
 func (p *player) price(r rows.Price) map[string]any {
 	return map[string]any{
-		"product": strconv.FormatInt(r.Product, 10), "at": instant(r.Time),
-		"price": map[string]string{"amount": decimal(int64(r.Amount)), "currency": p.world.Scenario.Currency},
+		"product": strconv.FormatInt(r.Product, 10), "at": wire.Instant(r.Time),
+		"price": map[string]string{"amount": wire.Decimal(int64(r.Amount)), "currency": p.world.Scenario.Currency},
 	}
 }
 
 func stock(r rows.Stock) map[string]any {
-	return map[string]any{"product": strconv.FormatInt(r.Product, 10), "store": r.Store, "count": r.Count, "at": instant(r.Time)}
-}
-
-func keysOf(card, account *int64) map[string]string {
-	keys := make(map[string]string)
-	if card != nil {
-		keys["card"] = strconv.FormatInt(*card, 10)
-	}
-	if account != nil {
-		keys["account"] = strconv.FormatInt(*account, 10)
-	}
-	return keys
-}
-
-func instant(micros int64) string { return time.UnixMicro(micros).UTC().Format(time.RFC3339Nano) }
-
-// receipt writes a receipt with these lines.
-func (p *player) receipt(r *life.Receipt, lines []life.Line) map[string]any {
-	rows := make([]map[string]any, len(lines))
-	for i := range lines {
-		l := &lines[i]
-		row := map[string]any{"product": p.gtin(l.Product), "quantity": thousandths(l.Quantity), "sales": decimal(int64(l.Sales))}
-		for name, cents := range map[string]int32{"retail_discount": l.Discount, "coupon_discount": l.Coupon, "coupon_match": l.Match} {
-			if cents != 0 {
-				row[name] = decimal(int64(cents))
-			}
-		}
-		rows[i] = row
-	}
-	out := map[string]any{
-		"id": strconv.FormatInt(r.ID, 10), "store": p.world.Grocer.Stores[r.Store].ID, "channel": channel(r.Online), "at": instant(r.At),
-		"currency": p.world.Scenario.Currency, "lines": rows,
-	}
-	switch {
-	case r.Card != 0:
-		out["shopper"] = keysOf(&r.Card, nil)
-	case r.Account != 0:
-		out["shopper"] = keysOf(nil, &r.Account)
-	}
-	return out
-}
-
-// thousandths writes a quantity.
-func thousandths(n int32) json.Number {
-	sign := ""
-	if n < 0 {
-		sign, n = "-", -n
-	}
-	return json.Number(fmt.Sprintf("%s%d.%03d", sign, n/1_000, n%1_000))
-}
-
-func channel(online bool) string {
-	if online {
-		return "online"
-	}
-	return "in_store"
+	return map[string]any{"product": strconv.FormatInt(r.Product, 10), "store": r.Store, "count": r.Count, "at": wire.Instant(r.Time)}
 }

@@ -28,6 +28,7 @@ import (
 	"endcap/simulate/model"
 	"endcap/simulate/rows"
 	"endcap/simulate/scenario"
+	"endcap/simulate/wire"
 )
 
 // Declared is what every file of the truth says of itself.
@@ -130,7 +131,7 @@ func open(ctx context.Context, o Options) (*player, error) {
 	p.products = make(map[string]int32)
 	for i := range all {
 		for _, n := range all[i].products {
-			p.products[p.gtin(n)] = n
+			p.products[wire.GTIN(p.world, n)] = n
 		}
 	}
 	if p.book, err = plant(w, all); err != nil {
@@ -314,7 +315,8 @@ func (p *player) play(ctx context.Context, k *week, run []moment, quiet bool) er
 		case m.consent != nil:
 			said = append(said, *m.consent)
 		case m.visit == nil:
-			bought = append(bought, p.receipt(p.buy(k, m)))
+			r, lines := p.buy(k, m)
+			bought = append(bought, wire.Receipt(p.world, r, lines))
 		}
 	}
 	if err := feed(ctx, p, "consents", slices.Values(said), consent); err != nil {
@@ -367,19 +369,6 @@ func (p *player) sell(ctx context.Context, receipts []map[string]any, quiet bool
 	return nil
 }
 
-// answer is what a play reads of a decision.
-type answer struct {
-	Decision  string `json:"decision"`
-	Sponsored []struct {
-		Placement string `json:"placement"`
-		Items     []struct {
-			Slot    int    `json:"slot"`
-			Product string `json:"product"`
-			Token   string `json:"token"`
-		} `json:"items"`
-	} `json:"sponsored"`
-}
-
 // decide asks for the decisions of a run, side by side, but for those that an
 // earlier run of the program was answered.
 func (p *player) decide(ctx context.Context, run []moment) error {
@@ -390,18 +379,14 @@ func (p *player) decide(ctx context.Context, run []moment) error {
 		if v == nil {
 			continue
 		}
-		if p.journal.has(v.id) {
+		if p.journal.has(v.ID) {
 			p.sum.Resumed++
 			continue
 		}
 		p.sum.Decisions++
 		group.Go(func() error {
-			asked := map[string]any{
-				"shopper": v.keys, "channel": channel(v.online), "store": v.store, "placements": placesOf(v.online),
-				"page": map[string]string{"query": v.query, "category": p.world.Grocer.Categories[v.category].Name},
-			}
-			var a answer
-			if err := p.client.send(ctx, "POST /v1/decisions", asked, &a); err != nil {
+			var a wire.Answer
+			if err := p.client.send(ctx, "POST /v1/decisions", v.Question(p.world, func(int) bool { return true }), &a); err != nil {
 				return err
 			}
 			return p.journal.add(p.shown(v, &a))
@@ -410,29 +395,12 @@ func (p *player) decide(ctx context.Context, run []moment) error {
 	return group.Wait()
 }
 
-func placesOf(online bool) []map[string]any {
-	var out []map[string]any
-	for i, at := range placements {
-		if (i != screen) == online {
-			out = append(out, map[string]any{"placement": at.id, "slots": at.slots})
-		}
-	}
-	return out
-}
-
-// shown is what a visit was shown of the play's own campaigns.
-func (p *player) shown(v *visit, a *answer) entry {
-	e := entry{Visit: v.id, Decision: a.Decision}
-	for _, at := range a.Sponsored {
-		for i, placement := range placements {
-			if placement.id != at.Placement {
-				continue
-			}
-			for _, item := range at.Items {
-				e.Shown = append(e.Shown, show{Placement: i, Slot: item.Slot, Product: item.Product, Token: item.Token})
-			}
-		}
-	}
+// shown is what a visit was shown.
+func (p *player) shown(v *wire.Visit, a *wire.Answer) entry {
+	e := entry{Visit: v.ID, Decision: a.Decision}
+	a.Each(func(placement int, item *wire.Item) {
+		e.Shown = append(e.Shown, show{Placement: placement, Slot: item.Slot, Product: item.Product, Token: item.Token})
+	})
 	return e
 }
 
@@ -444,7 +412,7 @@ func (p *player) react(ctx context.Context, run []moment) error {
 		if v == nil {
 			continue
 		}
-		e := p.journal.of(v.id)
+		e := p.journal.of(v.ID)
 		for _, s := range e.Shown {
 			looks, clicks := p.look(v, &s)
 			if looks {
@@ -469,20 +437,20 @@ func (p *player) react(ctx context.Context, run []moment) error {
 // eventsMax is how many events one request brings.
 const eventsMax = 1_000
 
-func event(v *visit, s *show, kind string) map[string]string {
-	id := v.id + "-" + placements[s.Placement].id + "-" + strconv.Itoa(s.Slot) + "-" + kind
+func event(v *wire.Visit, s *show, kind string) map[string]string {
+	id := v.ID + "-" + wire.Placements[s.Placement].ID + "-" + strconv.Itoa(s.Slot) + "-" + kind
 	return map[string]string{"id": id, "type": kind, "token": s.Token}
 }
 
 // look lets a shopper look at one advert: what she looks at moves her.
-func (p *player) look(v *visit, s *show) (looks, clicks bool) {
+func (p *player) look(v *wire.Visit, s *show) (looks, clicks bool) {
 	product, ok := p.products[s.Product]
 	if !ok || p.of[product] < 0 {
 		return false, false // somebody else's advert
 	}
-	looks, clicks = glance(p.world, v, s.Placement, s.Slot, product)
+	looks, clicks = wire.Glance(p.world, v, s.Placement, s.Slot, product)
 	if looks {
-		p.book.Shown(v.shopper, p.day(v.at), p.campaigns[p.of[product]].about, s.Placement, s.Slot+1)
+		p.book.Shown(v.Shopper, p.day(v.At), p.campaigns[p.of[product]].about, s.Placement, s.Slot+1)
 	}
 	return looks, clicks
 }
@@ -493,7 +461,7 @@ func (p *player) remember(k *week) {
 		switch m := &k.moments[i]; {
 		case m.visit != nil:
 			p.sum.Resumed++
-			e := p.journal.of(m.visit.id)
+			e := p.journal.of(m.visit.ID)
 			for _, s := range e.Shown {
 				p.look(m.visit, &s)
 			}

@@ -8,6 +8,7 @@ import (
 	"endcap/simulate/life"
 	"endcap/simulate/model"
 	"endcap/simulate/scenario"
+	"endcap/simulate/wire"
 )
 
 func world(t *testing.T, text string) *life.World {
@@ -75,43 +76,22 @@ func TestTheSameWeekIsToldAgain(t *testing.T) {
 			if m.visit == nil {
 				continue
 			}
-			if seen[m.visit.id] {
-				t.Fatalf("visit %s comes twice", m.visit.id)
+			if seen[m.visit.ID] {
+				t.Fatalf("visit %s comes twice", m.visit.ID)
 			}
-			seen[m.visit.id] = true
-			looks, clicks := glance(w, m.visit, search, 0, 7)
+			seen[m.visit.ID] = true
+			looks, clicks := wire.Glance(w, m.visit, wire.Search, 0, 7)
 			if clicks && !looks {
 				t.Fatal("a click without a look")
 			}
 			if clicks {
-				all = append(all, m.visit.id)
+				all = append(all, m.visit.ID)
 			}
 		}
 		return all
 	}
 	if a, b := strings.Join(ids(), " "), strings.Join(ids(), " "); a != b || a == "" {
 		t.Errorf("clicks of two runs: %.100q and %.100q", a, b)
-	}
-}
-
-// Adverts are looked at as the position model says, whatever is clicked.
-func TestLooksFallWithTheSlot(t *testing.T) {
-	t.Parallel()
-	w := world(t, `{}`)
-	const n = 20_000
-	var looked [4]float64
-	for i := range n {
-		v := &visit{id: "v" + string(rune('a'+i%26)) + time.Duration(i).String(), shopper: i % 2_000, online: true}
-		for slot := range looked {
-			if looks, _ := glance(w, v, search, slot, 1); looks {
-				looked[slot] += 1.0 / n
-			}
-		}
-	}
-	for slot, got := range looked {
-		if want := life.Examine(slot + 1); got < want-0.02 || got > want+0.02 {
-			t.Errorf("slot %d is looked at by %.3f, want %.3f", slot, got, want)
-		}
 	}
 }
 
@@ -147,20 +127,6 @@ func TestCampaignsGetCategoriesOfTheirOwn(t *testing.T) {
 	} {
 		if _, err := campaigns(world(t, text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)
-		}
-	}
-}
-
-func TestAmountsAreWrittenExactly(t *testing.T) {
-	t.Parallel()
-	for cents, want := range map[int64]string{0: "0.00", 5: "0.05", -5: "-0.05", 123_456: "1234.56", -100: "-1.00"} {
-		if got := decimal(cents); got != want {
-			t.Errorf("%d cents are %s, want %s", cents, got, want)
-		}
-	}
-	for n, want := range map[int32]string{1_000: "1.000", -1_000: "-1.000", 31_234: "31.234", -5: "-0.005"} {
-		if got := string(thousandths(n)); got != want {
-			t.Errorf("%d thousandths are %s, want %s", n, got, want)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"endcap/retail"
 	"endcap/simulate/advert"
 	"endcap/simulate/life"
+	"endcap/simulate/wire"
 )
 
 // Exposed is one shopper who won an advert of a campaign, or would have, were she
@@ -150,7 +151,7 @@ func (s *seeker) live(ctx context.Context, n int) error {
 	for i := range k.moments {
 		switch m := &k.moments[i]; {
 		case m.visit != nil:
-			for _, won := range wins[s.decisions[m.visit.id]] {
+			for _, won := range wins[s.decisions[m.visit.ID]] {
 				s.expose(m.visit, &won)
 			}
 		case m.consent == nil:
@@ -177,7 +178,7 @@ func (s *seeker) wins(ctx context.Context, monday retail.Day) (map[string][]win,
 			}
 			for _, row := range rows {
 				n, mine := names[row[1]]
-				at := slices.IndexFunc(placements[:], func(p placement) bool { return p.id == row[2] })
+				at := slices.IndexFunc(wire.Placements[:], func(p wire.Placement) bool { return p.ID == row[2] })
 				slot, err := strconv.Atoi(row[3])
 				if err != nil {
 					return nil, fmt.Errorf("read wins: %w", err)
@@ -192,30 +193,30 @@ func (s *seeker) wins(ctx context.Context, monday retail.Day) (map[string][]win,
 }
 
 // expose notes a win of a visit, and lets her look.
-func (s *seeker) expose(v *visit, won *win) {
-	day := s.Scenario.First() + retail.Day(s.day(v.at))
+func (s *seeker) expose(v *wire.Visit, won *win) {
+	day := s.Scenario.First() + retail.Day(s.day(v.At))
 	if day > s.through[won.campaign] {
 		return
 	}
 	c := &s.campaigns[won.campaign]
-	key := [2]int32{int32(v.shopper), int32(won.campaign)}
+	key := [2]int32{int32(v.Shopper), int32(won.campaign)}
 	x := s.exposed[key]
 	if x == nil {
-		withdraws := s.world.Crowd.Saying(v.shopper).Withdraw
+		withdraws := s.world.Crowd.Saying(v.Shopper).Withdraw
 		x = &Exposed{
 			Campaign: c.Name, Shopper: key[0], Held: won.held, First: int32(day), Before: s.before[key],
-			Measured: won.measured && (withdraws < 0 || withdraws >= 7*s.Scenario.Weeks), Susceptibility: s.book.Susceptibility(v.shopper, c.about),
+			Measured: won.measured && (withdraws < 0 || withdraws >= 7*s.Scenario.Weeks), Susceptibility: s.book.Susceptibility(v.Shopper, c.about),
 		}
 		s.exposed[key] = x
 		s.mine[key[0]] = append(s.mine[key[0]], key[1])
 	}
-	if looks, _ := glance(s.world, v, won.placement, won.slot, c.products[0]); looks {
+	if looks, _ := wire.Glance(s.world, v, won.placement, won.slot, c.products[0]); looks {
 		x.Looked++
 		book := s.book
 		if won.held {
 			book = s.would
 		}
-		book.Shown(v.shopper, s.day(v.at), c.about, won.placement, won.slot+1)
+		book.Shown(v.Shopper, s.day(v.At), c.about, won.placement, won.slot+1)
 	}
 }
 
@@ -314,9 +315,9 @@ func (s *seeker) write(found []Found) error {
 	}
 	return put(s.Truth, "clicks.json", func(f *os.File) error {
 		looks := make(map[string][]float64)
-		for _, at := range placements {
-			for slot := range at.slots {
-				looks[at.id] = append(looks[at.id], life.Examine(slot+1))
+		for _, at := range wire.Placements {
+			for slot := range at.Slots {
+				looks[at.ID] = append(looks[at.ID], life.Examine(slot+1))
 			}
 		}
 		return indented(f, map[string]any{

@@ -3,13 +3,12 @@ package play
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"time"
 
 	"endcap/retail"
-	"endcap/simulate/draw"
 	"endcap/simulate/life"
 	"endcap/simulate/rows"
+	"endcap/simulate/wire"
 )
 
 // moment is one thing that happens in a week: a visit that asks for a decision, a
@@ -17,21 +16,9 @@ import (
 type moment struct {
 	at      int64 // microseconds since 1970
 	shopper int   // -1 for a withdrawal
-	visit   *visit
+	visit   *wire.Visit
 	receipt int32 // of the week's batch
 	consent *rows.Consent
-}
-
-// visit is one question for a decision.
-type visit struct {
-	id       string // the same in every run
-	shopper  int
-	at       int64
-	keys     map[string]string
-	online   bool
-	store    string
-	query    string
-	category int
 }
 
 // week is what happens in one week, in the order of time.
@@ -55,12 +42,8 @@ func tell(w *life.World, plan *life.Plan, quiet bool) (*week, error) {
 	w.Fill(plan, 0, len(plan.Visits), &k.batch)
 	for i := range k.batch.Receipts {
 		r := &k.batch.Receipts[i]
-		if !quiet && !r.Online && !r.Return && r.Card != 0 && !w.IsFuel(k.batch.Lines[r.From].Product) {
-			at := max(r.At-aisleLead, plan.At(0))
-			k.moments = append(k.moments, moment{at: at, shopper: int(r.Shopper), visit: &visit{
-				id: "trip-" + strconv.FormatInt(r.ID, 10), shopper: int(r.Shopper), at: at, keys: keysOf(&r.Card, nil),
-				store: w.Grocer.Stores[r.Store].ID, category: w.Aisle(r),
-			}})
+		if at := max(r.At-aisleLead, plan.At(0)); !quiet && wire.Screened(w, r, k.batch.Lines[r.From:r.To]) {
+			k.moments = append(k.moments, moment{at: at, shopper: int(r.Shopper), visit: wire.Trip(w, r, at)})
 		}
 		k.moments = append(k.moments, moment{at: r.At, shopper: int(r.Shopper), receipt: int32(i)})
 	}
@@ -95,10 +78,6 @@ func (m *moment) rank() int {
 
 // session adds the first searches of a session.
 func (k *week) session(w *life.World, s *life.Session) {
-	keys := map[string]string{"device": w.Crowd.Device(s.Shopper, s.Device)}
-	if number, has := w.Crowd.Account(s.Shopper); has && s.Known {
-		keys = keysOf(nil, &number)
-	}
 	n := 0
 	for i := range s.Steps {
 		step := &s.Steps[i]
@@ -106,10 +85,7 @@ func (k *week) session(w *life.World, s *life.Session) {
 			continue
 		}
 		n++
-		k.moments = append(k.moments, moment{at: step.At, shopper: s.Shopper, visit: &visit{
-			id: "site-" + strconv.FormatInt(s.ID, 10) + "-" + strconv.Itoa(n), shopper: s.Shopper, at: step.At, keys: keys, online: true,
-			store: w.Grocer.Stores[w.Grocer.OnlineShop()].ID, query: step.Query, category: int(step.Category),
-		}})
+		k.moments = append(k.moments, moment{at: step.At, shopper: s.Shopper, visit: wire.Browsing(w, s, step, n)})
 	}
 }
 
@@ -152,21 +128,4 @@ func (k *week) runs(zone *time.Location, quiet bool) [][]moment {
 
 func dayOf(micros int64, zone *time.Location) retail.Day {
 	return retail.DayOf(time.UnixMicro(micros), zone)
-}
-
-// forLook is what looks and clicks are drawn for; it differs from the numbers of
-// the simulator's other rooms.
-const forLook = 402
-
-// glance is whether a shopper looks at an advert at a place of a visit, and
-// clicks on it.
-func glance(w *life.World, v *visit, placement, slot int, product int32) (looks, clicks bool) {
-	id := uint64(0)
-	for _, b := range []byte(v.id) {
-		id = draw.Mix(id*31 + uint64(b))
-	}
-	s := w.Crowd.Key().For(forLook).For(id).For(uint64(placement)<<8 | uint64(slot)).Stream()
-	looks = s.Chance(life.Examine(slot + 1))
-	clicks = s.Chance(w.Clicks(v.shopper, product)) && looks && v.online
-	return looks, clicks
 }

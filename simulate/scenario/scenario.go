@@ -68,7 +68,8 @@ func Defaults() Scenario {
 	}
 }
 
-// Read reads a scenario file, JSON, over s: what it does not name stays.
+// Read reads a scenario file, JSON, over s: what it does not name stays. A folder's
+// simulation.json is one too, for the scenario that it was made from.
 func Read(r io.Reader, s *Scenario) error {
 	text, err := io.ReadAll(io.LimitReader(r, textMax+1))
 	if err != nil {
@@ -77,7 +78,7 @@ func Read(r io.Reader, s *Scenario) error {
 	if len(text) > textMax {
 		return bad("", fmt.Sprintf("the scenario file has more than %d bytes", textMax), "name the knobs alone")
 	}
-	dec := json.NewDecoder(bytes.NewReader(text))
+	dec := json.NewDecoder(bytes.NewReader(within(text)))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(s); err != nil {
 		return bad("", "the scenario file is not understood: "+err.Error(), "docs/simulator.md lists the knobs")
@@ -86,6 +87,18 @@ func Read(r io.Reader, s *Scenario) error {
 		return bad("", "the scenario file goes on after its object", "keep one object")
 	}
 	return nil
+}
+
+// within is the scenario in what a folder says of itself, or the text as it is.
+func within(text []byte) []byte {
+	var told struct {
+		Declared string          `json:"declared"`
+		Scenario json.RawMessage `json:"scenario"`
+	}
+	if json.Unmarshal(text, &told) == nil && told.Declared != "" && told.Scenario != nil {
+		return told.Scenario
+	}
+	return text
 }
 
 // Check says what cannot be simulated.
