@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/sync/errgroup"
 
@@ -22,6 +23,7 @@ import (
 	"endcap/retail/media"
 	"endcap/retail/shopper"
 	"endcap/sell/campaign"
+	"endcap/simulate/wire"
 )
 
 // The book that is set up.
@@ -32,7 +34,6 @@ const (
 	targetedShare    = 0.75 // line items for an audience
 	everywhereShare  = 0.01 // line items for every page
 	productsMost     = 5
-	usd              = retail.Currency("USD")
 	by               = "bench"
 )
 
@@ -47,9 +48,8 @@ type corner struct {
 // setUp books placements, advertisers with money, a campaign each, audiences
 // and line items: more of them where more is sold.
 func setUp(ctx context.Context, h *house, sold *sales) error {
-	for id, floor := range map[media.PlacementID]retail.Micros{"top": 8 * retail.Cent, "side": 5 * retail.Cent} {
-		_, err := h.campaigns.PutPlacement(ctx, media.Placement{ID: id, Name: string(id), SlotsMax: slots, Floor: floor, Currency: usd}, campaign.Edit{By: by})
-		if err != nil {
+	for _, at := range placements(h.grocer) {
+		if _, err := h.campaigns.PutPlacement(ctx, at, campaign.Edit{By: by}); err != nil {
 			return err
 		}
 	}
@@ -67,6 +67,20 @@ func setUp(ctx context.Context, h *house, sold *sales) error {
 		return err
 	}
 	return h.campaigns.Tick(ctx)
+}
+
+// placements are those of the recorded visits, and of the simulator's.
+func placements(g *grocer) []media.Placement {
+	all := []media.Placement{{ID: "top", Floor: 8 * retail.Cent, SlotsMax: slots}, {ID: "side", Floor: 5 * retail.Cent, SlotsMax: slots}}
+	if g.world != nil {
+		for _, at := range wire.Placements {
+			all = append(all, media.Placement{ID: media.PlacementID(at.ID), Floor: 5 * retail.Cent, SlotsMax: at.Slots})
+		}
+	}
+	for i := range all {
+		all[i].Name, all[i].Currency = string(all[i].ID), g.currency
+	}
+	return all
 }
 
 // cornersOf lists the corners of the largest manufacturers, those manufacturers,
@@ -117,28 +131,35 @@ func largest[K cmp.Ordered](counts map[K]int, n int) []K {
 	return all[:min(n, len(all))]
 }
 
-var flight = func() retail.Days {
-	from, err := retail.ParseDay(loadedUntil)
-	if err != nil {
-		panic("bench/decide: bug: the measured day")
+// idOf is the id of a brand's advertiser and of its campaign; what an id may not
+// hold is written as its number.
+func idOf(b catalog.Brand) string {
+	var id strings.Builder
+	id.WriteString("brand-")
+	for _, r := range string(b) {
+		if r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
+			id.WriteRune(r)
+		} else {
+			fmt.Fprintf(&id, "_%x", r)
+		}
 	}
-	return retail.Days{From: from, To: from + 28}
-}()
+	return id.String()
+}
 
 func setUpAdvertiser(ctx context.Context, h *house, b catalog.Brand) error {
-	id := "brand-" + string(b)
-	_, err := h.campaigns.PutAdvertiser(ctx, media.Advertiser{ID: media.AdvertiserID(id), Name: "Brand " + string(b), Currency: usd}, campaign.Edit{By: by})
+	id := idOf(b)
+	_, err := h.campaigns.PutAdvertiser(ctx, media.Advertiser{ID: media.AdvertiserID(id), Name: "Brand " + string(b), Currency: h.grocer.currency}, campaign.Edit{By: by})
 	if err != nil {
 		return err
 	}
 	_, err = h.campaigns.PutCampaign(ctx, media.Campaign{
-		ID: media.CampaignID(id), Advertiser: media.AdvertiserID(id), Name: "Always on", Flight: flight, Halo: catalog.Set{Brands: []catalog.Brand{b}},
+		ID: media.CampaignID(id), Advertiser: media.AdvertiserID(id), Name: "Always on", Flight: h.grocer.flight(), Halo: catalog.Set{Brands: []catalog.Brand{b}},
 		ControlPPM: 100_000, WindowDays: 14,
 	}, campaign.Edit{By: by})
 	if err != nil {
 		return err
 	}
-	_, err = h.campaigns.TopUp(ctx, media.AdvertiserID(id), retail.Money{Amount: 100_000_000 * retail.Unit, Currency: usd}, campaign.Edit{By: by, Once: "bench"})
+	_, err = h.campaigns.TopUp(ctx, media.AdvertiserID(id), retail.Money{Amount: 100_000_000 * retail.Unit, Currency: h.grocer.currency}, campaign.Edit{By: by, Once: "bench"})
 	return err
 }
 
@@ -156,7 +177,7 @@ func audienceID(category, kind int) sentence.ID {
 // setUpAudiences makes them and returns, by category, those with enough
 // shoppers, with how many that is.
 func setUpAudiences(ctx context.Context, h *house, categories []catalog.Category) (map[catalog.Category]map[sentence.ID]int, error) {
-	terms := audience.NewTerms(h.book, now, nil)
+	terms := audience.NewTerms(h.book, h.grocer.now, nil)
 	for i, c := range categories {
 		for kind, text := range sentences {
 			node, err := sentence.Parse(fmt.Sprintf(text, string(c)))
@@ -201,7 +222,7 @@ func count(ctx context.Context, h *house) (map[sentence.ID]int, error) {
 	})
 	return counts, errors.Join(err, each(func(who shopper.ID, s profile.Section, value []byte) {
 		if s == audience.Section && willing[who] {
-			for _, id := range h.audiences.Members(value, flight.From) {
+			for _, id := range h.audiences.Members(value, h.grocer.day) {
 				counts[id]++
 			}
 		}
@@ -221,6 +242,7 @@ func setUpLines(ctx context.Context, h *house, corners []*corner, sizes map[cata
 	for i := range lineItemsCount {
 		at, _ := slices.BinarySearch(upTo, rng.Float64()*sum)
 		l := lineOf(rng, i, corners[at], sizes[corners[at].category])
+		l.Flight = h.grocer.flight()
 		if at, _ := slices.BinarySearch(upTo, rng.Float64()*sum); len(l.Categories) > 0 && corners[at].category != l.Categories[0] {
 			l.Categories = append(l.Categories, corners[at].category) // it advertises beside what goes with it, too
 			l.Keywords = append(l.Keywords, strings.ToLower(string(corners[at].category)))
@@ -235,10 +257,10 @@ func setUpLines(ctx context.Context, h *house, corners []*corner, sizes map[cata
 func lineOf(rng *rand.Rand, i int, c *corner, audiences map[sentence.ID]int) media.LineItem {
 	l := media.LineItem{
 		ID: media.LineItemID(fmt.Sprintf("line-%05d", i)), Name: fmt.Sprintf("Line item %d", i),
-		Campaign: media.CampaignID("brand-" + string(c.brand)), Advertiser: media.AdvertiserID("brand-" + string(c.brand)),
+		Campaign: media.CampaignID(idOf(c.brand)), Advertiser: media.AdvertiserID(idOf(c.brand)),
 		Categories: []catalog.Category{c.category}, Keywords: []string{strings.ToLower(string(c.category))},
 		Bid: retail.Micros(20+rng.IntN(180)) * retail.Cent, BudgetDaily: 20_000 * retail.Unit, BudgetTotal: 200_000 * retail.Unit,
-		CapPerDay: media.CapMax, Flight: flight,
+		CapPerDay: media.CapMax,
 	}
 	for _, n := range rng.Perm(min(len(c.products), 4*productsMost))[:min(len(c.products), 1+rng.IntN(productsMost))] {
 		l.Products = append(l.Products, c.products[n])

@@ -26,13 +26,9 @@ import (
 	"endcap/sell/decide"
 )
 
-// noon of the measured day; every clock of the house stands there.
-var noon = time.Date(2017, 12, 4, 17, 0, 0, 0, time.UTC)
-
-func now() time.Time { return noon }
-
 // house is a data directory opened in this process, as far as decisions need it.
 type house struct {
+	grocer     *grocer
 	zone       *time.Location
 	book       *sqlite.Book
 	people     *identity.Identity
@@ -52,14 +48,14 @@ func (h *house) close() error {
 	return errors.Join(errs...)
 }
 
-func openHouse(ctx context.Context, dir string) (_ *house, err error) {
-	h := &house{assortment: assortment.New()}
+func openHouse(ctx context.Context, o *options) (_ *house, err error) {
+	h, dir := &house{grocer: o.grocer, assortment: assortment.New()}, o.dir
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.close())
 		}
 	}()
-	if h.zone, err = time.LoadLocation("America/New_York"); err != nil {
+	if h.zone, err = time.LoadLocation(o.grocer.zone); err != nil {
 		return nil, err
 	}
 	if h.book, err = sqlite.OpenBook(ctx, sqlite.Options{Path: filepath.Join(dir, "book.db"), Zone: h.zone}); err != nil {
@@ -89,7 +85,7 @@ func openHouse(ctx context.Context, dir string) (_ *house, err error) {
 
 // readRange folds the assortment.
 func (h *house) readRange(ctx context.Context, dir string) error {
-	log, err := pebblelog.Open(filepath.Join(dir, "stream"), pebblelog.Options{Now: now})
+	log, err := pebblelog.Open(filepath.Join(dir, "stream"), pebblelog.Options{Now: h.grocer.now})
 	if err != nil {
 		return err
 	}
@@ -113,8 +109,8 @@ func (h *house) openWings(ctx context.Context, dir string) error {
 		return err
 	}
 	h.campaigns, err = campaign.Open(ctx, campaign.Config{
-		Registry: h.book, Ledger: h.book, Now: now, Zone: h.zone, Known: h.assortment.Known,
-		Billed: func(context.Context) (time.Time, error) { return noon, nil }, // nobody clicks
+		Registry: h.book, Ledger: h.book, Now: h.grocer.now, Zone: h.zone, Known: h.assortment.Known,
+		Billed: func(context.Context) (time.Time, error) { return h.grocer.noon, nil }, // nobody clicks
 	})
 	return err
 }
@@ -129,7 +125,7 @@ func (h *house) decider(r decide.Recorder) (*decide.Decider, error) {
 		Book: h.campaigns, Profiles: profiles, Recommender: h.recommend, Assortment: h.assortment, Recorder: r,
 		Sections: decide.Sections{Consent: identity.Section, Audiences: audience.Section, Habits: recommend.Section},
 		Allowed:  h.people.Holds, Canonical: h.people.Canonical, Audiences: h.audiences, Keys: func() media.Keyring { return ring },
-		Now: now, Zone: h.zone, Rand: rand.Reader,
+		Now: h.grocer.now, Zone: h.zone, Rand: rand.Reader,
 	})
 }
 

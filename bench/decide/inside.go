@@ -54,7 +54,7 @@ func inProcess(ctx context.Context, out io.Writer, o *options) (err error) {
 	if err != nil {
 		return err
 	}
-	h, err := openHouse(ctx, o.dir)
+	h, err := openHouse(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func requestsOf(ctx context.Context, h *house, bodies []load.Request) ([]decide.
 			return nil, err
 		}
 		r := decide.Request{Proposals: in.Proposals, Visit: visit.Visit{
-			At: noon, Day: retail.DayOf(noon, h.zone), Channel: catalog.Online, Store: catalog.StoreID(strings.Clone(in.Store)),
+			At: h.grocer.noon, Day: retail.DayOf(h.grocer.noon, h.zone), Channel: catalog.Online, Store: catalog.StoreID(strings.Clone(in.Store)),
 			Query: in.Page.Query, Category: catalog.Category(in.Page.Category),
 		}}
 		for _, p := range in.Placements {

@@ -27,31 +27,36 @@ import (
 )
 
 func main() {
-	var o options
+	o := options{told: os.Stderr}
 	flag.StringVar(&o.binary, "endcap", "bin/endcap", "the program to measure")
 	flag.StringVar(&o.data, "data", "data/complete-journey", "folder of transactions.parquet and products.parquet")
 	flag.StringVar(&o.dir, "dir", "data/bench-decide", "the data directory; made where it is not prepared")
 	flag.DurationVar(&o.length, "length", 8*time.Second, "how long each round runs")
 	flag.IntVar(&o.rounds, "rounds", 3, "how many rounds of each side")
 	flag.StringVar(&o.profile, "profile", "", "only decide in process for a while, and write a CPU profile to this file")
+	flag.BoolVar(&o.freshness, "freshness", false, "only measure freshness, of a simulated house")
+	shoppers := flag.Int("shoppers", 0, "of a simulated house; 0 is The Complete Journey")
 	bare := flag.String("bare", "", "be the reference on this address")
 	answers := flag.String("answers", "", "the reference's recorded answers")
 	flag.Parse()
-	if err := begin(&o, *bare, *answers); err != nil {
+	if err := begin(&o, *shoppers, *bare, *answers); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/decide:", err)
 		os.Exit(1)
 	}
 }
 
 // begin is the benchmark, or the reference where it has an address.
-func begin(o *options, bare, answers string) error {
+func begin(o *options, shoppers int, bare, answers string) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := o.check(); err != nil {
-		return err
-	}
 	if bare != "" {
 		return serveBare(ctx, bare, answers)
+	}
+	if o.grocer, err = grocerOf(shoppers); err != nil {
+		return err
+	}
+	if err := o.check(); err != nil {
+		return err
 	}
 	return run(ctx, os.Stdout, o)
 }
@@ -61,9 +66,16 @@ type options struct {
 	binary, data, dir, profile string
 	length                     time.Duration
 	rounds                     int
+	freshness                  bool
+	grocer                     *grocer
+	calls                      []visitBody // recorded visits, for probes
+	told                       io.Writer   // tables
 }
 
 func (o *options) check() error {
+	if o.freshness && o.grocer.world == nil {
+		return errors.New("freshness is measured in a simulated house: say how many shoppers")
+	}
 	if o.rounds < 1 || o.length < time.Second {
 		return errors.New("at least one round of at least a second")
 	}
@@ -75,6 +87,7 @@ const (
 	keyFile     = "bench.key"
 	bodiesFile  = "bench.bodies.ndjson"
 	answersFile = "bench.answers.ndjson"
+	loadedFile  = "bench.loaded"
 	readyFile   = "bench.ready"
 )
 
@@ -83,6 +96,9 @@ func run(ctx context.Context, out io.Writer, o *options) error {
 		if err := prepare(ctx, o); err != nil {
 			return fmt.Errorf("prepare %s: %w", o.dir, err)
 		}
+	}
+	if o.freshness {
+		return freshness(ctx, out, o)
 	}
 	if err := inProcess(ctx, out, o); err != nil {
 		return fmt.Errorf("decide in process: %w", err)

@@ -7,12 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -79,7 +77,10 @@ func overHTTP(ctx context.Context, out io.Writer, o *options) error {
 		}
 	}
 	figure.Goal(out, "decide.explain_equal", equal, "of "+strconv.Itoa(len(before))+" decisions", "="+strconv.Itoa(len(before)))
-	return nil
+	if o.grocer.world == nil {
+		return nil
+	}
+	return fresh(ctx, out, o, running)
 }
 
 // recordAnswers sends every body once, keeps some answers for the reference, and
@@ -90,7 +91,7 @@ func recordAnswers(ctx context.Context, o *options, s *process, bodies []load.Re
 	all.SetLimit(clients)
 	for i := range bodies {
 		all.Go(func() (err error) {
-			answers[i], err = s.call(ctx, bodies[i].Method, bodies[i].Path, bodies[i].Body)
+			answers[i], err = s.Call(ctx, bodies[i].Method+" "+bodies[i].Path, bodies[i].Body)
 			return err
 		})
 	}
@@ -149,13 +150,13 @@ func race(ctx context.Context, out io.Writer, o *options, s *process, bodies []l
 	figure.Print(out, "decide.bare_rate", median(theirs, rate), "answers/s")
 	half := median(ours, rate) / 2
 	figure.Print(out, "decide.rate_at_half", half, "decisions/s")
-	return atHalf(out, [2]*process{s, b}, func(p *process) (load.Result, error) { return drive(ctx, o, p, bodies, half) })
+	return atHalf(out, [2]*process{s, b}, func(p *process) (*load.Result, error) { return drive(ctx, o, p, bodies, half) })
 }
 
 // atHalf drives the server, then the reference at the same rate: a core that waits
 // between two requests is woken for each, which costs either of them time that
 // neither spends when saturated.
-func atHalf(out io.Writer, both [2]*process, drive func(*process) (load.Result, error)) error {
+func atHalf(out io.Writer, both [2]*process, drive func(*process) (*load.Result, error)) error {
 	var cpu [2]float64
 	for i, p := range both {
 		before, err := p.cpu()
@@ -170,17 +171,17 @@ func atHalf(out io.Writer, both [2]*process, drive func(*process) (load.Result, 
 		if err != nil {
 			return err
 		}
-		cpu[i] = float64((after - before).Microseconds()) / float64(r.Sent)
+		cpu[i] = float64((after - before).Microseconds()) / float64(r.All.Requests)
 		name := "decide."
 		if i == 1 {
 			name += "bare_"
 		}
 		figure.Print(out, name+"cpu_at_half_us", cpu[i], "µs")
-		figure.Print(out, name+"p50_at_half", load.Millis(r.Latency, 50), "ms")
+		figure.Print(out, name+"p50_at_half", load.Millis(r.All.Latency, 50), "ms")
 		if i == 0 {
-			figure.Goal(out, "decide.p99_at_half", load.Millis(r.Latency, 99), "ms", "<=10")
+			figure.Goal(out, "decide.p99_at_half", load.Millis(r.All.Latency, 99), "ms", "<=10")
 		} else {
-			figure.Print(out, "decide.bare_p99_at_half", load.Millis(r.Latency, 99), "ms")
+			figure.Print(out, "decide.bare_p99_at_half", load.Millis(r.All.Latency, 99), "ms")
 		}
 	}
 	figure.Print(out, "decide.ratio_at_half", cpu[1]/cpu[0], "of bare")
@@ -214,26 +215,20 @@ func saturate(ctx context.Context, o *options, p *process, bodies []load.Request
 		return round{}, err
 	}
 	settled, err := p.cpu()
-	each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(r.Sent) }
-	return round{r.Rate, each(after - before), each(settled - before)}, err
+	each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(r.All.Requests) }
+	return round{r.Rate(), each(after - before), each(settled - before)}, err
 }
 
 // drive sends load for one round; every answer must be good.
-func drive(ctx context.Context, o *options, p *process, bodies []load.Request, rate float64) (load.Result, error) {
-	key, err := os.ReadFile(filepath.Join(o.dir, keyFile))
-	if err != nil {
-		return load.Result{}, err
-	}
-	plan := load.Plan{
-		Client: p.http, Target: p.target, Key: strings.TrimSpace(string(key)), Requests: bodies, Rate: rate, Workers: clients,
-		Measure: o.length, Now: time.Now,
-	}
+func drive(ctx context.Context, o *options, p *process, bodies []load.Request, rate float64) (*load.Result, error) {
+	plan := load.Plan{Server: p.Server, Rate: rate, Workers: clients, Measure: o.length, Now: time.Now}
+	plan.Kinds, plan.Visit = load.Recorded(bodies)
 	if rate > 0 {
 		plan.Workers = openClients
 	}
 	r, err := load.Run(ctx, plan)
-	if err == nil && r.Failed() > 0 {
-		err = fmt.Errorf("%d of %d answers failed: %v", r.Failed(), r.Sent, r.Status)
+	if err == nil && r.All.Failed > 0 {
+		err = fmt.Errorf("%d of %d answers failed: %v", r.All.Failed, r.All.Requests, r.All.Status)
 	}
 	return r, err
 }
@@ -262,7 +257,7 @@ func kept(ctx context.Context, s *process) (int64, error) {
 		Rows [][]*string `json:"rows"`
 	}
 	question := map[string]any{"sql": "select count(*) as n from decisions", "purpose": "accounting"}
-	if err := s.ask(ctx, http.MethodPost, "/v1/query", question, &t); err != nil {
+	if err := s.Ask(ctx, "POST /v1/query", question, &t); err != nil {
 		return 0, err
 	}
 	return strconv.ParseInt(*t.Rows[0][0], 10, 64)
@@ -272,7 +267,7 @@ func kept(ctx context.Context, s *process) (int64, error) {
 func explain(ctx context.Context, s *process, decisions []string) ([][]byte, error) {
 	var all [][]byte
 	for i := 0; i < len(decisions) && len(all) < explainCount; i += len(decisions)/explainCount + 1 {
-		b, err := s.call(ctx, http.MethodGet, "/v1/decisions/"+decisions[i]+"/explain", nil)
+		b, err := s.Call(ctx, "GET /v1/decisions/"+decisions[i]+"/explain", nil)
 		if err != nil {
 			return nil, err
 		}

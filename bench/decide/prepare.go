@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -42,29 +43,19 @@ func draw(words ...string) float64 {
 // then the book, whose line items would each have their audience counted if
 // they came through the API.
 func prepare(ctx context.Context, o *options) error {
-	sold, err := readSales(o.data)
-	if err != nil {
-		return err
-	}
-	if err := os.RemoveAll(o.dir); err != nil {
-		return err
-	}
-	for _, args := range [][]string{
-		{
-			"init", "--name", "Bench grocer", "--zone", "America/New_York", "--currency", "USD", "--demo", "--seed", "bench-decide",
-			"--clock-start", noon.Format(time.RFC3339), "--dataset", "The Complete Journey 2.0, published by 84.51°: shopping of US households, 2017",
-		},
-		{"ingest", "--kind", "products", "--mapping", "mappings/complete-journey.json", filepath.Join(o.data, "products.parquet")},
-		{"ingest", "--kind", "receipts", "--mapping", "mappings/complete-journey.json", "--until", loadedUntil, filepath.Join(o.data, "transactions.parquet")},
-	} {
-		if err := command(ctx, o, args...); err != nil {
+	if _, err := os.Stat(filepath.Join(o.dir, loadedFile)); errors.Is(err, os.ErrNotExist) {
+		if err := fill(ctx, o); err != nil {
 			return err
 		}
+	}
+	sold, err := o.grocer.sales(o)
+	if err != nil {
+		return err
 	}
 	if err := sendConsents(ctx, o, sold.cards); err != nil {
 		return fmt.Errorf("consents: %w", err)
 	}
-	h, err := openHouse(ctx, o.dir)
+	h, err := openHouse(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -81,9 +72,25 @@ func prepare(ctx context.Context, o *options) error {
 	return os.WriteFile(filepath.Join(o.dir, readyFile), nil, 0o600)
 }
 
+// fill makes the data directory anew.
+func fill(ctx context.Context, o *options) error {
+	if err := os.RemoveAll(o.dir); err != nil {
+		return err
+	}
+	if err := o.grocer.load(ctx, o); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(o.dir, loadedFile), nil, 0o600)
+}
+
 // command runs one subcommand on the data directory.
 func command(ctx context.Context, o *options, args ...string) error {
-	cmd := exec.CommandContext(ctx, o.binary, slices.Insert(args, 1, "--dir", o.dir)...)
+	return program(ctx, o, slices.Insert(args, 1, "--dir", o.dir)...)
+}
+
+// program runs one subcommand.
+func program(ctx context.Context, o *options, args ...string) error {
+	cmd := exec.CommandContext(ctx, o.binary, args...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s %s: %w", o.binary, args[0], err)
@@ -91,7 +98,8 @@ func command(ctx context.Context, o *options, args ...string) error {
 	return nil
 }
 
-// sendConsents serves the directory, makes a key, and records what was drawn.
+// sendConsents serves the directory, makes a key, and records what was drawn for
+// cards without consents in the data.
 func sendConsents(ctx context.Context, o *options, cards []string) error {
 	s, err := startEndcap(ctx, o)
 	if err != nil {
@@ -101,6 +109,7 @@ func sendConsents(ctx context.Context, o *options, cards []string) error {
 		"--scopes", "decide,receipts,feeds,trade,reports,analyse,admin").Output()
 	if err == nil {
 		err = os.WriteFile(filepath.Join(o.dir, keyFile), key, 0o600)
+		s.Key = strings.TrimSpace(string(key))
 	}
 	for chunk := range slices.Chunk(cards, 500) {
 		if err != nil {
@@ -110,10 +119,10 @@ func sendConsents(ctx context.Context, o *options, cards []string) error {
 		for i, card := range chunk {
 			rows[i] = map[string]any{
 				"id": "drawn-" + card, "shopper": map[string]string{"card": card}, "allowed": allowed(card),
-				"at": noon.Add(-time.Hour).Format(time.RFC3339), "wording": "drawn for a benchmark",
+				"at": o.grocer.noon.UTC().Add(-time.Hour).Format(time.RFC3339), "wording": "drawn for a benchmark",
 			}
 		}
-		err = s.ask(ctx, http.MethodPut, "/v1/consents", map[string]any{"consents": rows}, nil)
+		err = s.Ask(ctx, "PUT /v1/consents", map[string]any{"consents": rows}, nil)
 	}
 	if err == nil {
 		err = s.settle(ctx)

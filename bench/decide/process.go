@@ -3,10 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"endcap/bench/load"
 )
 
 // serverCore is the core that the measured servers run on; make bench-decide
@@ -25,10 +25,9 @@ const serverCore = "0"
 
 // process is a server under measurement.
 type process struct {
-	cmd    *exec.Cmd
-	target string
-	dir    string // where the benchmark's key is
-	http   *http.Client
+	load.Server
+
+	cmd *exec.Cmd
 }
 
 // clients is how many requests are under way at most; an open loop, which must
@@ -56,11 +55,14 @@ func start(ctx context.Context, ready, log string, args ...string) (*process, er
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", args[0], err)
 	}
-	p := &process{cmd, "http://" + address, filepath.Dir(log), &http.Client{
+	p := &process{load.Server{Target: "http://" + address, Client: &http.Client{
 		Transport: &http.Transport{MaxIdleConnsPerHost: openClients, DisableCompression: true}, Timeout: time.Minute,
-	}}
+	}}, cmd}
+	if key, err := os.ReadFile(filepath.Join(filepath.Dir(log), keyFile)); err == nil { // before it is prepared there is none
+		p.Key = string(bytes.TrimSpace(key))
+	}
 	for range 600 {
-		if answer, err := p.http.Get(p.target + ready); err == nil {
+		if answer, err := p.Client.Get(p.Target + ready); err == nil {
 			_ = answer.Body.Close()
 			if answer.StatusCode == http.StatusOK {
 				return p, nil
@@ -94,7 +96,7 @@ func freeAddress(ctx context.Context) (string, error) {
 
 // stop asks the server to end and waits for it.
 func (p *process) stop() error {
-	p.http.CloseIdleConnections()
+	p.Client.CloseIdleConnections()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
@@ -120,54 +122,13 @@ func (p *process) cpu() (time.Duration, error) {
 	return sum, nil
 }
 
-// call makes one request with the benchmark's key and gives the answer's body.
-func (p *process) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {
-	key, err := os.ReadFile(filepath.Join(p.dir, keyFile))
-	if err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, method, p.target+path, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Authorization", "Bearer "+string(bytes.TrimSpace(key)))
-	req.Header.Set("Content-Type", "application/json")
-	answer, err := p.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	b, err := io.ReadAll(answer.Body)
-	if err == nil && answer.StatusCode >= http.StatusMultipleChoices {
-		err = fmt.Errorf("%s %s: %s: %s", method, path, answer.Status, b)
-	}
-	return b, err
-}
-
-// ask is call with JSON on both sides.
-func (p *process) ask(ctx context.Context, method, path string, in, out any) error {
-	var body []byte
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		body = b
-	}
-	b, err := p.call(ctx, method, path, body)
-	if err != nil || out == nil {
-		return err
-	}
-	return json.Unmarshal(b, out)
-}
-
 // settle waits until every follower has read everything, records too.
 func (p *process) settle(ctx context.Context) error {
 	for range 1_200 {
 		var s struct {
 			CaughtUp bool `json:"caught_up"`
 		}
-		if err := p.ask(ctx, http.MethodGet, "/v1/status", nil, &s); err != nil || s.CaughtUp {
+		if err := p.Ask(ctx, "GET /v1/status", nil, &s); err != nil || s.CaughtUp {
 			return err
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -177,7 +138,7 @@ func (p *process) settle(ctx context.Context) error {
 
 // counted reads one counter of the server's metrics.
 func (p *process) counted(ctx context.Context, name string) (int64, error) {
-	b, err := p.call(ctx, http.MethodGet, "/metrics", nil)
+	b, err := p.Call(ctx, "GET /metrics", nil)
 	for line := range strings.Lines(string(b)) {
 		if rest, ok := strings.CutPrefix(line, name+" "); ok {
 			return strconv.ParseInt(strings.TrimSpace(rest), 10, 64)

@@ -1,243 +1,243 @@
-// Package load drives a server at a set rate and measures how long answers
-// take. It is an open loop: every request has an instant at which it is due,
-// and its time counts from then, however late the server's earlier answers made
-// it start, so a slow server cannot hide behind its own slowness (no coordinated
-// omission). Times go into HDR histograms.
+// Package load drives a server and measures how long its answers take: with
+// recorded requests, or with visits that react to what they are answered. At a
+// set rate it is an open loop: every visit has an instant at which it is due, and
+// its first request's time counts from then, however late the server's earlier
+// answers made it start, so a slow server cannot hide behind its own slowness (no
+// coordinated omission). Later requests of a visit are due when what they react
+// to is there. Times go into HDR histograms, one for each kind of request.
 //
 // It stands outside the road of a receipt and looks at how fast it is.
 package load
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"endcap/retail"
 )
 
-// Request is one recorded request; a file of them holds one JSON object a line.
-type Request struct {
-	Method string          `json:"method"`
-	Path   string          `json:"path"`
-	Body   json.RawMessage `json:"body,omitempty"`
-}
-
-// Limits of a recording.
-const (
-	requestsMax = 1_000_000
-	lineMax     = 4 << 20
-)
-
-// ErrRecording is returned for a file that is not a recording.
-var ErrRecording = errors.New("not a recording of requests")
-
-// Read reads a recording.
-func Read(r io.Reader) ([]Request, error) {
-	scan := bufio.NewScanner(r)
-	scan.Buffer(nil, lineMax)
-	var all []Request
-	for n := 1; scan.Scan(); n++ {
-		if len(bytes.TrimSpace(scan.Bytes())) == 0 {
-			continue
-		}
-		var one Request
-		d := json.NewDecoder(bytes.NewReader(scan.Bytes()))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&one); err != nil {
-			return nil, fmt.Errorf("%w: line %d: %w", ErrRecording, n, err)
-		}
-		if one.Method == "" || one.Path == "" || one.Path[0] != '/' {
-			return nil, fmt.Errorf("%w: line %d lacks a method or a path", ErrRecording, n)
-		}
-		if all = append(all, one); len(all) > requestsMax {
-			return nil, fmt.Errorf("%w: more than %d requests", ErrRecording, requestsMax)
-		}
-	}
-	if err := scan.Err(); err != nil {
-		return nil, fmt.Errorf("read recording: %w", err)
-	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("%w: it is empty", ErrRecording)
-	}
-	return all, nil
-}
-
 // Plan says what to send.
 type Plan struct {
-	Client   *http.Client // with its own connection limits
-	Target   string       // e.g. "http://127.0.0.1:8080"
-	Key      string       // API key; empty sends none
-	Requests []Request    // sent in order, again and again
-	Rate     float64      // requests a second; 0 means as fast as Workers can
-	Workers  int          // requests under way at most
-	Warm     time.Duration
-	Measure  time.Duration
-	Now      retail.Clock
+	Server
+	Kinds   []string // of requests, in the order in which they are told
+	Visit   Visit
+	Rate    float64 // visits a second; 0 means as fast as Workers can
+	Workers int     // visits under way at most
+	Warm    time.Duration
+	Measure time.Duration
+	Grace   time.Duration // for what is under way at the end of it; a request that takes longer is cut off
+	Watch   func(*View) // called after each window, and not again after Run returned; may be nil
+	Now     retail.Clock
 }
+
+// Visit makes the nth visit, from 0, and returns when it is over or ctx ends.
+// Visits of many workers run side by side.
+type Visit func(ctx context.Context, n int64, s *Session)
+
+// Limits of a plan.
+const (
+	workersMax = 10_000
+	rateMax    = 10_000_000
+	kindsMax   = 20
+)
 
 // Check returns what is wrong with a plan.
 func (p *Plan) Check() error {
 	switch {
-	case len(p.Requests) == 0:
-		return errors.New("a load needs requests")
-	case p.Workers < 1 || p.Workers > 10_000:
+	case p.Visit == nil || len(p.Kinds) == 0 || len(p.Kinds) > kindsMax:
+		return fmt.Errorf("a load needs visits of 1 to %d kinds of request", kindsMax)
+	case p.Workers < 1 || p.Workers > workersMax:
 		return errors.New("a load has 1 to 10,000 workers")
-	case p.Rate < 0 || p.Rate > 10_000_000:
-		return errors.New("a load has 0 to 10,000,000 requests a second")
-	case p.Measure <= 0:
+	case !(p.Rate >= 0 && p.Rate <= rateMax):
+		return errors.New("a load has 0 to 10,000,000 visits a second")
+	case p.Warm < 0 || p.Measure <= 0 || p.Grace < 0:
 		return errors.New("a load measures for some time")
 	}
 	return nil
 }
 
-// Result is what came back, of the measured part only.
-type Result struct {
-	Sent    int64
-	Rate    float64                 // answered a second
-	Took    time.Duration           // of the measured part
-	Status  map[int]int64           // answers by status; 0 counts requests without an answer
-	Latency *hdrhistogram.Histogram // from the due instant, in microseconds
-	Service *hdrhistogram.Histogram // from the actual start, in microseconds
-}
+// Windows of a run: how many there are, and how long one is at least.
+const (
+	windowsMost = 240
+	windowLeast = 250 * time.Millisecond
+)
 
-// Failed counts answers that were not 2xx, and requests without one.
-func (r *Result) Failed() int64 {
-	var n int64
-	for status, count := range r.Status {
-		if status < 200 || status > 299 {
-			n += count
-		}
-	}
-	return n
-}
-
-// Write writes a table a person can read.
-func (r *Result) Write(w io.Writer) error {
-	fmt.Fprintf(w, "%d answered in %.1f s, %.0f a second, %d failed\n", r.Sent, r.Took.Seconds(), r.Rate, r.Failed())
-	for _, status := range slices.Sorted(maps.Keys(r.Status)) {
-		fmt.Fprintf(w, "  status %d: %d\n", status, r.Status[status])
-	}
-	_, err := fmt.Fprintf(w, "%-10s %10s %10s\n", "quantile", "latency ms", "service ms")
-	for _, q := range []float64{50, 90, 99, 99.9, 100} {
-		_, err = fmt.Fprintf(w, "p%-9v %10.3f %10.3f\n", q, Millis(r.Latency, q), Millis(r.Service, q))
-	}
-	return err
-}
-
-// Millis is a quantile (0 to 100) in milliseconds.
-func Millis(h *hdrhistogram.Histogram, quantile float64) float64 {
-	return float64(h.ValueAtPercentile(quantile)) / 1000
-}
-
-// latencyMax is the longest time the histograms tell apart.
-const latencyMax = 60 * time.Second
-
-func newHistogram() *hdrhistogram.Histogram {
-	return hdrhistogram.New(1, latencyMax.Microseconds(), 3)
-}
+// Window is for how long the points of a series and the live view count.
+func (p *Plan) Window() time.Duration { return max(windowLeast, p.Measure/windowsMost) }
 
 // Run carries a plan out. It returns early, with what was measured, when ctx ends.
-func Run(ctx context.Context, p Plan) (Result, error) {
+func Run(ctx context.Context, p Plan) (*Result, error) {
 	if err := p.Check(); err != nil {
-		return Result{}, err
+		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.Warm+p.Measure)
+	ctx, cancel := context.WithTimeout(ctx, p.Warm+p.Measure+p.Grace)
 	defer cancel()
-	var next atomic.Int64
-	start := p.Now()
-	parts := make([]Result, p.Workers)
-	var all sync.WaitGroup
-	for i := range parts {
-		all.Go(func() { parts[i] = work(ctx, &p, start, &next) })
+	begin, enough := context.WithTimeout(ctx, p.Warm+p.Measure)
+	defer enough()
+	d := &drive{Plan: &p, start: p.Now(), kinds: make(map[string]*tally), all: newTally("all"), service: newHistogram()}
+	for _, name := range p.Kinds {
+		d.kinds[name] = newTally(name)
 	}
-	all.Wait()
-	took := p.Now().Sub(start) - p.Warm
-	return merge(parts, min(took, p.Measure)), nil
+	var watching, working sync.WaitGroup
+	over := make(chan struct{})
+	watching.Go(func() { d.watch(over) })
+	for range p.Workers {
+		working.Go(func() { d.work(ctx, begin) })
+	}
+	working.Wait()
+	close(over)
+	watching.Wait()
+	return d.result(), nil
 }
 
-func merge(parts []Result, took time.Duration) Result {
-	total := Result{Took: took, Status: make(map[int]int64), Latency: newHistogram(), Service: newHistogram()}
-	for _, part := range parts {
-		total.Sent += part.Sent
-		total.Latency.Merge(part.Latency)
-		total.Service.Merge(part.Service)
-		for status, n := range part.Status {
-			total.Status[status] += n
-		}
-	}
-	if took > 0 {
-		total.Rate = float64(total.Sent) / took.Seconds()
-	}
-	return total
+// drive is a plan under way.
+type drive struct {
+	*Plan
+	start   time.Time
+	next    atomic.Int64
+	visits  atomic.Int64 // measured and over
+	kinds   map[string]*tally
+	all     *tally
+	mu      sync.Mutex // guards the rest
+	service *histogram
+	cut     int64         // requests that the end cut off
+	oldest  time.Duration // how long the longest of them had been due
 }
 
-// work sends every request it can claim until ctx ends.
-func work(ctx context.Context, p *Plan, start time.Time, next *atomic.Int64) Result {
-	r := Result{Status: make(map[int]int64), Latency: newHistogram(), Service: newHistogram()}
+// work makes every visit it can claim until begin ends; ctx ends those under way.
+func (d *drive) work(ctx, begin context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for ctx.Err() == nil {
-		n := next.Add(1) - 1
-		due := p.Now()
-		if p.Rate > 0 {
-			due = start.Add(time.Duration(float64(n) / p.Rate * float64(time.Second)))
-			if wait := due.Sub(p.Now()); wait > 0 {
+	for begin.Err() == nil {
+		n := d.next.Add(1) - 1
+		due := d.Now()
+		if d.Rate > 0 {
+			due = d.due(n)
+			if wait := due.Sub(d.Now()); wait > 0 {
 				timer.Reset(wait)
 				select {
-				case <-ctx.Done():
-					return r
+				case <-begin.Done():
+					return
 				case <-timer.C:
 				}
 			}
 		}
-		began := p.Now()
-		status := send(ctx, p, &p.Requests[n%int64(len(p.Requests))])
-		if ctx.Err() != nil {
-			return r // cut off by the end, not by the server
-		}
-		if done := p.Now(); due.Sub(start) >= p.Warm {
-			r.Sent++
-			r.Status[status]++
-			_ = r.Latency.RecordValue(clamp(done.Sub(due)))
-			_ = r.Service.RecordValue(clamp(done.Sub(began)))
+		s := Session{drive: d, due: due, measured: due.Sub(d.start) >= d.Warm}
+		d.Visit(ctx, n, &s)
+		if ctx.Err() == nil && s.measured {
+			d.visits.Add(1)
 		}
 	}
-	return r
 }
 
-func clamp(d time.Duration) int64 {
-	return max(1, min(d, latencyMax).Microseconds())
+func (d *drive) due(n int64) time.Time {
+	return d.start.Add(time.Duration(float64(n) / d.Rate * float64(time.Second)))
 }
 
-// send returns the answer's status, or 0 for none.
-func send(ctx context.Context, p *Plan, one *Request) int {
-	req, err := http.NewRequestWithContext(ctx, one.Method, p.Target+one.Path, bytes.NewReader(one.Body))
+// Session is one visit as the driver sees it.
+type Session struct {
+	*drive
+	due      time.Time // of the next request; zero for when it is sent
+	measured bool
+}
+
+// Send makes a request such as "POST /v1/decisions" with a JSON body and measures
+// it as one of a kind. Without an answer of success it gives false. Headers come
+// as name and value in turn.
+func (s *Session) Send(ctx context.Context, kind, route string, body []byte) (answer []byte, ok bool) {
+	return s.SendWith(ctx, kind, route, body, nil)
+}
+
+// SendWith is Send with headers.
+func (s *Session) SendWith(ctx context.Context, kind, route string, body []byte, header http.Header) (answer []byte, ok bool) {
+	var b bytes.Buffer
+	status := s.send(ctx, kind, func() int { return s.request(ctx, route, body, header, &b) })
+	return b.Bytes(), status >= 200 && status < 300
+}
+
+// Fail counts the last answer of a kind as a failure after all.
+func (s *Session) Fail(kind string) {
+	if s.measured {
+		s.all.fail()
+		s.kinds[kind].fail()
+	}
+}
+
+// Note measures something that took a while beside requests, such as until what
+// was sent is seen elsewhere, as one of a kind.
+func (s *Session) Note(kind string, took time.Duration) {
+	if s.measured {
+		s.kinds[kind].add(took, http.StatusOK)
+	}
+}
+
+// send does one request and counts it.
+func (s *Session) send(ctx context.Context, kind string, do func() (status int)) int {
+	began := s.Now()
+	due := s.due
+	if s.due = (time.Time{}); due.IsZero() {
+		due = began
+	}
+	status := do()
+	done := s.Now()
+	if ctx.Err() != nil { // cut off by the end, not by the server
+		s.mu.Lock()
+		s.cut, s.oldest = s.cut+1, max(s.oldest, done.Sub(due))
+		s.mu.Unlock()
+		return 0
+	}
+	if s.measured {
+		s.kinds[kind].add(done.Sub(due), status)
+		s.all.add(done.Sub(due), status)
+		s.mu.Lock()
+		s.service.record(done.Sub(began))
+		s.mu.Unlock()
+	}
+	return status
+}
+
+// answerMax is how many bytes of an answer are read.
+const answerMax = 16 << 20
+
+// request returns the answer's status, or 0 for none; into may be nil.
+func (s *Server) request(ctx context.Context, route string, body []byte, header http.Header, into *bytes.Buffer) int {
+	answer, err := s.do(ctx, route, body, header)
 	if err != nil {
 		return 0
 	}
-	if len(one.Body) > 0 {
+	defer func() { _ = answer.Body.Close() }()
+	var to io.Writer = io.Discard
+	if into != nil {
+		to = into
+	}
+	if _, err := io.Copy(to, io.LimitReader(answer.Body, answerMax)); err != nil {
+		return 0
+	}
+	return answer.StatusCode
+}
+
+func (s *Server) do(ctx context.Context, route string, body []byte, header http.Header) (*http.Response, error) {
+	method, path, _ := strings.Cut(route, " ")
+	req, err := http.NewRequestWithContext(ctx, method, s.Target+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	if len(body) > 0 {
 		req.Header["Content-Type"] = []string{"application/json"}
 	}
-	if p.Key != "" {
-		req.Header["Authorization"] = []string{"Bearer " + p.Key}
+	if s.Key != "" {
+		req.Header["Authorization"] = []string{"Bearer " + s.Key}
 	}
-	answer, err := p.Client.Do(req)
-	if err != nil {
-		return 0
-	}
-	_, _ = io.Copy(io.Discard, answer.Body)
-	_ = answer.Body.Close()
-	return answer.StatusCode
+	return s.Client.Do(req)
 }

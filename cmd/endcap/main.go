@@ -60,7 +60,7 @@ type grammar struct {
 	Identity   cli.IdentityCmd   `cmd:"" help:"Find, see and answer merges of shoppers."`
 	Partner    cli.PartnerCmd    `cmd:"" help:"Partners, and the names that each has for shoppers."`
 	Simulate   simulateCmd       `cmd:"" help:"Make a retailer that does not exist, of any size, with known truth."`
-	Load       loadCmd           `cmd:"" help:"Send recorded requests at a set rate and measure the answers."`
+	Load       loadCmd           `cmd:"" help:"Drive a server with simulated visits or recorded requests, and measure the answers."`
 	Version    versionCmd        `cmd:"" help:"Print the version."`
 }
 

@@ -37,12 +37,16 @@ const (
 	memoryShopper = 50
 )
 
-type simulateFlags struct {
-	File     string  `name:"scenario" help:"Scenario file, JSON (docs/simulator.md lists its knobs)." type:"existingfile"`
+type scenarioFlags struct {
+	File     string  `name:"scenario" help:"Scenario file, JSON (docs/simulator.md lists its knobs), or simulation.json of a folder." type:"existingfile"`
 	Shoppers *int    `help:"How many shoppers."`
 	Weeks    *int    `help:"How many weeks."`
 	Seed     *uint64 `help:"The same seed gives the same bytes (default 1)."`
-	Places   string  `name:"communes" help:"The list of communes (default data/france/communes.json where make data put it); none gives stores without places."`
+}
+
+type simulateFlags struct {
+	scenarioFlags
+	Places string `name:"communes" help:"The list of communes (default data/france/communes.json where make data put it); none gives stores without places."`
 }
 
 type simulateRunCmd struct {
@@ -129,7 +133,7 @@ func progress(m *Main, name string, start time.Time) func(part float64, rows int
 }
 
 // scenario is what the file says, with what the command line says over it.
-func (c *simulateFlags) scenario() (scenario.Scenario, error) {
+func (c *scenarioFlags) scenario() (scenario.Scenario, error) {
 	s := scenario.Defaults()
 	s.Seed = 1
 	if c.File != "" {

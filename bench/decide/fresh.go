@@ -1,0 +1,274 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"endcap/bench/figure"
+	"endcap/bench/load"
+	"endcap/retail"
+	"endcap/simulate/model"
+	"endcap/simulate/traffic"
+	"endcap/simulate/wire"
+)
+
+// How freshness is probed beside the load: so often a second, for so many rounds.
+const (
+	receiptProbes = 10
+	clickProbes   = 4
+	freshRounds   = 6
+)
+
+// freshness serves the house for freshness alone.
+func freshness(ctx context.Context, out io.Writer, o *options) error {
+	p, err := startEndcap(ctx, o)
+	if err != nil {
+		return err
+	}
+	err = p.settle(ctx)
+	if err == nil {
+		err = fresh(ctx, out, o, p)
+	}
+	return errors.Join(err, p.stop())
+}
+
+// fresh drives the server with simulated visits at half of what it can do, and
+// looks meanwhile how long it takes until a receipt is in its shopper's profile,
+// and until a click's price is in history.
+func fresh(ctx context.Context, out io.Writer, o *options, p *process) error {
+	bodies, err := readBodies(o)
+	if err != nil {
+		return err
+	}
+	if o.calls, err = callsOfBodies(bodies); err != nil {
+		return err
+	}
+	crowd, err := traffic.Open(traffic.Options{Scenario: *o.grocer.world, Model: model.Fitted(), Run: runOf("visits"), Now: time.Now})
+	if err != nil {
+		return err
+	}
+	defer crowd.Close()
+	if missing, err := crowd.Fit(ctx, p.Ask); err != nil || len(missing) > 0 {
+		return fmt.Errorf("placements %v are missing: %w", missing, err)
+	}
+	plan := load.Plan{
+		Server: p.Server, Kinds: traffic.Kinds(), Workers: clients, Measure: o.length, Grace: spendMax, Now: time.Now,
+		Visit: func(ctx context.Context, _ int64, s *load.Session) { crowd.Visit(ctx, s) },
+	}
+	most, err := load.Run(ctx, plan)
+	if err != nil {
+		return err
+	}
+	if err := p.settle(ctx); err != nil {
+		return err
+	}
+	figure.Print(out, "decide.visits_rate", float64(most.Visits)/most.Took.Seconds(), "visits/s")
+	plan.Rate, plan.Workers, plan.Warm, plan.Measure = float64(most.Visits)/most.Took.Seconds()/2, openClients, o.length/4, freshRounds*o.length
+	r, probes, err := besides(ctx, &plan, &prober{o: o, run: runOf("probe")})
+	if err != nil {
+		return err
+	}
+	for name, one := range map[string]*load.Result{"visits": r, "probes": probes} {
+		if err := one.Write(o.told); err != nil {
+			return err
+		}
+		if err := drawn(filepath.Join(o.dir, "bench."+name+".html"), one, "Half of the visits that the server can answer, and probes of freshness: "+name+"."); err != nil {
+			return err
+		}
+	}
+	return tellFresh(out, r, probes)
+}
+
+// drawn writes a result's page.
+func drawn(name string, r *load.Result, about string) (err error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return r.Page(f, about)
+}
+
+// besides carries out a load, and probes at the same time.
+func besides(ctx context.Context, plan *load.Plan, p *prober) (r, probes *load.Result, err error) {
+	look := *plan
+	look.Kinds, look.Rate, look.Visit, look.Workers = probeKinds(), receiptProbes+clickProbes, p.visit, openClients
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() (err error) { r, err = load.Run(ctx, *plan); return err })
+	both.Go(func() (err error) { probes, err = load.Run(ctx, look); return err })
+	err = both.Wait()
+	return r, probes, err
+}
+
+// tellFresh prints what was found.
+func tellFresh(out io.Writer, r, probes *load.Result) error {
+	figure.Print(out, "decide.visits_at_half", float64(r.Visits)/r.Took.Seconds(), "visits/s")
+	figure.Print(out, "decide.requests_at_half", r.Rate(), "requests/s")
+	figure.Print(out, "decide.visits_p99_at_half", load.Millis(r.All.Latency, 99), "ms")
+	if failed := r.All.Failed + probes.All.Failed + r.Cut + probes.Cut; failed > 0 {
+		return fmt.Errorf("%d requests failed, or took longer than %s", failed, spendMax)
+	}
+	found := 0
+	for _, k := range probes.Kinds {
+		for kind, name := range map[string]string{receiptSeen: "decide.fresh_receipt", spendSeen: "decide.fresh_click"} {
+			if k.Name == kind {
+				found++
+				figure.Print(out, name+"_count", k.Requests, "probes")
+				figure.Print(out, name+"_p50", load.Millis(k.Latency, 50), "ms")
+				figure.Goal(out, name+"_p99", load.Millis(k.Latency, 99), "ms", "<=1000")
+			}
+		}
+	}
+	if found != 2 {
+		return fmt.Errorf("%d kinds of probe were answered, want 2", found)
+	}
+	return nil
+}
+
+// runOf makes ids of a run that no earlier one sent.
+func runOf(name string) string {
+	return "bench-" + name + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+}
+
+// Kinds of probe.
+const (
+	receiptSeen = "receipt in profile" // from when it is sent, so accepting it is part of it
+	decided     = "decision"
+	clicked     = "click"
+	asked       = "charge asked for"
+	spendSeen   = "click in spend" // from when it is accepted
+)
+
+func probeKinds() []string { return []string{receiptSeen, decided, clicked, asked, spendSeen} }
+
+// prober sends receipts and clicks and looks for them.
+type prober struct {
+	o   *options
+	run string
+}
+
+// visit is the nth probe.
+func (p *prober) visit(ctx context.Context, n int64, s *load.Session) {
+	id := p.run + "-" + strconv.FormatInt(n, 10)
+	if n%(receiptProbes+clickProbes) < receiptProbes {
+		p.receipt(ctx, n, s, id)
+	} else {
+		p.click(ctx, n, s, id)
+	}
+}
+
+// receipt sends one of a card that came on the measured day, and has the answer
+// held until her profile holds it.
+func (p *prober) receipt(ctx context.Context, n int64, s *load.Session, id string) {
+	c := &p.o.calls[n%int64(len(p.o.calls))]
+	body, err := json.Marshal(map[string]any{"receipts": []any{map[string]any{
+		"id": id, "store": c.Store, "channel": "in_store", "at": p.o.grocer.noon.UTC().Format(time.RFC3339), "shopper": c.Shopper,
+		"lines": []any{map[string]any{"product": "unknown", "quantity": 1, "sales": "1.00"}},
+	}}})
+	if err != nil {
+		s.Fail(receiptSeen)
+		return
+	}
+	text, ok := s.SendWith(ctx, receiptSeen, "POST /v1/receipts", body, http.Header{"Prefer": {"wait=30"}})
+	var answer struct {
+		Profile string `json:"profile"`
+	}
+	if ok && (json.Unmarshal(text, &answer) != nil || answer.Profile != "seen") {
+		s.Fail(receiptSeen)
+	}
+}
+
+// click gets an advert, clicks on it, and asks history until its charge is there.
+func (p *prober) click(ctx context.Context, n int64, s *load.Session, id string) {
+	c := &p.o.calls[n%int64(len(p.o.calls))]
+	question, err := json.Marshal(map[string]any{"store": c.Store, "page": c.Page, "placements": []map[string]any{{"placement": "top", "slots": 1}}})
+	if err != nil {
+		s.Fail(decided)
+		return
+	}
+	text, ok := s.Send(ctx, decided, "POST /v1/decisions", question)
+	var a wire.Answer
+	if !ok || json.Unmarshal(text, &a) != nil || len(a.Sponsored) == 0 || len(a.Sponsored[0].Items) == 0 {
+		return // nobody advertises there
+	}
+	token := a.Sponsored[0].Items[0].Token
+	events := fmt.Sprintf(`{"events":[{"id":"%s-i","type":"impression","token":%q},{"id":"%s-c","type":"click","token":%q}]}`, id, token, id, token)
+	if _, ok := s.Send(ctx, clicked, "POST /v1/events", []byte(events)); !ok {
+		return
+	}
+	p.look(ctx, s, id+"-c")
+}
+
+// spendMax is how long a charge is looked for; lookEvery is the pause between two
+// looks, by which a probe may see it late.
+const (
+	spendMax  = 30 * time.Second
+	lookEvery = 20 * time.Millisecond
+)
+
+// look asks for the charge of a click until it is there.
+func (p *prober) look(ctx context.Context, s *load.Session, id string) {
+	accepted := time.Now()
+	question := fmt.Appendf(nil, `{"sql":"select amount from charges where click = '%s' and amount > 0","purpose":"accounting"}`, id)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		text, ok := s.Send(ctx, asked, "POST /v1/query", question)
+		var t struct {
+			Rows [][]*string `json:"rows"`
+		}
+		if !ok || json.Unmarshal(text, &t) != nil {
+			return
+		}
+		took := time.Since(accepted)
+		switch {
+		case len(t.Rows) > 0:
+			s.Note(spendSeen, took)
+			return
+		case took > spendMax:
+			s.Note(spendSeen, took)
+			s.Fail(spendSeen)
+			return
+		}
+		timer.Reset(lookEvery)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+	}
+}
+
+// visitBody is what a probe reads of a recorded visit.
+type visitBody struct {
+	Shopper map[string]string `json:"shopper"`
+	Store   string            `json:"store"`
+	Page    map[string]string `json:"page"`
+}
+
+// callsOfBodies reads the recorded visits that name their shopper.
+func callsOfBodies(bodies []load.Request) ([]visitBody, error) {
+	var out []visitBody
+	for i := range bodies {
+		var v visitBody
+		if err := json.Unmarshal(bodies[i].Body, &v); err != nil {
+			return nil, err
+		}
+		if len(v.Shopper) > 0 {
+			out = append(out, v)
+		}
+	}
+	if len(out) == 0 {
+		return nil, &retail.Error{Kind: retail.Invalid, Say: "no recorded visit names its shopper"}
+	}
+	return out, nil
+}
