@@ -14,7 +14,7 @@ TIMEOUT ?= 20m
 DATASET ?=
 DATA    ?=
 KEEP    ?= 1
-BENCH   ?= data/bench-decide
+BENCH   ?=
 KILLS   ?= 200
 SEEDS   ?= 1000
 SEED    ?=
@@ -103,9 +103,9 @@ fuzz: ## fuzz every decoder and language in turn, each for T (T=1m)
 	scripts/fuzz.sh '$(T)'
 
 .PHONY: bench-decide
-bench-decide: build data ## measure decisions over HTTP against a bare handler (BENCH=data/bench-decide)
+bench-decide: build data ## measure decisions over HTTP against a bare handler (BENCH=dir; SHOPPERS=1000000 on a simulated house, with freshness under load)
 	@go build -o bin/endcap-bench-decide ./bench/decide
-	@taskset -c 1 bin/endcap-bench-decide -dir '$(BENCH)'
+	@taskset -c 1 bin/endcap-bench-decide -dir '$(or $(BENCH),data/bench-decide$(if $(SHOPPERS),-$(SHOPPERS)))' -shoppers '$(or $(SHOPPERS),0)'
 
 .PHONY: data
 data: ## fetch The Complete Journey and the communes and départements of France into data/ and check their sha256

@@ -42,9 +42,10 @@ func freshness(ctx context.Context, out io.Writer, o *options) error {
 	return errors.Join(err, p.stop())
 }
 
-// fresh drives the server with simulated visits at half of what it can do, and
-// looks meanwhile how long it takes until a receipt is in its shopper's profile,
-// and until a click's price is in history.
+// fresh drives the server with simulated visits at half of what it can do for
+// long, which is what it answers in a burst until everybody within has read
+// it, and looks meanwhile how long it takes until a receipt is in its shopper's
+// profile, and until a click's price is in history.
 func fresh(ctx context.Context, out io.Writer, o *options, p *process) error {
 	bodies, err := readBodies(o)
 	if err != nil {
@@ -65,15 +66,20 @@ func fresh(ctx context.Context, out io.Writer, o *options, p *process) error {
 		Server: p.Server, Kinds: traffic.Kinds(), Workers: clients, Measure: o.length, Grace: spendMax, Now: time.Now,
 		Visit: func(ctx context.Context, _ int64, s *load.Session) { crowd.Visit(ctx, s) },
 	}
-	most, err := load.Run(ctx, plan)
+	burst, err := load.Run(ctx, plan)
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	if err := p.settle(ctx); err != nil {
 		return err
 	}
-	figure.Print(out, "decide.visits_rate", float64(most.Visits)/most.Took.Seconds(), "visits/s")
-	plan.Rate, plan.Workers, plan.Warm, plan.Measure = float64(most.Visits)/most.Took.Seconds()/2, openClients, o.length/4, freshRounds*o.length
+	settling := time.Since(began)
+	rate := float64(burst.Visits) / (burst.Took + settling).Seconds()
+	figure.Print(out, "decide.visits_burst", float64(burst.Visits)/burst.Took.Seconds(), "visits/s")
+	figure.Print(out, "decide.visits_settling", settling.Seconds(), "s")
+	figure.Print(out, "decide.visits_rate", rate, "visits/s")
+	plan.Rate, plan.Workers, plan.Warm, plan.Measure = rate/2, openClients, o.length/4, freshRounds*o.length
 	r, probes, err := besides(ctx, &plan, &prober{o: o, run: runOf("probe")})
 	if err != nil {
 		return err

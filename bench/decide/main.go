@@ -10,6 +10,10 @@
 // codec, on the same core, driven by the same client. Rounds of both alternate
 // and medians are printed, because machines are shared.
 //
+// With -shoppers the house is that of a simulated grocer, and simulated visits at
+// half of what the server can do show how soon a receipt is in a profile and a
+// click in history.
+//
 // It is beside the road of a receipt, with a stopwatch: make bench-decide.
 package main
 

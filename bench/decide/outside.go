@@ -41,7 +41,7 @@ func overHTTP(ctx context.Context, out io.Writer, o *options) error {
 			_ = running.stop()
 		}
 	}()
-	earlier, err := kept(ctx, s)
+	earlier, err := recorded(ctx, s)
 	if err != nil {
 		return fmt.Errorf("count earlier records: %w", err)
 	}
@@ -236,7 +236,7 @@ func drive(ctx context.Context, o *options, p *process, bodies []load.Request, r
 // records compares the answers given since the server started with the records
 // that history holds of them.
 func records(ctx context.Context, out io.Writer, s *process, earlier int64) error {
-	all, err := kept(ctx, s)
+	all, err := recorded(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -248,8 +248,8 @@ func records(ctx context.Context, out io.Writer, s *process, earlier int64) erro
 	return nil
 }
 
-// kept counts the records in history, once it has everything.
-func kept(ctx context.Context, s *process) (int64, error) {
+// recorded counts the records in history, once it has everything.
+func recorded(ctx context.Context, s *process) (int64, error) {
 	if err := s.settle(ctx); err != nil {
 		return 0, err
 	}

@@ -127,10 +127,33 @@ func sendConsents(ctx context.Context, o *options, cards []string) error {
 	if err == nil {
 		err = s.settle(ctx)
 	}
+	if err == nil {
+		err = kept(ctx, o)
+	}
 	if stopped := s.stop(); err == nil {
 		err = stopped
 	}
 	return err
+}
+
+// kept waits until the house has done what a house does each morning: a bulk load
+// has it seal all days at once, which no day of a shop does beside visits. Last of
+// it, it counts what is popular.
+func kept(ctx context.Context, o *options) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for range 10 * 60 * 15 {
+		done, err := filepath.Glob(filepath.Join(o.dir, "files", "popularity*"))
+		if err != nil || len(done) > 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return errors.New("the house did not seal its days in a quarter of an hour")
 }
 
 // The recorded visits.

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -34,7 +35,7 @@ type Plan struct {
 	Warm    time.Duration
 	Measure time.Duration
 	Grace   time.Duration // for what is under way at the end of it; a request that takes longer is cut off
-	Watch   func(*View) // called after each window, and not again after Run returned; may be nil
+	Watch   func(*View)   // called after each window, and not again after Run returned; may be nil
 	Now     retail.Clock
 }
 
@@ -214,7 +215,7 @@ func (s *Server) request(ctx context.Context, route string, body []byte, header 
 		return 0
 	}
 	defer func() { _ = answer.Body.Close() }()
-	var to io.Writer = io.Discard
+	to := io.Discard
 	if into != nil {
 		to = into
 	}
@@ -230,9 +231,7 @@ func (s *Server) do(ctx context.Context, route string, body []byte, header http.
 	if err != nil {
 		return nil, err
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	if len(body) > 0 {
 		req.Header["Content-Type"] = []string{"application/json"}
 	}
