@@ -130,7 +130,7 @@ func loadsRefused(t *testing.T, h *server, scenario string) {
 		"another grocer":       {[]string{"--scenario", scenario, "--seed", "77", "--target", h.url, "--key", h.key}, 1, "no product of this scenario"},
 		"all fail":             {append([]string{bodies, "--target", h.url, "--key", h.key}, one...), 1, "--failed-max 0 allows no more"},
 		"all fail, and may":    {append([]string{bodies, "--target", h.url, "--key", h.key, "--failed-max", "100"}, one...), 0, ""},
-		"a scenario's mistake": {[]string{"--shoppers", "0", "--target", h.url, "--key", h.key}, 2, "shoppers is 0"},
+		"a scenario's mistake": {[]string{"--shoppers", "0", "--weeks", "1", "--target", h.url, "--key", h.key}, 2, "shoppers is 0"},
 	} {
 		_, said, status := run(t, append([]string{"load"}, tt.args...)...)
 		if status != tt.status || !strings.Contains(said, tt.want) || strings.Contains(said, "dial tcp") {
