@@ -117,7 +117,8 @@ func (c *client) settle(ctx context.Context) error {
 	return errors.New("the server did not catch up in ten minutes")
 }
 
-// query asks history; a null is an empty text.
+// query asks history; a null is an empty text. Where the answer is cut, it fails
+// with errCut.
 func (c *client) query(ctx context.Context, sql string) ([][]string, error) {
 	var out struct {
 		Rows [][]*string `json:"rows"`
@@ -127,7 +128,7 @@ func (c *client) query(ctx context.Context, sql string) ([][]string, error) {
 		return nil, err
 	}
 	if out.Cut {
-		return nil, fmt.Errorf("history has more than %d rows of one question", queryMax)
+		return nil, errCut
 	}
 	rows := make([][]string, len(out.Rows))
 	for i, row := range out.Rows {
@@ -140,6 +141,9 @@ func (c *client) query(ctx context.Context, sql string) ([][]string, error) {
 	}
 	return rows, nil
 }
+
+// errCut says that an answer has more rows than one question may give.
+var errCut = errors.New("history has more rows of one question than it gives")
 
 // queryMax is how many rows one question may give.
 const queryMax = 100_000

@@ -46,6 +46,7 @@ type Options struct {
 	Truth    string         // the folder for what the product has to find out
 	SpeedUp  float64        // simulated seconds a second; 0 is as fast as answers come
 	Visits   int            // decisions under way at most
+	Drift    time.Duration  // how far apart on one day may be what happens side by side; 0 is Aside
 	Progress func(Progress) // called after each run of visits; may be nil
 	Now      retail.Clock
 }
@@ -115,6 +116,8 @@ func open(ctx context.Context, o Options) (*player, error) {
 		return nil, refuse("visits", fmt.Sprintf("%d decisions at once", o.Visits), fmt.Sprintf("from 1 to %d", visitsMax))
 	case !(o.SpeedUp >= 0):
 		return nil, refuse("speed_up", fmt.Sprintf("the speed-up is %v", o.SpeedUp), "0 for as fast as answers come, or a positive number")
+	case o.Drift < 0:
+		return nil, refuse("drift", fmt.Sprintf("the drift is %v", o.Drift), "0 for 20 minutes, or more")
 	case o.Loaded < 0 || o.Loaded >= max(o.Scenario.Weeks, 1):
 		return nil, refuse("loaded", fmt.Sprintf("%d weeks are loaded of %d", o.Loaded, o.Scenario.Weeks), "leave a week to play")
 	}
@@ -236,7 +239,7 @@ func (p *player) week(ctx context.Context, k *week) error {
 		p.began = p.Now().Add(-p.atSpeed(k.plan.At(0)))
 	}
 	done := 0
-	for _, run := range k.runs(p.world.Zone(), still) {
+	for _, run := range k.runs(p.world.Zone(), p.aside(still)) {
 		if err := p.play(ctx, k, run, still); err != nil {
 			return err
 		}
@@ -244,6 +247,19 @@ func (p *player) week(ctx context.Context, k *week) error {
 		p.tell(k, done)
 	}
 	return p.journal.finish(k.plan.Week + 1)
+}
+
+// aside is how far apart may be what happens side by side; in quiet weeks a day is
+// sent at once.
+func (p *player) aside(quiet bool) time.Duration {
+	switch {
+	case quiet:
+		return 24 * time.Hour
+	case p.Drift == 0:
+		return Aside
+	default:
+		return p.Drift
+	}
 }
 
 func (p *player) tell(k *week, done int) {

@@ -27,14 +27,18 @@ func world(t *testing.T, text string) *life.World {
 
 func TestANextVisitWaitsForTheLastReceipt(t *testing.T) {
 	t.Parallel()
-	for _, quiet := range []bool{false, true} {
+	for _, tt := range []struct {
+		quiet bool
+		apart time.Duration
+	}{{false, Aside}, {false, 24 * time.Hour}, {true, 24 * time.Hour}} {
+		quiet, apart := tt.quiet, tt.apart
 		w := world(t, `{"online": 0.5, "browse": 3}`)
 		k, err := tell(w, w.Plan(0), quiet)
 		if err != nil {
 			t.Fatal(err)
 		}
 		moments, visits, last := 0, 0, int64(0)
-		for _, run := range k.runs(w.Zone(), quiet) {
+		for _, run := range k.runs(w.Zone(), apart) {
 			bought := make(map[int]bool)
 			for i := range run {
 				m := &run[i]
@@ -53,7 +57,7 @@ func TestANextVisitWaitsForTheLastReceipt(t *testing.T) {
 				}
 			}
 			first, end := run[0].at, run[len(run)-1].at
-			if span := time.Duration(end-first) * time.Microsecond; !quiet && span > 20*time.Minute || dayOf(first, w.Zone()) != dayOf(end, w.Zone()) || len(run) > runMax {
+			if span := time.Duration(end-first) * time.Microsecond; span > apart || dayOf(first, w.Zone()) != dayOf(end, w.Zone()) || len(run) > runMax {
 				t.Fatalf("%d moments in %v side by side", len(run), span)
 			}
 		}

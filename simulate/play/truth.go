@@ -90,6 +90,7 @@ type seeker struct {
 	would     *advert.Book // in which the held-out looked at what they would have seen
 	through   []retail.Day
 	decisions map[string]string
+	names     map[string]int        // of campaigns
 	exposed   map[[2]int32]*Exposed // by shopper and campaign
 	before    map[[2]int32]int64
 	mine      map[int32][]int32 // by shopper: campaigns to which she is exposed
@@ -106,8 +107,8 @@ func Truth(ctx context.Context, o Options, through map[string]retail.Day) ([]Fou
 		return nil, err
 	}
 	s := &seeker{
-		player:  &player{Options: o, client: client{http: o.Client, target: o.Server, key: o.Key}, world: w, campaigns: all, of: ranges(w, all)},
-		exposed: make(map[[2]int32]*Exposed), before: make(map[[2]int32]int64), mine: make(map[int32][]int32),
+		player: &player{Options: o, client: client{http: o.Client, target: o.Server, key: o.Key}, world: w, campaigns: all, of: ranges(w, all)},
+		names:  make(map[string]int), exposed: make(map[[2]int32]*Exposed), before: make(map[[2]int32]int64), mine: make(map[int32][]int32),
 	}
 	if s.book, err = plant(w, all); err != nil {
 		return nil, err
@@ -117,6 +118,7 @@ func Truth(ctx context.Context, o Options, through map[string]retail.Day) ([]Fou
 	}
 	last := o.Scenario.First() + retail.Day(7*o.Scenario.Weeks) - 1
 	for i := range all {
+		s.names[all[i].Name] = i
 		day, said := through[all[i].Name]
 		if !said {
 			day = all[i].lastDay(o.Scenario.First())
@@ -164,33 +166,47 @@ func (s *seeker) live(ctx context.Context, n int) error {
 
 // wins asks history which visits of a week won, or would have.
 func (s *seeker) wins(ctx context.Context, monday retail.Day) (map[string][]win, error) {
-	names := make(map[string]int)
-	for i := range s.campaigns {
-		names[s.campaigns[i].Name] = i
-	}
 	out := make(map[string][]win)
 	for day := monday; day < monday+7; day++ {
-		for _, digit := range "0123456789abcdef" {
-			rows, err := s.client.query(ctx, fmt.Sprintf(`select decision, campaign, placement, slot, arm, measurable from wins
-				where day = date '%s' and decision like '%c%%' order by decision, placement, slot`, day, digit))
-			if err != nil {
-				return nil, err
-			}
-			for _, row := range rows {
-				n, mine := names[row[1]]
-				at := slices.IndexFunc(wire.Placements[:], func(p wire.Placement) bool { return p.ID == row[2] })
-				slot, err := strconv.Atoi(row[3])
-				if err != nil {
-					return nil, fmt.Errorf("read wins: %w", err)
-				}
-				if mine && at >= 0 {
-					out[row[0]] = append(out[row[0]], win{n, at, slot, row[4] == "control", row[5] == "true"})
-				}
-			}
+		if err := s.winsOf(ctx, day, "", out); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
 }
+
+// winsOf adds those of a day whose decision's id begins with prefix: in as many
+// questions, each for one more hexadecimal digit, as answers have room for.
+func (s *seeker) winsOf(ctx context.Context, day retail.Day, prefix string, out map[string][]win) error {
+	all, err := s.client.query(ctx, fmt.Sprintf(`select decision, campaign, placement, slot, arm, measurable from wins
+		where day = date '%s' and decision like '%s%%' order by decision, placement, slot`, day, prefix))
+	if errors.Is(err, errCut) && len(prefix) < digitsMax {
+		for _, digit := range "0123456789abcdef" {
+			if err := s.winsOf(ctx, day, prefix+string(digit), out); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, row := range all {
+		n, mine := s.names[row[1]]
+		at := slices.IndexFunc(wire.Placements[:], func(p wire.Placement) bool { return p.ID == row[2] })
+		slot, err := strconv.Atoi(row[3])
+		if err != nil {
+			return fmt.Errorf("read wins: %w", err)
+		}
+		if mine && at >= 0 {
+			out[row[0]] = append(out[row[0]], win{n, at, slot, row[4] == "control", row[5] == "true"})
+		}
+	}
+	return nil
+}
+
+// digitsMax bounds how finely a day's wins are asked for.
+const digitsMax = 8
 
 // expose notes a win of a visit, and lets her look.
 func (s *seeker) expose(v *wire.Visit, won *win) {

@@ -89,23 +89,18 @@ func (k *week) session(w *life.World, s *life.Session) {
 	}
 }
 
-// How much may happen side by side: a visit comes at most drift after the first
-// of its run, as in bench/demo; in quiet weeks a day is sent at once.
-const (
-	drift      = int64(20 * time.Minute / time.Microsecond)
-	driftQuiet = int64(24 * time.Hour / time.Microsecond)
-	runMax     = 500
-)
+// Aside is how far apart may be what happens side by side, as in bench/demo.
+const Aside = 20 * time.Minute
 
-// runs cuts a week into runs of moments that may happen side by side: close in
-// time, within one business day, and so that nobody comes again within a run
+// runMax is how many moments may happen side by side.
+const runMax = 500
+
+// runs cuts a week into runs of moments that may happen side by side: at most apart
+// in time, within one business day, and so that nobody comes again within a run
 // after she bought: her next visit sees her last receipt.
-func (k *week) runs(zone *time.Location, quiet bool) [][]moment {
+func (k *week) runs(zone *time.Location, apart time.Duration) [][]moment {
 	var out [][]moment
-	most := drift
-	if quiet {
-		most = driftQuiet
-	}
+	most := apart.Microseconds()
 	bought := make(map[int]bool)
 	from := 0
 	for i := range k.moments {

@@ -1,6 +1,7 @@
-package main
+package world
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -48,13 +49,14 @@ func TestAWorldIsWhatItsSeedSays(t *testing.T) {
 	cells := make(map[string]int)
 	seeds := make(map[uint64]bool)
 	for index := range 20 {
-		s := worldOf("coverage", index, 20_000)
+		s := Of("coverage", index, Whole)
 		if err := s.Check(); err != nil {
 			t.Fatal(err)
 		}
 		seeds[s.Seed] = true
 		for i := range s.Play.Campaigns {
-			cells[cellOf(&s.Play.Campaigns[i])]++
+			c := &s.Play.Campaigns[i]
+			cells[fmt.Sprintf("%s %s %v", c.Where, c.Effect, c.Heterogeneous)]++
 		}
 	}
 	if len(seeds) != 20 || len(cells) != 18 {
