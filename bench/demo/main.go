@@ -30,7 +30,7 @@ func main() {
 	flag.StringVar(&o.record, "record", "", "write the decision requests to this file, for endcap load")
 	flag.StringVar(&o.folder, "folder", "", "instead of playing: the folder of a simulation, whose sums history must hold")
 	flag.StringVar(&o.played, "played", "", "what endcap simulate --server --json said of the weeks that it played")
-	flag.IntVar(&o.loaded, "loaded", 0, "first weeks of the folder that were loaded")
+	flag.StringVar(&o.truth, "truth", "", "the folder of the play's truth")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, &o)
@@ -44,8 +44,8 @@ func main() {
 // options are the flags.
 type options struct {
 	target, key, data, seed, record string
-	folder, played                  string
-	flying, loaded                  int
+	folder, played, truth           string
+	flying                          int
 }
 
 // zone is where the shops of the data stand; its times are UTC.

@@ -6,10 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"text/tabwriter"
 
+	"endcap/bench/figure"
 	"endcap/retail"
+	"endcap/simulate/model"
 	"endcap/simulate/play"
 )
 
@@ -25,11 +29,10 @@ type simulation struct {
 
 // played is what `endcap simulate --server --json` says of the weeks it played.
 type played struct {
-	Declared  string       `json:"declared"`
-	Receipts  int64        `json:"receipts"`
-	Lines     int64        `json:"lines"`
-	Cents     int64        `json:"sales_cents"`
-	Campaigns []play.Found `json:"campaigns"`
+	Declared string `json:"declared"`
+	Receipts int64  `json:"receipts"`
+	Lines    int64  `json:"lines"`
+	Cents    int64  `json:"sales_cents"`
 }
 
 func readJSON(path string, out any) error {
@@ -54,17 +57,27 @@ func judgeSimulated(ctx context.Context, c *client, o *options, w io.Writer) err
 	if err := readJSON(o.played, &p); err != nil {
 		return err
 	}
-	if made.Declared != play.Declared || p.Declared != play.Declared || o.loaded < 0 || o.loaded > len(made.Weeks) {
+	if made.Declared != play.Declared || p.Declared != play.Declared {
 		return errors.New("what the simulation says is not understood")
 	}
+	scenario, loaded, err := play.Played(o.truth)
+	if err != nil {
+		return err
+	}
 	receipts, lines, sales := p.Receipts, p.Lines, p.Cents
-	for _, week := range made.Weeks[:o.loaded] {
+	for _, week := range made.Weeks[:min(loaded, len(made.Weeks))] {
 		receipts, lines, sales = receipts+week.Receipts, lines+week.Lines, sales+week.Cents
 	}
 	if err := settle(ctx, c); err != nil {
 		return err
 	}
-	if err := printTruth(ctx, c, p.Campaigns, w); err != nil {
+	told, err := hold(ctx, c, play.Options{
+		Scenario: scenario, Loaded: loaded, Model: model.Fitted(), Client: c.http, Server: c.target, Key: c.key, Truth: o.truth,
+	})
+	if err != nil {
+		return err
+	}
+	if err := printTruth(w, told); err != nil {
 		return err
 	}
 	return printControls(ctx, c, "simulated", []control{
@@ -81,7 +94,7 @@ type value struct {
 
 func (v *value) String() string {
 	switch {
-	case v.Suppressed:
+	case v.Reason != "":
 		return "(" + v.Reason + ")"
 	case v.Low != "":
 		return v.Amount + " (" + v.Low + " to " + v.High + ")"
@@ -90,49 +103,123 @@ func (v *value) String() string {
 	}
 }
 
+// held is what a campaign's report says, and what is true through the same day.
+type held struct {
+	play.Found
+	spend, attributed, roas, incremental, iroas value
+}
+
+// amount reads one of a report's amounts, in cents.
+func amount(text string) (float64, error) {
+	m, err := retail.ParseMicros(text)
+	return float64(m / retail.Cent), err
+}
+
+// hold reads every campaign's report, in which impressions claim sales because
+// nobody clicks in the aisle, and works out the truth through the day of which it
+// tells.
+func hold(ctx context.Context, c *client, o play.Options) ([]held, error) {
+	through := make(map[string]retail.Day)
+	told := make(map[string]*held)
+	for i := range o.Scenario.Play.Campaigns {
+		name := o.Scenario.Play.Campaigns[i].Name
+		var report struct {
+			Report  struct{ Edition *retail.Day }
+			Figures []struct {
+				ID    string
+				Value value
+			}
+		}
+		if err := c.send(ctx, "GET /v1/reports/campaigns/"+name+"?model=last_touch_impression", nil, &report); err != nil {
+			return nil, err
+		}
+		if day := report.Report.Edition; day != nil {
+			through[name] = *day
+		}
+		h := new(held)
+		told[name] = h
+		to := map[string]*value{"spend": &h.spend, "attributed_sales": &h.attributed, "roas": &h.roas, "incremental_sales": &h.incremental, "iroas": &h.iroas}
+		for _, f := range report.Figures {
+			if v := to[f.ID]; v != nil {
+				*v = f.Value
+			}
+		}
+	}
+	found, err := play.Truth(ctx, o, through)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]held, len(found))
+	for i := range found {
+		all[i] = *told[found[i].Name]
+		all[i].Found = found[i]
+	}
+	return all, nil
+}
+
+// sums are what campaigns with an interval come to, in cents.
+type sums struct {
+	intervals, inside                           int
+	spend, attributed, incremental, half, truth float64 // half is squared: of the interval's width
+}
+
+// add adds a campaign, and says whether its interval holds the truth.
+func (s *sums) add(h *held) (inside string, err error) {
+	if h.incremental.Low == "" {
+		return "-", nil
+	}
+	var of [5]float64
+	for i, text := range []string{h.spend.Amount, h.attributed.Amount, h.incremental.Amount, h.incremental.Low, h.incremental.High} {
+		if of[i], err = amount(text); err != nil {
+			return "", fmt.Errorf("campaign %s: %w", h.Name, err)
+		}
+	}
+	truth := float64(h.Treated.Extra())
+	s.intervals++
+	inside = "no"
+	if of[3] <= truth && truth <= of[4] {
+		s.inside++
+		inside = "yes"
+	}
+	if of[0] > 0 { // on screens in the aisle nobody clicks, so nobody pays
+		s.spend, s.attributed, s.incremental, s.truth = s.spend+of[0], s.attributed+of[1], s.incremental+of[2], s.truth+truth
+		s.half += (of[4] - of[3]) * (of[4] - of[3]) / 4
+	}
+	return inside, nil
+}
+
 // printTruth shows beside each other what followed adverts (attribution), what
-// the experiment says they caused, and what they truly caused.
-func printTruth(ctx context.Context, c *client, campaigns []play.Found, w io.Writer) error {
-	fmt.Fprintf(w, "\nDeclared: %s; nobody here is a real person.\n", play.Declared)
-	fmt.Fprintf(w, "\n%-14s %-9s %-7s %12s %8s  %-32s %12s %s\n", "campaign", "shown", "effect", "attributed", "ROAS", "incremental, 95 % interval", "truth", "inside")
-	for i := range campaigns {
-		f := &campaigns[i]
-		figures, err := figuresOf(ctx, c, f.Name)
+// the experiment says they caused, and what they truly caused; by sales and by euro
+// of spend.
+func printTruth(w io.Writer, all []held) error {
+	fmt.Fprintf(w, "\nDeclared: %s; nobody here is a real person.\n\n", play.Declared)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "campaign\teffect\tspend\tattributed sales\tROAS\tincremental sales, 95 % interval\tiROAS\ttrue sales\ttrue iROAS\theld")
+	var s sums
+	for i := range all {
+		h := &all[i]
+		inside, err := s.add(h)
 		if err != nil {
 			return err
 		}
-		effect := figures["incremental_sales"]
-		inside := "-"
-		if low, err := retail.ParseMicros(effect.Low); err == nil {
-			high, err := retail.ParseMicros(effect.High)
-			if err != nil {
-				return fmt.Errorf("campaign %s: %w", f.Name, err)
-			}
-			truth := retail.Micros(f.Treated.Extra()) * retail.Cent
-			inside = map[bool]string{true: "yes", false: "no"}[low <= truth && truth <= high]
+		per := "-"
+		if spend, err := amount(h.spend.Amount); err == nil && spend > 0 {
+			per = fmt.Sprintf("%.2f", float64(h.Treated.Extra())/spend)
 		}
-		sales, roas := figures["attributed_sales"], figures["roas"]
-		fmt.Fprintf(w, "%-14s %-9s %-7s %12s %8s  %-32s %12s %s\n", f.Name, f.Where, f.Effect, sales.String(), roas.String(), effect.String(), cents(f.Treated.Extra()), inside)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", h.Name, h.Effect, h.spend.String(), h.attributed.String(),
+			h.roas.String(), h.incremental.String(), h.iroas.String(), cents(h.Treated.Extra()), per, inside)
 	}
-	_, err := fmt.Fprintln(w, "\nAttributed sales followed an impression and would mostly have been made without it. The experiment says what would not have been; of 100 such intervals 95 hold the truth.")
-	return err
-}
-
-// figuresOf are the headline figures of a campaign's report, in which impressions
-// claim sales: nobody clicks in the aisle.
-func figuresOf(ctx context.Context, c *client, campaign string) (map[string]value, error) {
-	var report struct {
-		Figures []struct {
-			ID    string
-			Value value
-		}
+	if err := t.Flush(); err != nil {
+		return err
 	}
-	if err := c.send(ctx, "GET /v1/reports/campaigns/"+campaign+"?model=last_touch_impression", nil, &report); err != nil {
-		return nil, err
+	fmt.Fprintln(w, "\nAttributed sales followed an impression, and most would have been made without it: their ROAS is high where the effect is none. The experiment says what would not have been; of 100 such intervals 95 hold the truth.")
+	figure.Print(w, "demo.simulated_intervals", s.intervals, fmt.Sprintf("of %d campaigns", len(all)))
+	figure.Print(w, "demo.simulated_held", s.inside, fmt.Sprintf("of %d intervals", s.intervals))
+	if s.spend > 0 {
+		half := math.Sqrt(s.half)
+		figure.Print(w, "demo.simulated_roas", s.attributed/s.spend, "ratio")
+		figure.Print(w, "demo.simulated_iroas", s.incremental/s.spend, fmt.Sprintf("ratio, %.1f to %.1f", (s.incremental-half)/s.spend, (s.incremental+half)/s.spend))
+		figure.Print(w, "demo.simulated_true_iroas", s.truth/s.spend, "ratio")
 	}
-	out := make(map[string]value)
-	for _, f := range report.Figures {
-		out[f.ID] = f.Value
-	}
-	return out, nil
+	return nil
 }

@@ -26,6 +26,7 @@ import (
 	"endcap/prove/cleanroom"
 	"endcap/prove/insight"
 	"endcap/prove/measure"
+	"endcap/simulate/play"
 )
 
 // newServer mounts every door.
@@ -79,7 +80,10 @@ func frameOf(h *owner) insight.Frame {
 	if h.replay != nil {
 		f.Clock = "replay"
 	}
-	if h.set.Demo {
+	switch {
+	case h.set.Demo && strings.HasPrefix(h.set.Dataset, play.Declared):
+		f.Notices = []string{"This is a demonstration: shoppers are simulated, and adverts change what they buy by an effect that is planted."}
+	case h.set.Demo:
 		f.Notices = []string{
 			"This is a demonstration: it runs on a replay of past weeks.",
 			"Consents and clicks were drawn by a stated rule. No click changed what anybody bought, so the true incremental sales are 0.",

@@ -16,7 +16,7 @@ import (
 )
 
 // floorCents is what a click on any placement costs at least.
-const floorCents = 5
+const floorCents = 25
 
 // forBooking is what the choice of brands is drawn for; it differs from the
 // numbers of the simulator's other rooms.

@@ -172,6 +172,22 @@ func (j *journal) finish(weeks int) error {
 	return nil
 }
 
+// Played says which play a folder of the truth holds: its scenario, and how many
+// weeks were loaded.
+func Played(truth string) (s scenario.Scenario, loaded int, err error) {
+	f, err := os.Open(filepath.Join(truth, journalName))
+	if err != nil {
+		return s, 0, fmt.Errorf("open journal: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	line, err := bufio.NewReaderSize(f, lineMax).ReadSlice('\n')
+	var head entry
+	if err != nil || json.Unmarshal(line, &head) != nil || head.Declared != Declared || head.Scenario == nil {
+		return s, 0, refuse("truth", "the folder's journal does not say which play it is of", "play once more, with an empty folder")
+	}
+	return *head.Scenario, head.Loaded, nil
+}
+
 // readJournal gives the decision of each visit of a play.
 func readJournal(o *Options) (decisions map[string]string, err error) {
 	f, err := os.Open(filepath.Join(o.Truth, journalName))

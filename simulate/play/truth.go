@@ -119,11 +119,11 @@ func Truth(ctx context.Context, o Options, through map[string]retail.Day) ([]Fou
 	last := o.Scenario.First() + retail.Day(7*o.Scenario.Weeks) - 1
 	for i := range all {
 		s.names[all[i].Name] = i
-		day, said := through[all[i].Name]
-		if !said {
-			day = all[i].lastDay(o.Scenario.First())
+		counts := min(all[i].lastDay(o.Scenario.First()), last)
+		if day, said := through[all[i].Name]; said {
+			counts = min(day, counts)
 		}
-		s.through = append(s.through, min(day, last))
+		s.through = append(s.through, counts)
 	}
 	if s.decisions, err = readJournal(&o); err != nil {
 		return nil, err

@@ -107,7 +107,7 @@ func judgeAll(ctx context.Context, h *served.House, p play.Options) ([]Judged, e
 			if err != nil {
 				return nil, fmt.Errorf("read report: %w", err)
 			}
-			through[c.Name] = min(day, p.Scenario.First()+retail.Day(7*(c.From+c.Weeks)-1+c.WindowDays))
+			through[c.Name] = day
 		}
 	}
 	found, err := play.Truth(ctx, p, through)
