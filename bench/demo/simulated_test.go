@@ -91,7 +91,7 @@ func TestTheDemoWithoutDataIsSimulatedAndMeasuresWhatWasPlanted(t *testing.T) {
 		t.Errorf("a euro of adverts truly sold %v, and attribution claims %v", truth, roas)
 	}
 	for _, sum := range []string{"lines", "baskets", "sales"} {
-		if !regexp.MustCompile(`(?m)^figure control\.simulated\.` + sum + ` .* ok$`).MatchString(out) || figure(t, out, "control.simulated."+sum) <= 0 {
+		if !regexp.MustCompile(`(?m)^figure control\.simulated\.`+sum+` .* ok$`).MatchString(out) || figure(t, out, "control.simulated."+sum) <= 0 {
 			t.Errorf("the control sum of %s is not told, or wrong", sum)
 		}
 	}
