@@ -24,9 +24,8 @@ type Size struct {
 	Browse             float64 // visits to the site a week, beside orders
 }
 
-// Sizes: of the whole proof, but for its shoppers, and of the share that every test
-// run plays, the smallest in which most campaigns reach enough shoppers for an
-// interval.
+// Sizes: of the whole proof, and of the share that every test run plays, in which
+// most campaigns reach enough shoppers for an interval.
 var (
 	Whole = Size{Shoppers: 20_000, Products: 4_000, Quiet: 3, Browse: 2}
 	Share = Size{Shoppers: 1_600, Products: 1_500, Quiet: 1, Browse: 4}
