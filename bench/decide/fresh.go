@@ -219,7 +219,7 @@ func (p *prober) click(ctx context.Context, n int64, s *load.Session, id string)
 // looks, by which a probe may see it late.
 const (
 	spendMax  = 30 * time.Second
-	lookEvery = 20 * time.Millisecond
+	lookEvery = 100 * time.Millisecond
 )
 
 // look asks for the charge of a click until it is there.
