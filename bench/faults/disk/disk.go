@@ -202,6 +202,10 @@ func (d *Disk) Crash() (*Disk, error) {
 	return d.Left(), nil
 }
 
+// Die ends the program now, if the world has not ended already: everything written
+// so far is in the files.
+func (d *Disk) Die() error { return d.cut(Death) }
+
 // Quiet keeps the power from being cut in the middle of what fn has DuckDB write
 // its own way, unless fn itself asks something of Real: a copy of such files in
 // the making would be of no moment at all.
@@ -286,7 +290,8 @@ func roomy(s Store) bool { return s == Stream || s == Profiles }
 
 // fatal says where Pebble answers an error by ending the program: anywhere but
 // in tables, which it writes again, and in the log of the stream, whose writers
-// hear of it.
+// hear of it. Where it changes to another log nobody hears, and it ends the
+// program after all: see Die.
 func fatal(s Store, op Op, file string) bool {
 	if !roomy(s) {
 		return false

@@ -362,7 +362,7 @@ func (u until) Read(ctx context.Context, partition int, after event.Cursor, limi
 // checkProfiles: what a follower has folded is what the facts up to its cursor
 // fold to, byte for byte.
 func (r *run) checkProfiles(ctx context.Context) error {
-	if trimmed, err := r.anyTrimmed(ctx); err != nil || trimmed {
+	if released, err := r.anyReleased(ctx); err != nil || released {
 		return err // history gives corrections and no clicks back: endcap verify compares those
 	}
 	fresh, err := pebbleshelf.Open(ctx, "profiles", pebbleshelf.Options{FS: vfs.NewMem(), CacheBytes: cacheBytes, RecentBytes: 1})
@@ -429,10 +429,16 @@ func dump(ctx context.Context, s *pebbleshelf.Store) (map[shelved]string, error)
 	return out, err
 }
 
-func (r *run) anyTrimmed(ctx context.Context) (bool, error) {
+// anyReleased reports whether history has taken facts over from the stream for
+// good. From then on they are read from there, whether trimming them has
+// succeeded or not.
+func (r *run) anyReleased(ctx context.Context) (bool, error) {
+	if r.house.history == nil {
+		return false, nil
+	}
 	for p := range partitions {
-		first, err := r.house.log.First(ctx, p)
-		if err != nil || first != "" {
+		mark, err := r.house.history.Released(ctx, p)
+		if err != nil || mark.Cursor != "" {
 			return true, err
 		}
 	}

@@ -148,7 +148,7 @@ func (r *run) play(ctx context.Context) error {
 		r.report.Operations++
 		r.since++
 		r.strikes = r.struck()
-		err := r.operate(ctx)
+		err := r.survive(ctx)
 		if err := r.after(ctx, err); err != nil {
 			return err
 		}
@@ -158,6 +158,24 @@ func (r *run) play(ctx context.Context) error {
 	}
 	r.disk.Heal()
 	return r.reopen(ctx, true) // the last power cut
+}
+
+// survive does one operation. Pebble ends the program where it cannot close its
+// log to begin another, and no writer could hear of it; then the program has died
+// there, and the house is opened on what it had written.
+func (r *run) survive(ctx context.Context) (err error) {
+	defer func() {
+		said := recover()
+		if said == nil {
+			return
+		}
+		if injected, ok := said.(error); !ok || !errors.Is(injected, disk.ErrInjected) {
+			panic(said)
+		}
+		r.trace("%d: Pebble ended the program: %v", r.report.Operations, said)
+		err = r.disk.Die()
+	}()
+	return r.operate(ctx)
 }
 
 func (r *run) done() bool {
