@@ -113,7 +113,7 @@ func playVisit(ctx context.Context, c *client, b *basket, first bool, t *tally) 
 		return err
 	}
 	var answer visitAnswer
-	if err := c.send(ctx, "POST /v1/decisions", ask, &answer); err != nil {
+	if err := c.Send(ctx, "POST /v1/decisions", ask, &answer); err != nil {
 		return err
 	}
 	shown, clicked, err := react(ctx, c, b, &answer)
@@ -126,7 +126,7 @@ func playVisit(ctx context.Context, c *client, b *basket, first bool, t *tally) 
 		Results []struct{ Outcome, Say string }
 		Profile string
 	}
-	if err := c.send(ctx, "POST /v1/receipts", map[string]any{"receipts": []any{b.receipt()}}, &taken, "Prefer", "wait=10"); err != nil {
+	if err := c.Send(ctx, "POST /v1/receipts", map[string]any{"receipts": []any{b.receipt()}}, &taken, "Prefer", "wait=10"); err != nil {
 		return err
 	}
 	if o := taken.Results[0].Outcome; o != "new" && o != "repeat" {
@@ -186,7 +186,7 @@ func react(ctx context.Context, c *client, b *basket, a *visitAnswer) (shown, cl
 	if len(events) == 0 {
 		return 0, 0, nil
 	}
-	return shown, clicked, c.send(ctx, "POST /v1/events", map[string]any{"events": events}, nil)
+	return shown, clicked, c.Send(ctx, "POST /v1/events", map[string]any{"events": events}, nil)
 }
 
 // keep writes one decision request to the recording, if there is one.

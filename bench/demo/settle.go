@@ -20,22 +20,11 @@ const settleMax = time.Minute
 func settle(ctx context.Context, c *client) error {
 	ctx, cancel := context.WithTimeout(ctx, settleMax)
 	defer cancel()
-	for {
-		var s struct {
-			CaughtUp bool `json:"caught_up"`
-		}
-		if err := c.send(ctx, "GET /v1/status", nil, &s); err != nil {
-			return err
-		}
-		if s.CaughtUp {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return errors.New("the followers did not catch up in a minute")
-		case <-time.After(50 * time.Millisecond):
-		}
+	err := c.Settle(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("the followers did not catch up in a minute")
 	}
+	return err
 }
 
 // control is a sum that history must give.
@@ -60,7 +49,7 @@ var journeyControls = []control{
 // printControls prints the control sums of a dataset beside what they must be.
 func printControls(ctx context.Context, c *client, dataset string, controls []control, w io.Writer) error {
 	got := make(map[string]json.RawMessage)
-	if err := c.send(ctx, "GET /v1/controls", nil, &got); err != nil {
+	if err := c.Send(ctx, "GET /v1/controls", nil, &got); err != nil {
 		return err
 	}
 	wrong := 0
@@ -95,7 +84,7 @@ func printEffect(ctx context.Context, c *client, w io.Writer) error {
 			Control             int `json:"control_shoppers"`
 		}
 	}
-	if err := c.send(ctx, "GET /v1/reports/effect", nil, &e); err != nil {
+	if err := c.Send(ctx, "GET /v1/reports/effect", nil, &e); err != nil {
 		return err
 	}
 	low, err := retail.ParseMicros(e.Pooled.Low)

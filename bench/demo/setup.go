@@ -64,7 +64,7 @@ func setUp(ctx context.Context, c *client, cards []string) error {
 		floor    int64
 	}{{"home", "Top of the home page", 4, 5}, {"category", "Top of a category page", 4, 8}, {"search", "Top of search results", 4, 8}} {
 		doc := map[string]any{"name": p.name, "slots_max": p.slots, "floor": usdCents(p.floor)}
-		if err := c.set(ctx, "/v1/placements/"+p.id, doc); err != nil {
+		if err := c.Set(ctx, "/v1/placements/"+p.id, doc); err != nil {
 			return err
 		}
 	}
@@ -107,11 +107,11 @@ func setUpBrand(ctx context.Context, c *client, b *brand, nth int64) error {
 		}},
 	}
 	for _, s := range steps {
-		if err := c.set(ctx, s.path, s.doc); err != nil {
+		if err := c.Set(ctx, s.path, s.doc); err != nil {
 			return err
 		}
 	}
-	return c.send(ctx, "POST /v1/advertisers/"+adv+"/payments", map[string]any{"amount": usd(500)}, nil, "Idempotency-Key", "demo-"+adv)
+	return c.Send(ctx, "POST /v1/advertisers/"+adv+"/payments", map[string]any{"amount": usd(500)}, nil, "Idempotency-Key", "demo-"+adv)
 }
 
 func keywords(category string) []string {
@@ -123,7 +123,7 @@ func keywords(category string) []string {
 
 // bestSellers are the five products of the brand that most receipts hold.
 func bestSellers(ctx context.Context, c *client, b *brand) ([]string, error) {
-	rows, err := c.query(ctx, fmt.Sprintf(`select l.product, count(*) as n from lines l join products p on p.product = l.product
+	rows, err := c.Query(ctx, fmt.Sprintf(`select l.product, count(*) as n from lines l join products p on p.product = l.product
 		where p.brand = '%s' and p.category = '%s' group by l.product order by n desc, l.product limit 5`, b.id, b.category))
 	if err != nil {
 		return nil, err
@@ -147,5 +147,5 @@ func sendConsents(ctx context.Context, c *client, seed string, cards []string, a
 			"at": at.UTC().Format(time.RFC3339), "wording": "drawn by the demo",
 		}
 	}
-	return c.send(ctx, "PUT /v1/consents", map[string]any{"consents": rows}, nil)
+	return c.Send(ctx, "PUT /v1/consents", map[string]any{"consents": rows}, nil)
 }

@@ -72,7 +72,7 @@ func judgeSimulated(ctx context.Context, c *client, o *options, w io.Writer) err
 		return err
 	}
 	told, err := hold(ctx, c, play.Options{
-		Scenario: scenario, Loaded: loaded, Model: model.Fitted(), Client: c.http, Server: c.target, Key: c.key, Truth: o.truth,
+		Scenario: scenario, Loaded: loaded, Model: model.Fitted(), Client: c.HTTP, Server: c.Target, Key: c.Key, Truth: o.truth,
 	})
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func hold(ctx context.Context, c *client, o play.Options) ([]held, error) {
 				Value value
 			}
 		}
-		if err := c.send(ctx, "GET /v1/reports/campaigns/"+name+"?model=last_touch_impression", nil, &report); err != nil {
+		if err := c.Send(ctx, "GET /v1/reports/campaigns/"+name+"?model=last_touch_impression", nil, &report); err != nil {
 			return nil, err
 		}
 		if day := report.Report.Edition; day != nil {

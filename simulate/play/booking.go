@@ -171,7 +171,7 @@ func (p *player) bookAll(ctx context.Context) error {
 	}
 	for _, at := range wire.Placements {
 		doc := map[string]any{"name": at.Name, "slots_max": at.Slots, "floor": money(floorCents)}
-		if err := p.client.set(ctx, "/v1/placements/"+at.ID, doc); err != nil {
+		if err := p.client.Set(ctx, "/v1/placements/"+at.ID, doc); err != nil {
 			return err
 		}
 	}
@@ -198,12 +198,12 @@ func (p *player) bookAll(ctx context.Context) error {
 				"bid": money(c.Bid), "budget_daily": money(c.BudgetDaily), "budget_total": money(c.BudgetTotal), "cap_per_day": c.CapPerDay, "flight": flight,
 			}},
 		} {
-			if err := p.client.set(ctx, step.path, step.doc); err != nil {
+			if err := p.client.Set(ctx, step.path, step.doc); err != nil {
 				return err
 			}
 		}
 		paid := map[string]any{"amount": money(c.Wallet)}
-		if err := p.client.send(ctx, "POST /v1/advertisers/"+c.advertiser()+"/payments", paid, nil, "Idempotency-Key", "play-"+c.Name); err != nil {
+		if err := p.client.Send(ctx, "POST /v1/advertisers/"+c.advertiser()+"/payments", paid, nil, "Idempotency-Key", "play-"+c.Name); err != nil {
 			return err
 		}
 	}

@@ -34,7 +34,7 @@ func feed[T any](ctx context.Context, p *player, name string, all iter.Seq[T], w
 			return nil
 		}
 		var got answers
-		if err := p.client.send(ctx, "PUT /v1/"+name, map[string]any{name: batch}, &got); err != nil {
+		if err := p.client.Send(ctx, "PUT /v1/"+name, map[string]any{name: batch}, &got); err != nil {
 			return err
 		}
 		for i, r := range got.Results {

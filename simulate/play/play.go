@@ -71,7 +71,7 @@ type Summary struct {
 // player is one play under way.
 type player struct {
 	Options
-	client    client
+	client    wire.Client
 	world     *life.World
 	campaigns []campaign
 	of        []int32          // by product: the campaign whose range it is in, or -1
@@ -130,7 +130,7 @@ func open(ctx context.Context, o Options) (*player, error) {
 			return nil, refuse(fmt.Sprintf("play.campaigns[%d].from", i), "the campaign begins in a week that is loaded", "begin later, or load fewer weeks")
 		}
 	}
-	p := &player{Options: o, client: client{http: o.Client, target: o.Server, key: o.Key}, world: w, campaigns: all, of: ranges(w, all)}
+	p := &player{Options: o, client: wire.Client{HTTP: o.Client, Target: o.Server, Key: o.Key}, world: w, campaigns: all, of: ranges(w, all)}
 	p.products = make(map[string]int32)
 	for i := range all {
 		for _, n := range all[i].products {
@@ -140,8 +140,8 @@ func open(ctx context.Context, o Options) (*player, error) {
 	if p.book, err = plant(w, all); err != nil {
 		return nil, err
 	}
-	var s status
-	if err := p.client.send(ctx, "GET /v1/status", nil, &s); err != nil {
+	var s wire.Status
+	if err := p.client.Send(ctx, "GET /v1/status", nil, &s); err != nil {
 		return nil, err
 	}
 	if s.Clock != "replay" {
@@ -213,7 +213,7 @@ func (p *player) run(ctx context.Context) error {
 	if err := p.advance(ctx, (first + retail.Day(7*p.world.Scenario.Weeks)).Start(p.world.Zone()).Add(time.Hour)); err != nil {
 		return err
 	}
-	return p.client.settle(ctx)
+	return p.client.Settle(ctx)
 }
 
 // week plays one week.
@@ -227,7 +227,7 @@ func (p *player) week(ctx context.Context, k *week) error {
 	still := quiet(&p.Scenario, k.plan.Week)
 	if !still && !p.journal.booked {
 		// What was bought so far counts for whom campaigns reach, and for profiles.
-		if err := p.client.settle(ctx); err != nil {
+		if err := p.client.Settle(ctx); err != nil {
 			return err
 		}
 		if err := p.bookAll(ctx); err != nil {
@@ -302,7 +302,7 @@ func (p *player) advance(ctx context.Context, to time.Time) error {
 		return nil
 	}
 	p.clock = to
-	return p.client.send(ctx, "PUT /v1/clock", map[string]string{"now": to.UTC().Format(time.RFC3339Nano)}, nil)
+	return p.client.Send(ctx, "PUT /v1/clock", map[string]string{"now": to.UTC().Format(time.RFC3339Nano)}, nil)
 }
 
 // play lets one run of moments happen: decisions side by side, then what was seen
@@ -371,7 +371,7 @@ func (p *player) sell(ctx context.Context, receipts []map[string]any, quiet bool
 	if !quiet {
 		headers = []string{"Prefer", "wait=30"}
 	}
-	if err := p.client.send(ctx, "POST /v1/receipts", map[string]any{"receipts": receipts}, &got, headers...); err != nil {
+	if err := p.client.Send(ctx, "POST /v1/receipts", map[string]any{"receipts": receipts}, &got, headers...); err != nil {
 		return err
 	}
 	for i, r := range got.Results {
@@ -380,7 +380,7 @@ func (p *player) sell(ctx context.Context, receipts []map[string]any, quiet bool
 		}
 	}
 	if !quiet && got.Profile != "seen" {
-		return p.client.settle(ctx) // the server has much to do: it takes longer than a request may wait
+		return p.client.Settle(ctx) // the server has much to do: it takes longer than a request may wait
 	}
 	return nil
 }
@@ -402,7 +402,7 @@ func (p *player) decide(ctx context.Context, run []moment) error {
 		p.sum.Decisions++
 		group.Go(func() error {
 			var a wire.Answer
-			if err := p.client.send(ctx, "POST /v1/decisions", v.Question(p.world, func(int) bool { return true }), &a); err != nil {
+			if err := p.client.Send(ctx, "POST /v1/decisions", v.Question(p.world, func(int) bool { return true }), &a); err != nil {
 				return err
 			}
 			return p.journal.add(p.shown(v, &a))
@@ -443,7 +443,7 @@ func (p *player) react(ctx context.Context, run []moment) error {
 	}
 	for from := 0; from < len(events); from += eventsMax {
 		part := events[from:min(from+eventsMax, len(events))]
-		if err := p.client.send(ctx, "POST /v1/events", map[string]any{"events": part}, nil); err != nil {
+		if err := p.client.Send(ctx, "POST /v1/events", map[string]any{"events": part}, nil); err != nil {
 			return err
 		}
 	}

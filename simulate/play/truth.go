@@ -107,7 +107,7 @@ func Truth(ctx context.Context, o Options, through map[string]retail.Day) ([]Fou
 		return nil, err
 	}
 	s := &seeker{
-		player: &player{Options: o, client: client{http: o.Client, target: o.Server, key: o.Key}, world: w, campaigns: all, of: ranges(w, all)},
+		player: &player{Options: o, client: wire.Client{HTTP: o.Client, Target: o.Server, Key: o.Key}, world: w, campaigns: all, of: ranges(w, all)},
 		names:  make(map[string]int), exposed: make(map[[2]int32]*Exposed), before: make(map[[2]int32]int64), mine: make(map[int32][]int32),
 	}
 	if s.book, err = plant(w, all); err != nil {
@@ -178,9 +178,9 @@ func (s *seeker) wins(ctx context.Context, monday retail.Day) (map[string][]win,
 // winsOf adds those of a day whose decision's id begins with prefix: in as many
 // questions, each for one more hexadecimal digit, as answers have room for.
 func (s *seeker) winsOf(ctx context.Context, day retail.Day, prefix string, out map[string][]win) error {
-	all, err := s.client.query(ctx, fmt.Sprintf(`select decision, campaign, placement, slot, arm, measurable from wins
+	all, err := s.client.Query(ctx, fmt.Sprintf(`select decision, campaign, placement, slot, arm, measurable from wins
 		where day = date '%s' and decision like '%s%%' order by decision, placement, slot`, day, prefix))
-	if errors.Is(err, errCut) && len(prefix) < digitsMax {
+	if errors.Is(err, wire.ErrCut) && len(prefix) < digitsMax {
 		for _, digit := range "0123456789abcdef" {
 			if err := s.winsOf(ctx, day, prefix+string(digit), out); err != nil {
 				return err

@@ -1,4 +1,4 @@
-package play
+package wire
 
 import (
 	"bytes"
@@ -14,22 +14,22 @@ import (
 	"endcap/retail"
 )
 
-// client speaks to the server as any outsider would.
-type client struct {
-	http        *http.Client
-	target, key string
+// Client speaks to the server as any outsider would.
+type Client struct {
+	HTTP        *http.Client
+	Target, Key string
 }
 
 // answerMax is how many bytes of an answer are read.
 const answerMax = 64 << 20
 
-// errExists is what the server says when something is booked already, or when
+// ErrExists is what the server says when something is booked already, or when
 // its clock stands later.
-var errExists = errors.New("it exists")
+var ErrExists = errors.New("it exists")
 
-// send makes one request, such as "GET /v1/status", with a JSON body and reads a
+// Send makes one request, such as "GET /v1/status", with a JSON body and reads a
 // JSON answer; both may be nil. Headers come as name and value in turn.
-func (c *client) send(ctx context.Context, route string, in, out any, headers ...string) error {
+func (c *Client) Send(ctx context.Context, route string, in, out any, headers ...string) error {
 	method, path, _ := strings.Cut(route, " ")
 	var body io.Reader
 	if in != nil {
@@ -39,18 +39,18 @@ func (c *client) send(ctx context.Context, route string, in, out any, headers ..
 		}
 		body = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.target+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, c.Target+path, body)
 	if err != nil {
 		return fmt.Errorf("%s: %w", route, err)
 	}
-	req.Header.Set("Authorization", "Bearer "+c.key)
+	req.Header.Set("Authorization", "Bearer "+c.Key)
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	answer, err := c.http.Do(req)
+	answer, err := c.HTTP.Do(req)
 	if err != nil {
 		return &retail.Error{Kind: retail.Unavailable, Field: "server", Say: "the server does not answer", Cure: "the same command goes on where this one stopped", Err: err}
 	}
@@ -60,7 +60,7 @@ func (c *client) send(ctx context.Context, route string, in, out any, headers ..
 	case err != nil:
 		return fmt.Errorf("%s: %w", route, err)
 	case answer.StatusCode == http.StatusConflict || answer.StatusCode == http.StatusPreconditionFailed:
-		return fmt.Errorf("%s: %w: %.500s", route, errExists, text)
+		return fmt.Errorf("%s: %w: %.500s", route, ErrExists, text)
 	case answer.StatusCode >= http.StatusMultipleChoices:
 		return fmt.Errorf("%s: %s: %.500s", route, answer.Status, text)
 	case out == nil:
@@ -72,17 +72,17 @@ func (c *client) send(ctx context.Context, route string, in, out any, headers ..
 	return nil
 }
 
-// set puts terms; what stands already is left alone, so that a play can go on.
-func (c *client) set(ctx context.Context, path string, doc any) error {
-	err := c.send(ctx, "PUT "+path, doc, nil, "If-None-Match", "*")
-	if errors.Is(err, errExists) {
+// Set puts terms; what stands already is left alone, so that a play or a demo can go on.
+func (c *Client) Set(ctx context.Context, path string, doc any) error {
+	err := c.Send(ctx, "PUT "+path, doc, nil, "If-None-Match", "*")
+	if errors.Is(err, ErrExists) {
 		return nil
 	}
 	return err
 }
 
-// status is what the play must know of the server.
-type status struct {
+// Status is what a play must know of the server.
+type Status struct {
 	Clock    string    `json:"clock"`
 	Now      time.Time `json:"now"`
 	CaughtUp bool      `json:"caught_up"`
@@ -95,13 +95,13 @@ const (
 	settleTries = 12_000
 )
 
-// settle waits until the server has told everything to everybody within.
-func (c *client) settle(ctx context.Context) error {
+// Settle waits until the server has told everything to everybody within.
+func (c *Client) Settle(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for range settleTries {
-		var s status
-		if err := c.send(ctx, "GET /v1/status", nil, &s); err != nil {
+		var s Status
+		if err := c.Send(ctx, "GET /v1/status", nil, &s); err != nil {
 			return err
 		}
 		if s.CaughtUp {
@@ -117,18 +117,18 @@ func (c *client) settle(ctx context.Context) error {
 	return errors.New("the server did not catch up in ten minutes")
 }
 
-// query asks history; a null is an empty text. Where the answer is cut, it fails
-// with errCut.
-func (c *client) query(ctx context.Context, sql string) ([][]string, error) {
+// Query asks history; a null is an empty text. Where the answer is cut, it fails
+// with ErrCut.
+func (c *Client) Query(ctx context.Context, sql string) ([][]string, error) {
 	var out struct {
 		Rows [][]*string `json:"rows"`
 		Cut  bool        `json:"cut"`
 	}
-	if err := c.send(ctx, "POST /v1/query", map[string]any{"sql": sql, "purpose": "accounting", "limit": queryMax}, &out); err != nil {
+	if err := c.Send(ctx, "POST /v1/query", map[string]any{"sql": sql, "purpose": "accounting", "limit": queryMax}, &out); err != nil {
 		return nil, err
 	}
 	if out.Cut {
-		return nil, errCut
+		return nil, ErrCut
 	}
 	rows := make([][]string, len(out.Rows))
 	for i, row := range out.Rows {
@@ -142,8 +142,8 @@ func (c *client) query(ctx context.Context, sql string) ([][]string, error) {
 	return rows, nil
 }
 
-// errCut says that an answer has more rows than one question may give.
-var errCut = errors.New("history has more rows of one question than it gives")
+// ErrCut says that an answer has more rows than one question may give.
+var ErrCut = errors.New("history has more rows of one question than it gives")
 
 // queryMax is how many rows one question may give.
 const queryMax = 100_000
