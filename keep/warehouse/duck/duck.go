@@ -143,6 +143,7 @@ func (w *Warehouse) openDatabase() error {
 		{"autoinstall_known_extensions", "false"},
 		{"autoload_known_extensions", "false"},
 		{"checkpoint_threshold", "128MB"},
+		{"enable_external_file_cache", "false"}, // it takes a file for another of the same name that was written in the same tick of the clock
 		{"preserve_insertion_order", "true"},
 	}
 	settings = append(settings, [2]string{"threads", strconv.Itoa(cmp.Or(w.opts.Threads, runtime.NumCPU()))}) // DuckDB itself would count cores that are not ours
