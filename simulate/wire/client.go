@@ -23,9 +23,9 @@ type Client struct {
 // answerMax is how many bytes of an answer are read.
 const answerMax = 64 << 20
 
-// ErrExists is what the server says when something is booked already, or when
+// errExists is what the server says when something is booked already, or when
 // its clock stands later.
-var ErrExists = errors.New("it exists")
+var errExists = errors.New("it exists")
 
 // Send makes one request, such as "GET /v1/status", with a JSON body and reads a
 // JSON answer; both may be nil. Headers come as name and value in turn.
@@ -60,7 +60,7 @@ func (c *Client) Send(ctx context.Context, route string, in, out any, headers ..
 	case err != nil:
 		return fmt.Errorf("%s: %w", route, err)
 	case answer.StatusCode == http.StatusConflict || answer.StatusCode == http.StatusPreconditionFailed:
-		return fmt.Errorf("%s: %w: %.500s", route, ErrExists, text)
+		return fmt.Errorf("%s: %w: %.500s", route, errExists, text)
 	case answer.StatusCode >= http.StatusMultipleChoices:
 		return fmt.Errorf("%s: %s: %.500s", route, answer.Status, text)
 	case out == nil:
@@ -75,7 +75,7 @@ func (c *Client) Send(ctx context.Context, route string, in, out any, headers ..
 // Set puts terms; what stands already is left alone, so that a play or a demo can go on.
 func (c *Client) Set(ctx context.Context, path string, doc any) error {
 	err := c.Send(ctx, "PUT "+path, doc, nil, "If-None-Match", "*")
-	if errors.Is(err, ErrExists) {
+	if errors.Is(err, errExists) {
 		return nil
 	}
 	return err
