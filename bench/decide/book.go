@@ -30,9 +30,9 @@ import (
 const (
 	advertisersCount = 240
 	lineItemsCount   = 10_000
-	categoriesCount  = 80   // the largest; three audiences each
-	targetedShare    = 0.75 // line items for an audience
-	everywhereShare  = 0.01 // line items for every page
+	categoriesCount  = 80    // the largest; three audiences each
+	targetedShare    = 0.75  // line items for an audience
+	everywhereShare  = 0.012 // line items for every page
 	productsMost     = 5
 	by               = "bench"
 )

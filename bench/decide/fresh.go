@@ -80,7 +80,7 @@ func fresh(ctx context.Context, out io.Writer, o *options, p *process) error {
 	figure.Print(out, "decide.visits_settling", settling.Seconds(), "s")
 	figure.Print(out, "decide.visits_rate", rate, "visits/s")
 	plan.Rate, plan.Workers, plan.Warm, plan.Measure = rate/2, openClients, o.length/4, freshRounds*o.length
-	r, probes, err := besides(ctx, &plan, &prober{o: o, run: runOf("probe")})
+	r, probes, err := besides(ctx, &plan, o)
 	if err != nil {
 		return err
 	}
@@ -106,14 +106,20 @@ func drawn(name string, r *load.Result, about string) (err error) {
 }
 
 // besides carries out a load, and probes at the same time.
-func besides(ctx context.Context, plan *load.Plan, p *prober) (r, probes *load.Result, err error) {
-	look := *plan
-	look.Kinds, look.Rate, look.Visit, look.Workers = probeKinds(), receiptProbes+clickProbes, p.visit, openClients
+func besides(ctx context.Context, plan *load.Plan, o *options) (r, probes *load.Result, err error) {
+	p := &prober{o: o, run: runOf("probe")}
+	p.charges = &charges{server: plan.Server, run: p.run, waiting: map[string]chan time.Time{}}
+	probe := *plan
+	probe.Kinds, probe.Rate, probe.Visit, probe.Workers = probeKinds(), receiptProbes+clickProbes, p.visit, openClients
+	watching, stop := context.WithCancel(ctx)
+	watched := make(chan error, 1)
+	go func() { watched <- p.charges.watch(watching) }()
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() (err error) { r, err = load.Run(ctx, *plan); return err })
-	both.Go(func() (err error) { probes, err = load.Run(ctx, look); return err })
+	both.Go(func() (err error) { probes, err = load.Run(ctx, probe); return err })
 	err = both.Wait()
-	return r, probes, err
+	stop()
+	return r, probes, errors.Join(err, <-watched)
 }
 
 // tellFresh prints what was found.
@@ -151,16 +157,16 @@ const (
 	receiptSeen = "receipt in profile" // from when it is sent, so accepting it is part of it
 	decided     = "decision"
 	clicked     = "click"
-	asked       = "charge asked for"
 	spendSeen   = "click in spend" // from when it is accepted
 )
 
-func probeKinds() []string { return []string{receiptSeen, decided, clicked, asked, spendSeen} }
+func probeKinds() []string { return []string{receiptSeen, decided, clicked, spendSeen} }
 
 // prober sends receipts and clicks and looks for them.
 type prober struct {
-	o   *options
-	run string
+	o       *options
+	run     string
+	charges *charges
 }
 
 // visit is the nth probe.
@@ -194,7 +200,7 @@ func (p *prober) receipt(ctx context.Context, n int64, s *load.Session, id strin
 	}
 }
 
-// click gets an advert, clicks on it, and asks history until its charge is there.
+// click gets an advert, clicks on it, and waits until its charge is in history.
 func (p *prober) click(ctx context.Context, n int64, s *load.Session, id string) {
 	c := &p.o.calls[n%int64(len(p.o.calls))]
 	question, err := json.Marshal(map[string]any{"store": c.Store, "page": c.Page, "placements": []map[string]any{{"placement": "top", "slots": 1}}})
@@ -207,50 +213,22 @@ func (p *prober) click(ctx context.Context, n int64, s *load.Session, id string)
 	if !ok || json.Unmarshal(text, &a) != nil || len(a.Sponsored) == 0 || len(a.Sponsored[0].Items) == 0 {
 		return // nobody advertises there
 	}
+	seen := p.charges.of(id + "-c")
 	token := a.Sponsored[0].Items[0].Token
 	events := fmt.Sprintf(`{"events":[{"id":"%s-i","type":"impression","token":%q},{"id":"%s-c","type":"click","token":%q}]}`, id, token, id, token)
 	if _, ok := s.Send(ctx, clicked, "POST /v1/events", []byte(events)); !ok {
 		return
 	}
-	p.look(ctx, s, id+"-c")
-}
-
-// spendMax is how long a charge is looked for; lookEvery is the pause between two
-// looks, by which a probe may see it late.
-const (
-	spendMax  = 30 * time.Second
-	lookEvery = 100 * time.Millisecond
-)
-
-// look asks for the charge of a click until it is there.
-func (p *prober) look(ctx context.Context, s *load.Session, id string) {
 	accepted := time.Now()
-	question := fmt.Appendf(nil, `{"sql":"select amount from charges where click = '%s' and amount > 0","purpose":"accounting"}`, id)
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(spendMax)
 	defer timer.Stop()
-	for ctx.Err() == nil {
-		text, ok := s.Send(ctx, asked, "POST /v1/query", question)
-		var t struct {
-			Rows [][]*string `json:"rows"`
-		}
-		if !ok || json.Unmarshal(text, &t) != nil {
-			return
-		}
-		took := time.Since(accepted)
-		switch {
-		case len(t.Rows) > 0:
-			s.Note(spendSeen, took)
-			return
-		case took > spendMax:
-			s.Note(spendSeen, took)
-			s.Fail(spendSeen)
-			return
-		}
-		timer.Reset(lookEvery)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
+	select {
+	case <-ctx.Done():
+	case at := <-seen:
+		s.Note(spendSeen, at.Sub(accepted))
+	case <-timer.C:
+		s.Note(spendSeen, spendMax)
+		s.Fail(spendSeen)
 	}
 }
 

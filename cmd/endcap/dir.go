@@ -67,6 +67,7 @@ const (
 	settingsFile = "endcap.json"
 	lockFile     = "lock"
 	clockFile    = "clock"
+	keptFile     = "kept"         // the last business day that a serving house has kept house for
 	snapshotDir  = "snapshot"     // what a backup under way takes; swept at the next start
 	recoveryFile = "recovery.pub" // the house's half of the recovery key
 	backupFile   = "backup.json"  // the last backup

@@ -28,6 +28,9 @@ func importFile(ctx context.Context, h *owner, in *admin.Import, tell func(admin
 	if err != nil {
 		return err
 	}
+	if err := keepAgain(h.dir); err != nil {
+		return err
+	}
 	o.Progress = func(p connect.Progress) {
 		step := "loading"
 		if p.Sorting {

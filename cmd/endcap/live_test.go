@@ -301,6 +301,40 @@ func TestAReplayGoesOnWhereItStood(t *testing.T) {
 	}
 }
 
+// A restart at noon shares the machine with visits: it does no night's work again,
+// unless days were loaded meanwhile.
+func TestHouseIsKeptOnceADay(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "house")
+	must(t, "init", "--dir", dir, "--demo", "--zone", "UTC", "--clock-start", "2017-12-04T00:00:00Z", "--shoppers-min", "10")
+	kept := filepath.Join(dir, "kept")
+	begin := func(want, not string) *server {
+		s := serve(t, dir, "--clock", "replay")
+		until(t, time.Minute, want, func() bool { _, err := os.Stat(kept); return err == nil && strings.Contains(s.said(t), want) })
+		if strings.Contains(s.said(t), not) {
+			t.Errorf("%q: %s", not, s.said(t))
+		}
+		return s
+	}
+	const swept, before = `"msg":"swept for the forgotten"`, `"msg":"house was kept before the restart"`
+	begin(swept, before).stop(t)
+	s := begin(before, swept)
+	s.ask(t, "PUT /v1/clock", map[string]string{"now": "2017-12-05T08:00:00Z"}, nil)
+	until(t, time.Minute, "the next day's work", func() bool {
+		text, err := os.ReadFile(kept)
+		return err == nil && strings.HasPrefix(string(text), "2017-12-05") && strings.Contains(s.said(t), swept)
+	})
+	s.stop(t)
+	folder := t.TempDir()
+	for name, text := range map[string]string{"plague.json": plagueMapping, "late.ndjson": `{"id":"late","at":"2017-12-01T10:00:00Z","store":"s1","product":"oats","quantity":1,"sales":"1.25"}`} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(t, "ingest", "--dir", dir, "--kind", "receipts", "--mapping", filepath.Join(folder, "plague.json"), filepath.Join(folder, "late.ndjson"))
+	begin(swept, before).stop(t)
+}
+
 // The power goes the moment a receipt was accepted, before history has read it
 // and long after the morning at which the clock was written. Does the clock go
 // on from that receipt?

@@ -2,7 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"endcap/keep/backup"
@@ -26,7 +31,7 @@ func mornings(ctx context.Context, h *owner) {
 	for {
 		err := morning(ctx, h)
 		if today := begunDay(h); err == nil && today != kept {
-			if err = keepHouse(ctx, h, today); err == nil {
+			if err = keepOnce(ctx, h, today); err == nil {
 				kept = today
 			}
 		}
@@ -73,6 +78,29 @@ func morning(ctx context.Context, h *owner) error {
 	h.begun = today
 	if h.replay != nil {
 		return writeClock(h.dir, h.now())
+	}
+	return nil
+}
+
+// keepOnce keeps house for a business day, unless this version did before the
+// last restart: visits would share the machine with work that finds nothing to do.
+func keepOnce(ctx context.Context, h *owner, today retail.Day) error {
+	name, done := filepath.Join(h.dir, keptFile), today.String()+" "+version
+	if b, err := os.ReadFile(name); err == nil && string(b) == done { // what cannot be read is done again
+		h.log.Info("house was kept before the restart", slog.String("day", today.String()))
+		return nil
+	}
+	if err := keepHouse(ctx, h, today); err != nil || !h.shop {
+		return err // a house that serves nobody leaves the counting of popularity to one that does
+	}
+	return replaceFile(name, []byte(done))
+}
+
+// keepAgain has house kept anew at the next start, after a load that may have
+// brought in days that are past.
+func keepAgain(dir string) error {
+	if err := os.Remove(filepath.Join(dir, keptFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("note that house must be kept again: %w", err)
 	}
 	return nil
 }

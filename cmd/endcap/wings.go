@@ -96,7 +96,7 @@ func openWings(ctx context.Context, s *stores) (*wings, error) {
 
 // historyPause is how long history lets facts gather; it stays below the second
 // within which history is to be current.
-const historyPause = 500 * time.Millisecond
+const historyPause = 250 * time.Millisecond
 
 // How long profiles give way to a bulk load, and how often they look.
 const (

@@ -220,7 +220,7 @@ func (s *Store) Forget(ctx context.Context, who shopper.ID) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.recent, who)
-	err := s.db.DeleteRange(appendPrefix(nil, who), after(appendPrefix(nil, who)), pebble.Sync)
+	err := s.deleteAll(who)
 	s.recent.drop(who)
 	if err != nil {
 		return fmt.Errorf("forget a shopper: %w", err)
@@ -228,18 +228,56 @@ func (s *Store) Forget(ctx context.Context, who shopper.ID) error {
 	return nil
 }
 
+// deleteAll deletes all keys of a shopper, and takes back that nobody's bytes
+// lie in files.
+func (s *Store) deleteAll(who shopper.ID) (err error) {
+	batch := s.db.NewBatch()
+	defer func() { err = errors.Join(err, batch.Close()) }()
+	if err := batch.DeleteRange(appendPrefix(nil, who), after(appendPrefix(nil, who)), nil); err != nil {
+		return err
+	}
+	if err := batch.Delete([]byte{tagClean}, nil); err != nil {
+		return err
+	}
+	s.forgetting.Lock()
+	defer s.forgetting.Unlock()
+	s.forgotten++
+	return batch.Commit(pebble.Sync)
+}
+
 // Compact implements profile.Counting. It rewrites every file over which a
-// forgotten shopper's deletion lies; readers and writers go on meanwhile.
-func (s *Store) Compact(ctx context.Context) error {
+// forgotten shopper's deletion lies; readers and writers go on meanwhile. Where
+// nobody was forgotten since the last time it does nothing.
+func (s *Store) Compact(ctx context.Context) (err error) {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.life.RUnlock()
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("compact profiles: %w", err)
+		}
+	}()
+	s.forgetting.Lock()
+	before := s.forgotten
+	s.forgetting.Unlock()
+	_, closer, err := s.db.Get([]byte{tagClean})
+	if err == nil {
+		return closer.Close()
+	}
+	if !errors.Is(err, pebble.ErrNotFound) {
+		return err
+	}
 	if err := s.db.Flush(); err != nil {
-		return fmt.Errorf("compact profiles: %w", err)
+		return err
 	}
 	if err := s.db.Compact(ctx, []byte{tagShopper}, []byte{tagShopper + 1}, true); err != nil {
-		return fmt.Errorf("compact profiles: %w", err)
+		return err
 	}
-	return nil
+	s.forgetting.Lock()
+	defer s.forgetting.Unlock()
+	if s.forgotten != before { // the next Compact is hers
+		return nil
+	}
+	return s.db.Set([]byte{tagClean}, nil, pebble.Sync)
 }

@@ -36,10 +36,12 @@ import (
 //	s | shopper (8) | 0xff                  → her counters
 //	c | follower | 0 | partition (4)        → the follower's cursor
 //	r | follower                            → the sections a Replace has yet to delete
+//	g                                       → nothing; there while no bytes of the forgotten lie in files
 const (
 	tagShopper = 's'
 	tagCursor  = 'c'
 	tagReplace = 'r'
+	tagClean   = 'g'
 
 	prefixSize = 1 + 8
 	counters   = 0xff
@@ -90,6 +92,10 @@ type Store struct {
 	halfway  map[string]bool // followers whose Replace failed, under folding
 	cursors  cursors
 	counting [256]tallies // by the last byte of the shopper's ID
+
+	forgetting sync.Mutex
+	forgotten  uint64 // calls of Forget since Open; guarded by forgetting
+
 	recent   recent
 	names    names
 	roomy    atomic.Bool // the disk had room within roomLife

@@ -194,6 +194,49 @@ func TestForgottenShoppersLeaveNoBytesOnDisk(t *testing.T) {
 	}
 }
 
+// A house of millions would otherwise write all of its profiles anew each night.
+func TestANightInWhichNobodyLeftRewritesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tables := func() string {
+		names, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(names, " ")
+	}
+	s := open(t, dir, pebbleshelf.Options{})
+	var changes []profile.Change
+	for i := range 300 {
+		changes = append(changes, profile.Change{Shopper: shopper.FromUint64(uint64(i)), Section: "habits", Value: []byte("milk")})
+	}
+	if err := s.Apply(t.Context(), "f", 0, "1", changes); err != nil {
+		t.Fatal(err)
+	}
+	var before string
+	for i, night := range []struct {
+		leaves, anew bool
+	}{{false, true}, {false, false}, {true, true}, {false, false}} {
+		if night.leaves {
+			if err := s.Forget(t.Context(), shopper.FromUint64(7)); err != nil {
+				t.Fatal(err)
+			}
+			shut(t, s)
+			s = open(t, dir, pebbleshelf.Options{}) // who left is not forgotten by a restart
+			before = tables()
+		}
+		if err := s.Compact(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if after := tables(); (after != before) != night.anew {
+			t.Errorf("night %d: the tables were %q and are %q", i, before, after)
+		} else {
+			before = after
+		}
+	}
+	shut(t, s)
+}
+
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(5 * time.Millisecond) {

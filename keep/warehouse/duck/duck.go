@@ -61,9 +61,10 @@ type Warehouse struct {
 	seq      uint64 // number of the last Append, without its partition
 	repaired bool   // some receipt was ever corrected
 
-	state sync.RWMutex // guards what follows; taken after mu
-	folds map[int]fold
-	open  bool
+	state    sync.RWMutex // guards what follows; taken after mu
+	folds    map[int]fold
+	released []place // as in manifest
+	open     bool
 }
 
 var _ warehouse.Warehouse = (*Warehouse)(nil)
@@ -111,9 +112,11 @@ func Open(ctx context.Context, dir string, opts Options) (*Warehouse, error) {
 		made := newTable(t)
 		w.tables[t.Name], w.order = made, append(w.order, made)
 	}
-	if w.manifest, err = readManifest(w.sealedDir()); err != nil {
+	m, err := readManifest(w.sealedDir())
+	if err != nil {
 		return nil, err
 	}
+	w.take(m)
 	if err := w.openDatabase(); err != nil {
 		return nil, err
 	}
@@ -142,7 +145,8 @@ func (w *Warehouse) openDatabase() error {
 		{"max_temp_directory_size", fmt.Sprintf("%dMB", w.opts.SpillMB)},
 		{"autoinstall_known_extensions", "false"},
 		{"autoload_known_extensions", "false"},
-		{"checkpoint_threshold", "128MB"},
+		{"checkpoint_threshold", "64MB"},
+		{"max_vacuum_tasks", "0"},               // see merge
 		{"enable_external_file_cache", "false"}, // it takes a file for another of the same name that was written in the same tick of the clock
 		{"preserve_insertion_order", "true"},
 	}

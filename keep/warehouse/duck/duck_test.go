@@ -2,6 +2,7 @@ package duck_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	_ "github.com/duckdb/duckdb-go/v2" // the SQL driver that looks into the closed file
 
 	"endcap/keep/warehouse"
 	"endcap/keep/warehouse/duck"
@@ -312,4 +315,97 @@ func TestThePlaceOfSealedFilesIsOnDiskBeforeTheyAre(t *testing.T) {
 			t.Errorf("the names in %s were not brought to disk", name)
 		}
 	}
+}
+
+// asking is a disk that asks something whenever a file is written.
+type asking struct {
+	duck.System
+	ask func()
+}
+
+// WriteFile implements duck.Disk.
+func (a asking) WriteFile(name string, b []byte) error {
+	a.ask()
+	return a.System.WriteFile(name, b)
+}
+
+// Every follower asks where the stream begins whenever it reads: profiles must
+// not stand still while history writes or seals.
+func TestWhereTheStreamBeginsIsToldWhileHistoryWrites(t *testing.T) {
+	t.Parallel()
+	var w *duck.Warehouse
+	told := 0
+	o := options()
+	o.Disk = asking{ask: func() {
+		answer := make(chan error, 1)
+		go func() { _, err := w.Released(t.Context(), 0); answer <- err }()
+		select {
+		case err := <-answer:
+			told++
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(time.Minute):
+			t.Error("nothing is told before the sealing ends")
+		}
+	}}
+	w, err := duck.Open(t.Context(), t.TempDir(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = w.Close() }()
+	if err := w.Append(t.Context(), []warehouse.Fold{{Next: "1", Through: time.Unix(1, 0), Rows: history.Rows([]event.Fact{receipt("r1", day)})}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Seal(t.Context(), day+1); err != nil {
+		t.Fatal(err)
+	}
+	if told == 0 {
+		t.Error("sealing wrote no file")
+	}
+}
+
+// Small pieces are for the day: the morning makes whole ones of them, so that a
+// question a year on does not read a thousand.
+func TestAMorningMergesWhatTheDayWroteInPieces(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const times = 5
+	for n := range times {
+		w := open(t, dir)
+		id := fmt.Sprint("r", n)
+		if err := w.Append(t.Context(), []warehouse.Fold{{Next: event.Cursor(fmt.Sprint(n + 1)), Through: time.Unix(int64(n+1), 0), Rows: history.Rows([]event.Fact{receipt(id, day)})}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := pieces(t, dir); got != times {
+		t.Errorf("%d pieces before the morning, want %d", got, times)
+	}
+	w := open(t, dir)
+	if _, err := w.Seal(t.Context(), day+1); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := pieces(t, dir); got != 1 {
+		t.Errorf("%d pieces after it, want 1", got)
+	}
+}
+
+// pieces is of how many row groups the working copy's lines are.
+func pieces(t *testing.T, dir string) (n int) {
+	t.Helper()
+	db, err := sql.Open("duckdb", filepath.Join(dir, "warehouse.duckdb")+"?access_mode=read_only&threads=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.QueryRowContext(t.Context(), "select count(distinct row_group_id) from pragma_storage_info('base.lines')").Scan(&n)
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"endcap/keep/warehouse"
 	"endcap/retail"
@@ -96,8 +97,16 @@ func (w *Warehouse) replaceManifest(m manifest) error {
 	if err := w.opts.Disk.Rename(path+".new", path); err != nil {
 		return fmt.Errorf("write the manifest of history: %w", err)
 	}
-	w.manifest = m
+	w.take(m)
 	return w.opts.Disk.Sync(w.sealedDir())
+}
+
+// take makes a manifest that is on disk the one that counts.
+func (w *Warehouse) take(m manifest) {
+	w.manifest = m
+	w.state.Lock()
+	w.released = slices.Clone(m.Released)
+	w.state.Unlock()
 }
 
 // cursor is where a partition stood when it was last sealed.

@@ -16,7 +16,7 @@ import (
 
 // layoutVersion is raised when base tables change; a DuckDB file of another
 // layout is filled again from the sealed files and the stream.
-const layoutVersion = 6
+const layoutVersion = 7
 
 // partitionBits of an Append's number say its partition, so that rows of one
 // partition can be found again in the order they were folded.
@@ -104,8 +104,8 @@ func formOf(t event.Table, c event.Column) form {
 	return formInt
 }
 
-// sqlType is how a column is declared. Texts stay uncompressed in the working
-// copy: compressing them costs half of the write path, and Parquet does it. Not
+// sqlType is how a column is declared. Texts and blobs stay uncompressed in the
+// working copy: compressing them costs half of the write path, and Parquet does it. Not
 // so those of promotions, which are ten times the lines and say few words.
 func sqlType(t event.Table, c event.Column) string {
 	switch c.Type {
@@ -132,7 +132,7 @@ func sqlType(t event.Table, c event.Column) string {
 	case event.Bool:
 		return "boolean"
 	case event.Blob:
-		return "blob"
+		return "blob using compression uncompressed"
 	case event.Float:
 		return "double"
 	}

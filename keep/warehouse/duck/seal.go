@@ -61,12 +61,30 @@ func (w *Warehouse) Seal(ctx context.Context, before retail.Day) ([]retail.Day, 
 	if err := w.forgetFolds(ctx); err != nil {
 		return nil, err
 	}
+	if err := w.merge(ctx); err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
 	var days []retail.Day
 	for _, f := range m.Files[first:] {
 		days = append(days, f.Day)
 	}
 	slices.Sort(days)
 	return slices.Compact(days), nil
+}
+
+// mergeMost is how many row groups of a table are merged at once.
+const mergeMost = 100
+
+// merge makes whole row groups of the small ones that the day left: one for each
+// time that the working copy was written from its log to its file. DuckDB would
+// do so each of those times, and write a whole row group again for every few rows
+// that came; whoever appends waits for that.
+func (w *Warehouse) merge(ctx context.Context) error {
+	if err := w.writer.exec(ctx, fmt.Sprintf("set max_vacuum_tasks = %d", mergeMost)); err != nil {
+		return err
+	}
+	err := w.writer.exec(ctx, "checkpoint")
+	return errors.Join(err, w.writer.exec(context.WithoutCancel(ctx), "set max_vacuum_tasks = 0"))
 }
 
 // caughtUp refuses to seal while facts of an earlier sealing come again: what
@@ -325,14 +343,15 @@ func (w *Warehouse) Release(_ context.Context, marks []warehouse.Mark) error {
 	return w.replaceManifest(m)
 }
 
-// Released returns the mark released for a partition.
+// Released returns the mark released for a partition. It waits for no writer:
+// every follower asks for it whenever it reads.
 func (w *Warehouse) Released(_ context.Context, partition int) (warehouse.Mark, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err := w.opened(); err != nil {
-		return warehouse.Mark{}, err
+	w.state.RLock()
+	defer w.state.RUnlock()
+	if !w.open {
+		return warehouse.Mark{}, warehouse.ErrClosed
 	}
-	for _, p := range w.manifest.Released {
+	for _, p := range w.released {
 		if p.Partition == partition {
 			return p.mark(), nil
 		}
