@@ -89,7 +89,7 @@ func openStores(ctx context.Context, dir string, o ownerOptions) (_ *stores, err
 	if err := openBooks(ctx, s); err != nil {
 		return nil, err
 	}
-	if err := openFacts(ctx, s, o.History); err != nil {
+	if err := openFacts(ctx, s, &o); err != nil {
 		return nil, err
 	}
 	if err := leapClock(ctx, s); err != nil {
@@ -128,17 +128,17 @@ func openBooks(ctx context.Context, s *stores) (err error) {
 }
 
 // openFacts opens the stores of facts and of what is folded from them.
-func openFacts(ctx context.Context, s *stores, historyMB int) (err error) {
+func openFacts(ctx context.Context, s *stores, o *ownerOptions) (err error) {
 	if s.stream, err = pebblelog.Open(filepath.Join(s.dir, "stream"), pebblelog.Options{Now: s.now, Log: s.log}); err != nil {
 		return fmt.Errorf("open stream: %w", err)
 	}
 	opened(s, s.stream.Close)
-	if s.shelf, err = pebbleshelf.Open(ctx, filepath.Join(s.dir, "profiles"), pebbleshelf.Options{Log: s.log}); err != nil {
+	if s.shelf, err = pebbleshelf.Open(ctx, filepath.Join(s.dir, "profiles"), pebbleshelf.Options{CacheBytes: int64(o.Profiles) << 20, Log: s.log}); err != nil {
 		return fmt.Errorf("open profiles: %w", err)
 	}
 	opened(s, s.shelf.Close)
 	past := duck.Defaults()
-	past.MemoryMB = cmp.Or(historyMB, past.MemoryMB)
+	past.MemoryMB = cmp.Or(o.History, past.MemoryMB)
 	if s.history, err = duck.Open(ctx, filepath.Join(s.dir, "history"), past); err != nil {
 		return fmt.Errorf("open history: %w", err)
 	}

@@ -30,8 +30,9 @@ type ownerOptions struct {
 	Level  slog.Level
 	Log    *slog.Logger
 	Lock   *os.File // of the directory, where it is taken already
-	// History is how much memory history may take, in MB; 0 is what one command needs.
-	History int
+	// History and Profiles are how much memory each may take, in MB; 0 is what one
+	// command needs.
+	History, Profiles int
 }
 
 // owner is an open house: its stores, its wings, its jobs and its doors.

@@ -44,16 +44,31 @@ func pace() {
 	runtime.AddCleanup(new([16]byte), func(struct{}) { pace() }, struct{}{})
 }
 
-// historyMost is what history takes by default where the machine has plenty, in
-// MB: more is the operator's to give.
-const historyMost = 2_048
+// What history and profiles take by default, in MB: profiles at least as much as
+// in a command, either at most so much where the machine has plenty. More is the
+// operator's to give.
+const (
+	historyMost     = 2_048
+	profilesDefault = 96
+	profilesMost    = 1_024
+)
 
 // historyMemory is how much memory, in MB, history of a house that serves may
 // take where nobody says: an eighth of what the machine has, or the container.
 func historyMemory() int {
-	machine, err := memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem)()
+	return int(min(max(machineMemory()/8, uint64(duck.Defaults().MemoryMB)), historyMost))
+}
+
+// profileMemory is the same of profiles, a sixteenth: where a shopper is read
+// from disk for each receipt of hers, a third of the processor's time goes there.
+func profileMemory() int { return int(min(max(machineMemory()/16, profilesDefault), profilesMost)) }
+
+// machineMemory is what the machine has, or the container, in MB; 0 where nobody
+// says.
+func machineMemory() uint64 {
+	bytes, err := memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem)()
 	if err != nil {
-		machine = 0 // then as much as a command takes
+		return 0
 	}
-	return int(min(max(machine/8>>20, uint64(duck.Defaults().MemoryMB)), historyMost))
+	return bytes >> 20
 }

@@ -131,13 +131,17 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
+// memTableMost bounds a table of changes in memory, in bytes: what is in it is
+// read again from the log after a crash.
+const memTableMost = 64 << 20
+
 // pebbleOptions let memory tables take at most half of the cache, from which the
 // database takes their room.
 func pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
 	p := &pebble.Options{
 		FS: o.FS, Lock: lock, CacheSize: o.CacheBytes, Cleaner: cleaner{}, Logger: logger{o.Log}, Comparer: comparer(),
 		FormatMajorVersion: pebble.FormatTableFormatV6, MaxOpenFiles: 512,
-		MemTableSize: uint64(o.CacheBytes / 4), MemTableStopWritesThreshold: 2,
+		MemTableSize: uint64(min(o.CacheBytes/4, memTableMost)), MemTableStopWritesThreshold: 2,
 	}
 	p.Experimental.SpanPolicyFunc = func([]byte) (pebble.SpanPolicy, []byte, error) {
 		// Sections are not versions of one another: all are read, so all stay in place.
