@@ -96,12 +96,12 @@ type Store struct {
 	forgetting sync.Mutex
 	forgotten  uint64 // calls of Forget since Open; guarded by forgetting
 
-	recent   recent
-	names    names
-	roomy    atomic.Bool // the disk had room within roomLife
-	buffers  sync.Pool   // of *[]byte, for Get
-	closing  chan struct{}
-	jobs     sync.WaitGroup
+	recent  recent
+	names   names
+	roomy   atomic.Bool // the disk had room within roomLife
+	buffers sync.Pool   // of *[]byte, for Get
+	closing chan struct{}
+	jobs    sync.WaitGroup
 }
 
 var _ profile.Store = (*Store)(nil)
