@@ -73,9 +73,28 @@ func start(ctx context.Context, ready, log string, args ...string) (*process, er
 	return nil, errors.Join(fmt.Errorf("%s did not get ready; see %s", args[0], log), p.stop())
 }
 
+// startEndcap serves the house and waits until it has kept house for its day,
+// which it does once: a load of a week leaves seven days to seal, and no shop
+// seals so many beside its visits.
 func startEndcap(ctx context.Context, o *options) (*process, error) {
-	return start(ctx, "/readyz", filepath.Join(o.dir, "serve.log"), o.binary, "serve", "--dir", o.dir, "--clock", "replay", "--listen")
+	p, err := start(ctx, "/readyz", filepath.Join(o.dir, "serve.log"), o.binary, "serve", "--dir", o.dir, "--clock", "replay", "--listen")
+	if err != nil {
+		return nil, err
+	}
+	for range keptMost / keptLook {
+		if b, err := os.ReadFile(filepath.Join(o.dir, "kept")); err == nil && bytes.HasPrefix(b, []byte(o.grocer.day.String())) {
+			return p, nil
+		}
+		time.Sleep(keptLook)
+	}
+	return nil, errors.Join(fmt.Errorf("house was not kept within %s; see serve.log", keptMost), p.stop())
 }
+
+// How long the night's work may take, and how often it is looked for.
+const (
+	keptMost = 10 * time.Minute
+	keptLook = 100 * time.Millisecond
+)
 
 func startBare(ctx context.Context, o *options) (*process, error) {
 	self, err := os.Executable()
