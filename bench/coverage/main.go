@@ -12,12 +12,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"endcap/bench/coverage/world"
 	"endcap/bench/covered"
@@ -45,7 +52,8 @@ func main() {
 	figure.Main("coverage", func(ctx context.Context, out io.Writer) error { return run(ctx, out, &o) })
 }
 
-// run plays what is missing, in the order of worlds, and tells of all.
+// run plays what is missing, so many worlds at once as there are cores, and tells
+// of all.
 func run(ctx context.Context, out io.Writer, o *options) error {
 	hash := ""
 	if o.cache != "" {
@@ -60,26 +68,43 @@ func run(ctx context.Context, out io.Writer, o *options) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
-	var all []world.Judged
-	played, kept := 0, tally{o.cache, hash, o.name, o.size.Shoppers}
-	for n := range o.of {
-		got, err := kept.load(n)
-		if err != nil {
-			return err
+	p := player{o: o, out: out, kept: tally{o.cache, hash, o.name, o.size.Shoppers}, scratch: scratch}
+	worlds := make([][]world.Judged, o.of)
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(runtime.GOMAXPROCS(0))
+	for n, played := 0, 0; n < o.of; n++ {
+		if worlds[n], err = p.kept.load(n); err != nil {
+			return errors.Join(err, all.Wait())
 		}
-		if got == nil && played < o.more {
+		if worlds[n] == nil && played < o.more {
 			played++
-			start := time.Now()
-			if got, err = world.Play(ctx, world.Options{Bin: o.bin, Dir: filepath.Join(scratch, "world"), Scenario: world.Of(o.name, n, o.size)}); err != nil {
-				return fmt.Errorf("world %d: %w", n, err)
-			}
-			if err := kept.save(n, got); err != nil {
-				return err
-			}
-			c := count(got)
-			_, _ = fmt.Fprintf(out, "world %d: %d of %d intervals hold the truth, %s\n", n, c.inside, c.told, time.Since(start).Round(time.Second))
+			all.Go(func() (err error) { worlds[n], err = p.play(ctx, n); return err })
 		}
-		all = append(all, got...)
 	}
-	return tell(out, all)
+	if err := all.Wait(); err != nil {
+		return err
+	}
+	return tell(out, slices.Concat(worlds...))
+}
+
+// player plays worlds and keeps what they gave.
+type player struct {
+	o       *options
+	out     io.Writer
+	saying  sync.Mutex
+	kept    tally
+	scratch string
+}
+
+func (p *player) play(ctx context.Context, n int) ([]world.Judged, error) {
+	start := time.Now()
+	got, err := world.Play(ctx, world.Options{Bin: p.o.bin, Dir: filepath.Join(p.scratch, "world-"+strconv.Itoa(n)), Scenario: world.Of(p.o.name, n, p.o.size)})
+	if err != nil {
+		return nil, fmt.Errorf("world %d: %w", n, err)
+	}
+	c := count(got)
+	p.saying.Lock()
+	defer p.saying.Unlock()
+	_, _ = fmt.Fprintf(p.out, "world %d: %d of %d intervals hold the truth, %s\n", n, c.inside, c.told, time.Since(start).Round(time.Second))
+	return got, p.kept.save(n, got)
 }
