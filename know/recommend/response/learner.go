@@ -1,0 +1,226 @@
+package response
+
+import (
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"endcap/know/recommend/response/ftrl"
+	"endcap/retail/media"
+)
+
+// Limits of a model.
+const (
+	bitsMin   = 8
+	bitsMax   = 24
+	placesMax = 4_096 // pairs of placement and position with an examination of their own
+)
+
+// Config is how a model learns. It is part of the model and kept with it.
+type Config struct {
+	Bits              int        // a model has 2^Bits coordinates for clicks and as many for purchases, of 16 bytes while it learns and 8 while it answers
+	Click, Buy        ftrl.Rates // of the weights
+	Place             ftrl.Rates // of what is looked at
+	RecentImpressions float64    // impressions after which one counts half in the calibration of clicks
+	RecentClicks      float64    // clicks after which one counts half in the calibration of purchases
+}
+
+// Defaults has 2^20 coordinates a model: 48 MB in all while it learns and answers.
+func Defaults() Config {
+	return Config{
+		Bits:  20,
+		Click: ftrl.Rates{Alpha: 0.05, Beta: 1, L1: 0.5, L2: 1}, Buy: ftrl.Rates{Alpha: 0.05, Beta: 1, L1: 0.5, L2: 1},
+		Place:             ftrl.Rates{Alpha: 0.2, Beta: 1},
+		RecentImpressions: 2_000_000, RecentClicks: 200_000,
+	}
+}
+
+// Check says what in a configuration is none.
+func (c *Config) Check() error {
+	if c.Bits < bitsMin || c.Bits > bitsMax {
+		return fmt.Errorf("a model of 2^%d coordinates; the exponent is from %d to %d", c.Bits, bitsMin, bitsMax)
+	}
+	for _, r := range []ftrl.Rates{c.Click, c.Buy, c.Place} {
+		if err := r.Check(); err != nil {
+			return err
+		}
+	}
+	for _, n := range []float64{c.RecentImpressions, c.RecentClicks} {
+		if !(n >= 1) || math.IsInf(n, 0) {
+			return fmt.Errorf("events count half after %v of them; at least one", n)
+		}
+	}
+	return nil
+}
+
+// spot is a place of a page: a placement and a position in it.
+type spot struct {
+	placement media.PlacementID
+	position  int
+}
+
+// at is where an impression stands.
+func at(im *Impression) spot { return spot{im.Placement, min(im.Position, PositionMax)} }
+
+// look is what is learned of a spot: a weight over what is expected of its position,
+// and, of recent impressions, the clicks that were predicted and those that came.
+type look struct {
+	ftrl.Cell
+	predicted, observed, shown float64
+}
+
+// habit is the chance that a position is looked at before anything is learned of
+// it: one over the position.
+//
+//	examined = 1 / (1 + (position − 1)·e^−weight)
+//
+// which is 1 at the first position whatever the weight.
+func habit(position int, weight float64) float64 {
+	return 1 / (1 + float64(position-1)*math.Exp(-weight))
+}
+
+// Learner learns from outcomes, in their order: the same outcomes in the same order
+// give the same model, to the bit, however they are parcelled. Make one with New or
+// Load. It is safe for concurrent use; who asks for answers uses its Scorer, which
+// no learning changes or holds up.
+type Learner struct {
+	now atomic.Pointer[Scorer]
+
+	learning sync.Mutex // guards what follows
+	cfg      Config
+	clicks   head
+	buys     head
+	places   map[spot]*look
+	seen     uint64 // impressions
+}
+
+// head is one of the two models, with what its calibration rests on.
+type head struct {
+	rates  ftrl.Rates
+	cells  []ftrl.Cell
+	ladder ladder
+	curve  curve // of the ladder when it was last climbed
+	seen   uint64
+}
+
+func newHead(rates ftrl.Rates, dim int) head {
+	return head{rates: rates, cells: make([]ftrl.Cell, dim), curve: plainCurve()}
+}
+
+// New makes a model that has learned nothing.
+func New(cfg Config) (*Learner, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	l := &Learner{cfg: cfg, places: make(map[spot]*look)}
+	l.clicks, l.buys = newHead(cfg.Click, 1<<cfg.Bits), newHead(cfg.Buy, 1<<cfg.Bits)
+	l.Publish()
+	return l, nil
+}
+
+// Scorer is the model as it was last published.
+func (l *Learner) Scorer() *Scorer { return l.now.Load() }
+
+// Learn takes outcomes in. Where one of them is none it learns from none of them.
+func (l *Learner) Learn(all []Outcome) error {
+	for i := range all {
+		if err := all[i].Check(); err != nil {
+			return fmt.Errorf("learn from outcome %d: %w", i, err)
+		}
+	}
+	l.learning.Lock()
+	defer l.learning.Unlock()
+	var e example
+	for i := range all {
+		l.learn(&all[i], &e)
+	}
+	return nil
+}
+
+func (l *Learner) learn(o *Outcome, e *example) {
+	e.read(&o.Impression, l.cfg.Bits)
+	place := l.place(at(&o.Impression))
+	l.seen++
+	l.click(o, e, place)
+	if o.Clicked {
+		s := l.buys.sum(e)
+		l.buys.notice(s, 1, o.Bought, l.cfg.RecentClicks)
+		l.buys.step(e, logistic(s)-outcome(o.Bought))
+	}
+}
+
+// click learns from whether o was clicked. With p = examined × σ(s), the slopes of
+// the log loss are, at s and at the weight of the place,
+//
+//	(p − y)(1 − σ(s)) / (1 − p)   and   (p − y)(1 − examined) / (1 − p)
+func (l *Learner) click(o *Outcome, e *example, place *look) {
+	s := l.clicks.sum(e)
+	weight := place.Weight(&l.cfg.Place)
+	examined, appeal := habit(min(o.Position, PositionMax), weight), logistic(s)
+	y := outcome(o.Clicked)
+	recent := math.Exp2(-1 / l.cfg.RecentImpressions)
+	place.predicted = place.predicted*recent + examined*l.clicks.curve.at(s)
+	place.observed = place.observed*recent + y
+	place.shown = place.shown*recent + 1
+	l.clicks.notice(s, examined, o.Clicked, l.cfg.RecentImpressions)
+	p := min(examined*appeal, 1-least)
+	l.clicks.step(e, (p-y)*(1-appeal)/(1-p))
+	place.Step(&l.cfg.Place, (p-y)*(1-examined)/(1-p), weight)
+}
+
+// least is how far from certain a probability stays.
+const least = 1e-9
+
+// place is what is learned of a spot. Beyond placesMax spots, those of one position
+// share one.
+func (l *Learner) place(s spot) *look {
+	if p := l.places[s]; p != nil {
+		return p
+	}
+	if len(l.places) >= placesMax {
+		s.placement = ""
+		if p := l.places[s]; p != nil {
+			return p
+		}
+	}
+	p := new(look)
+	l.places[s] = p
+	return p
+}
+
+// sum is the model's score of an example, the logit of a probability.
+func (h *head) sum(e *example) (s float64) {
+	for i := range e.n {
+		s += h.cells[e.at[i]].Weight(&h.rates) * e.value[i]
+	}
+	return s
+}
+
+// step learns from the slope of the loss at the score.
+func (h *head) step(e *example, slope float64) {
+	for i := range e.n {
+		c := &h.cells[e.at[i]]
+		c.Step(&h.rates, slope*e.value[i], c.Weight(&h.rates))
+	}
+}
+
+// climb is after how many events the calibration is worked out anew.
+const climb = 1 << 15
+
+// notice keeps what was predicted before it is learned, and what came.
+func (h *head) notice(s, exposure float64, came bool, recent float64) {
+	h.ladder.add(s, exposure, came, recent)
+	if h.seen++; h.seen%climb == 0 {
+		h.curve = h.ladder.curve()
+	}
+}
+
+func logistic(s float64) float64 { return 1 / (1 + math.Exp(-s)) }
+
+func outcome(came bool) float64 {
+	if came {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,133 @@
+package response
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+
+	"endcap/retail/media"
+)
+
+// Scorer answers with the model as it was at one instant. It does not change and
+// may be used by many at once.
+type Scorer struct {
+	bits          int
+	clicks, buys  weights
+	places        map[spot]float64 // what is looked at
+	watched       []Watched
+	seen, clicked uint64
+}
+
+// weights are one model as it answers.
+type weights struct {
+	at    []float64
+	curve curve
+}
+
+func (h *head) freeze() weights {
+	w := weights{make([]float64, len(h.cells)), h.ladder.curve()}
+	for i := range h.cells {
+		w.at[i] = h.cells[i].Weight(&h.rates)
+	}
+	return w
+}
+
+func (w *weights) sum(e *example) (s float64) {
+	for i := range e.n {
+		s += w.at[e.at[i]] * e.value[i]
+	}
+	return s
+}
+
+// Watched is one place with what was expected of it and what came, over recent
+// impressions: what a page about drift shows.
+type Watched struct {
+	Placement media.PlacementID
+	Position  int
+	Examined  float64 // the chance that it is looked at, beside the placement's first position
+	Shown     float64 // recent impressions; older ones count less
+	Predicted float64 // clicks, each predicted before it was learned
+	Observed  float64 // clicks
+}
+
+// Publish makes what was learned so far the model that answers, and returns it.
+func (l *Learner) Publish() *Scorer {
+	l.learning.Lock()
+	defer l.learning.Unlock()
+	return l.publish()
+}
+
+func (l *Learner) publish() *Scorer {
+	s := &Scorer{
+		bits: l.cfg.Bits, clicks: l.clicks.freeze(), buys: l.buys.freeze(),
+		places: make(map[spot]float64, len(l.places)), seen: l.seen, clicked: l.buys.seen,
+	}
+	for at, p := range l.places {
+		examined := habit(at.position, p.Weight(&l.cfg.Place))
+		s.places[at] = examined
+		s.watched = append(s.watched, Watched{at.placement, at.position, examined, p.shown, p.predicted, p.observed})
+	}
+	slices.SortFunc(s.watched, func(a, b Watched) int {
+		return cmp.Or(cmp.Compare(a.Placement, b.Placement), cmp.Compare(a.Position, b.Position))
+	})
+	l.now.Store(s)
+	return s
+}
+
+// Seen is how many impressions and clicks the model has learned from. One that has
+// seen few had better not price an auction.
+func (s *Scorer) Seen() (impressions, clicks uint64) { return s.seen, s.clicked }
+
+// Places lists every place that the model knows, by placement and position.
+func (s *Scorer) Places() []Watched { return slices.Clone(s.watched) }
+
+// examined is the chance that a place is looked at.
+func (s *Scorer) examined(at spot) float64 {
+	if v, ok := s.places[at]; ok {
+		return v
+	}
+	if v, ok := s.places[spot{"", at.position}]; ok {
+		return v
+	}
+	return habit(at.position, 0)
+}
+
+// Answer says what is expected of an impression. Before anything was learned that is
+// worth nothing: see Seen.
+func (s *Scorer) Answer(im *Impression) (Answer, error) {
+	if err := im.Check(); err != nil {
+		return Answer{}, err
+	}
+	var e example
+	e.read(im, s.bits)
+	return Answer{s.examined(at(im)), s.clicks.curve.at(s.clicks.sum(&e)), s.buys.curve.at(s.buys.sum(&e))}, nil
+}
+
+// Part is what one feature adds to the logit of the chance of a click, once looked
+// at.
+type Part struct {
+	Feature string
+	Adds    float64
+}
+
+// Explain says of what an impression's appeal is made, the weightiest first. Before
+// recalibration, their sum is the logit.
+func (s *Scorer) Explain(im *Impression) ([]Part, error) {
+	if err := im.Check(); err != nil {
+		return nil, err
+	}
+	var e example
+	e.read(im, s.bits)
+	adds := make(map[string]float64)
+	for i := range e.n {
+		adds[names[e.what[i]]] += s.clicks.at[e.at[i]] * e.value[i]
+	}
+	parts := make([]Part, 0, len(adds))
+	for _, name := range slices.Sorted(maps.Keys(adds)) {
+		parts = append(parts, Part{name, adds[name]})
+	}
+	slices.SortStableFunc(parts, func(a, b Part) int { return cmp.Compare(math.Abs(b.Adds), math.Abs(a.Adds)) })
+	return parts, nil
+}
+
