@@ -25,8 +25,8 @@ import (
 
 type options struct {
 	shoppers, quiet, learn, judge, every int
-	seed                                  uint64
-	data                                  string
+	seed                                 uint64
+	data                                 string
 }
 
 func main() {
@@ -90,7 +90,7 @@ func run(_ context.Context, out io.Writer, o *options) error {
 			}
 			for i := range v.shown {
 				x := &v.shown[i]
-				a, err := sc.Answer(&x.Impression)
+				a, err := sc.Answer(&x.Showing)
 				if err != nil {
 					return err
 				}

@@ -18,7 +18,7 @@ import (
 	"endcap/simulate/wire"
 )
 
-// shown is one impression with what became of it, and the truth about it.
+// shown is one showing with what became of it, and the truth about it.
 type shown struct {
 	response.Outcome
 	no              int32   // of the product
@@ -385,7 +385,7 @@ type slot struct {
 func (v *search) add(s *shop, c *page, at *slot) {
 	g := s.world.Grocer
 	p := &g.Products[at.product]
-	im := response.Impression{
+	im := response.Showing{
 		Placement: places[at.placement].id, Position: at.position, Channel: catalog.Online, Hour: c.hour,
 		Product: s.ids[at.product], Brand: catalog.Brand(g.Brands[p.Brand]), Category: catalog.Category(g.Categories[p.Category].Name),
 		Words: s.matched(c.words, at.product), Within: 1,
@@ -407,7 +407,7 @@ func (v *search) add(s *shop, c *page, at *slot) {
 		}
 		im.Relation = r
 	}
-	v.shown = append(v.shown, shown{Outcome: response.Outcome{Impression: im}, no: at.product})
+	v.shown = append(v.shown, shown{Outcome: response.Outcome{Showing: im}, no: at.product})
 }
 
 func (s *shop) matched(words []string, product int32) float64 {

@@ -117,10 +117,10 @@ func TestALogThatCannotJudgeSaysSo(t *testing.T) {
 		log  []offpolicy.Event
 		want []offpolicy.Reason
 	}{
-		"the policy judges its own log":                  {even(1_000), nil},
-		"an empty log":                                   {nil, []offpolicy.Reason{offpolicy.NoEvents}},
-		"one event":                                      {even(1), []offpolicy.Reason{offpolicy.NoEvents}},
-		"a short log":                                    {even(50), []offpolicy.Reason{offpolicy.FewEffective}},
+		"the policy judges its own log": {even(1_000), nil},
+		"an empty log":                  {nil, []offpolicy.Reason{offpolicy.NoEvents}},
+		"one event":                     {even(1), []offpolicy.Reason{offpolicy.NoEvents}},
+		"a short log":                   {even(50), []offpolicy.Reason{offpolicy.FewEffective}},
 		"one event of a product that was hardly shown":   {append(even(1_000), offpolicy.Event{Logged: 1e-6, Judged: 0.1}), []offpolicy.Reason{offpolicy.MeanWeight, offpolicy.OneDominates, offpolicy.FewEffective}},
 		"products that the log never showed":             {moreOften(even(1_000), 0.5), []offpolicy.Reason{offpolicy.MeanWeight}},
 		"probabilities that do not belong to the log":    {moreOften(even(1_000), 1.5), []offpolicy.Reason{offpolicy.MeanWeight}},

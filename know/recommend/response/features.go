@@ -59,7 +59,7 @@ var names = [features]string{
 	"shown", "shown×receipts", "receipts_value", "share_value",
 }
 
-// example is an impression as coordinates of a model: at most one of each feature.
+// example is a showing as coordinates of a model: at most one of each feature.
 type example struct {
 	n     int
 	at    [features]uint32
@@ -123,37 +123,37 @@ func octave(x, most float64) uint64 {
 // tenth is the bucket of a share; one that is not asked has its own.
 func tenth(x float64) uint64 { return uint64(math.Round(10*x) + 10) }
 
-// read lays an impression out. The place itself is no feature: package doc.
-func (e *example) read(im *Impression, dimBits int) {
+// read lays a showing out. The place itself is no feature: package doc.
+func (e *example) read(sh *Showing, dimBits int) {
 	e.n, e.shift = 0, uint8(64-dimBits)
 	e.put(always, 1)
-	placement := e.id(ofPlacement, string(im.Placement))
-	product := e.id(ofProduct, string(im.Product))
-	e.id(ofBrand, string(im.Brand))
-	category := e.id(ofCategory, string(im.Category))
-	e.id(ofAdvertiser, string(im.Advertiser))
-	e.id(ofLineItem, string(im.LineItem))
-	popular := octave(im.Popularity, 16)
-	e.put(ofTime, 1, uint64(im.Channel), uint64(im.Hour/3))
-	e.put(ofMatch, 1, placement, tenth(im.Words), tenth(im.Within))
-	e.put(ofPrice, 1, octave(im.Price, 4))
-	e.put(ofPromotion, 1, tenth(im.Cut), flags(im.Display, im.Mailer))
+	placement := e.id(ofPlacement, string(sh.Placement))
+	product := e.id(ofProduct, string(sh.Product))
+	e.id(ofBrand, string(sh.Brand))
+	category := e.id(ofCategory, string(sh.Category))
+	e.id(ofAdvertiser, string(sh.Advertiser))
+	e.id(ofLineItem, string(sh.LineItem))
+	popular := octave(sh.Popularity, 16)
+	e.put(ofTime, 1, uint64(sh.Channel), uint64(sh.Hour/3))
+	e.put(ofMatch, 1, placement, tenth(sh.Words), tenth(sh.Within))
+	e.put(ofPrice, 1, octave(sh.Price, 4))
+	e.put(ofPromotion, 1, tenth(sh.Cut), flags(sh.Display, sh.Mailer))
 	e.put(ofPopularity, 1, popular)
-	e.put(ofScore, 1, octave(im.Score, 16))
+	e.put(ofScore, 1, octave(sh.Score, 16))
 	e.put(popularInCategory, 1, popular, category)
 	e.put(placementCategory, 1, placement, category)
-	if im.Popularity > 0 {
-		e.put(popularityValue, max(math.Log(im.Popularity)/8, -2))
+	if sh.Popularity > 0 {
+		e.put(popularityValue, max(math.Log(sh.Popularity)/8, -2))
 	}
-	if im.Score > 0 {
-		e.put(scoreValue, min(max(math.Log(im.Score)/8, -2), 2))
+	if sh.Score > 0 {
+		e.put(scoreValue, min(max(math.Log(sh.Score)/8, -2), 2))
 	}
-	if im.Relation == nil {
+	if sh.Relation == nil {
 		e.put(nobodyKnown, 1, placement)
 		e.put(nobodyPopular, 1, popular)
 		return
 	}
-	e.relate(im.Relation, popular, product)
+	e.relate(sh.Relation, popular, product)
 }
 
 // Counts beyond these are told apart no more.

@@ -22,7 +22,7 @@ type Config struct {
 	Bits              int        // a model has 2^Bits coordinates for clicks and as many for purchases, of 16 bytes while it learns and 8 while it answers
 	Click, Buy        ftrl.Rates // of the weights
 	Place             ftrl.Rates // of what is looked at
-	RecentImpressions float64    // impressions after which one counts half in the calibration of clicks
+	RecentShowings float64    // showings after which one counts half in the calibration of clicks
 	RecentClicks      float64    // clicks after which one counts half in the calibration of purchases
 }
 
@@ -30,9 +30,9 @@ type Config struct {
 func Defaults() Config {
 	return Config{
 		Bits:  20,
-		Click: ftrl.Rates{Alpha: 0.05, Beta: 1, L1: 0.5, L2: 1}, Buy: ftrl.Rates{Alpha: 0.05, Beta: 1, L1: 0.5, L2: 1},
+		Click: ftrl.Rates{Alpha: 0.02, Beta: 1, L1: 1, L2: 1}, Buy: ftrl.Rates{Alpha: 0.02, Beta: 1, L1: 1, L2: 1},
 		Place:             ftrl.Rates{Alpha: 0.2, Beta: 1},
-		RecentImpressions: 2_000_000, RecentClicks: 200_000,
+		RecentShowings: 2_000_000, RecentClicks: 200_000,
 	}
 }
 
@@ -46,7 +46,7 @@ func (c *Config) Check() error {
 			return err
 		}
 	}
-	for _, n := range []float64{c.RecentImpressions, c.RecentClicks} {
+	for _, n := range []float64{c.RecentShowings, c.RecentClicks} {
 		if !(n >= 1) || math.IsInf(n, 0) {
 			return fmt.Errorf("events count half after %v of them; at least one", n)
 		}
@@ -60,11 +60,11 @@ type spot struct {
 	position  int
 }
 
-// at is where an impression stands.
-func at(im *Impression) spot { return spot{im.Placement, min(im.Position, PositionMax)} }
+// at is where a showing stands.
+func at(sh *Showing) spot { return spot{sh.Placement, min(sh.Position, PositionMax)} }
 
 // look is what is learned of a spot: a weight over what is expected of its position,
-// and, of recent impressions, the clicks that were predicted and those that came.
+// and, of recent showings, the clicks that were predicted and those that came.
 type look struct {
 	ftrl.Cell
 	predicted, observed, shown float64
@@ -92,7 +92,7 @@ type Learner struct {
 	clicks   head
 	buys     head
 	places   map[spot]*look
-	seen     uint64 // impressions
+	seen     uint64 // showings
 }
 
 // head is one of the two models, with what its calibration rests on.
@@ -139,8 +139,8 @@ func (l *Learner) Learn(all []Outcome) error {
 }
 
 func (l *Learner) learn(o *Outcome, e *example) {
-	e.read(&o.Impression, l.cfg.Bits)
-	place := l.place(at(&o.Impression))
+	e.read(&o.Showing, l.cfg.Bits)
+	place := l.place(at(&o.Showing))
 	l.seen++
 	l.click(o, e, place)
 	if o.Clicked {
@@ -159,11 +159,11 @@ func (l *Learner) click(o *Outcome, e *example, place *look) {
 	weight := place.Weight(&l.cfg.Place)
 	examined, appeal := habit(min(o.Position, PositionMax), weight), logistic(s)
 	y := outcome(o.Clicked)
-	recent := math.Exp2(-1 / l.cfg.RecentImpressions)
+	recent := math.Exp2(-1 / l.cfg.RecentShowings)
 	place.predicted = place.predicted*recent + examined*l.clicks.curve.at(s)
 	place.observed = place.observed*recent + y
 	place.shown = place.shown*recent + 1
-	l.clicks.notice(s, examined, o.Clicked, l.cfg.RecentImpressions)
+	l.clicks.notice(s, examined, o.Clicked, l.cfg.RecentShowings)
 	p := min(examined*appeal, 1-least)
 	l.clicks.step(e, (p-y)*(1-appeal)/(1-p))
 	place.Step(&l.cfg.Place, (p-y)*(1-examined)/(1-p), weight)

@@ -1,6 +1,6 @@
 // Package response says how likely a product that is shown is clicked, and how
 // likely what is clicked is bought in the same visit. Two linear models over hashed
-// features and their crosses learn online, impression by impression (package ftrl);
+// features and their crosses learn online, showing by showing (package ftrl);
 // what they say is recalibrated on the most recent events, each predicted before it
 // was learned. So a probability can be multiplied by a bid, and a merchandiser can
 // hold it against what happened.
@@ -38,10 +38,10 @@ const NotAsked = -1
 // counts as standing there.
 const PositionMax = 64
 
-// Impression is one product at one place of one answer, as far as is known when it
-// is decided. Ids may be empty where there is none; an unpaid product has neither
+// Showing is one product at one place of one answer, as far as is known when it
+// is decided; whether she looks at it is for the model to say. Ids may be empty where there is none; an unpaid product has neither
 // advertiser nor line item.
-type Impression struct {
+type Showing struct {
 	Placement media.PlacementID
 	Position  int // within the placement, from 1
 	Channel   catalog.Channel
@@ -78,14 +78,14 @@ type Relation struct {
 	Clicked          int // how often she clicked on it
 }
 
-// Outcome is an impression with what became of it.
+// Outcome is a showing with what became of it.
 type Outcome struct {
-	Impression
+	Showing
 	Clicked bool
 	Bought  bool // in the same visit, after the click
 }
 
-// Answer is what the model expects of an impression: three chances, each once the
+// Answer is what the model expects of a showing: three chances, each once the
 // one before came true.
 type Answer struct {
 	Examined float64 // the place is looked at
@@ -108,31 +108,36 @@ func (a Answer) Quality() int32 {
 	return int32(min(max(math.Round(a.Clicked*partsMax), 1), partsMax))
 }
 
-// Check says what in an impression is none. Its error names the field.
-func (im *Impression) Check() error {
+// Check says what in a showing is none. Its error names the field.
+func (sh *Showing) Check() error {
+	for _, id := range []string{string(sh.Placement), string(sh.Product), string(sh.Brand), string(sh.Category), string(sh.Advertiser), string(sh.LineItem)} {
+		if len(id) > nameMax {
+			return refuse("id", "a name of %d bytes", len(id))
+		}
+	}
 	switch {
-	case im.Position < 1:
-		return refuse("position", "position %d; positions count from 1", im.Position)
-	case im.Hour < 0 || im.Hour > 23:
-		return refuse("hour", "hour %d; hours are from 0 to 23", im.Hour)
+	case sh.Position < 1:
+		return refuse("position", "position %d; positions count from 1", sh.Position)
+	case sh.Hour < 0 || sh.Hour > 23:
+		return refuse("hour", "hour %d; hours are from 0 to 23", sh.Hour)
 	}
 	for _, v := range []struct {
 		name string
 		is   float64
 		ok   bool
 	}{
-		{"words", im.Words, share(im.Words) || im.Words == NotAsked},
-		{"within", im.Within, im.Within == 0 || im.Within == 1 || im.Within == NotAsked},
-		{"price", im.Price, im.Price >= 0 && !math.IsInf(im.Price, 0)},
-		{"cut", im.Cut, share(im.Cut)},
-		{"popularity", im.Popularity, share(im.Popularity)},
-		{"score", im.Score, im.Score >= 0 && !math.IsInf(im.Score, 0)},
+		{"words", sh.Words, share(sh.Words) || sh.Words == NotAsked},
+		{"within", sh.Within, sh.Within == 0 || sh.Within == 1 || sh.Within == NotAsked},
+		{"price", sh.Price, sh.Price >= 0 && !math.IsInf(sh.Price, 0)},
+		{"cut", sh.Cut, share(sh.Cut)},
+		{"popularity", sh.Popularity, share(sh.Popularity)},
+		{"score", sh.Score, sh.Score >= 0 && !math.IsInf(sh.Score, 0)},
 	} {
 		if !v.ok {
 			return refuse(v.name, "%s is %v", v.name, v.is)
 		}
 	}
-	if r := im.Relation; r != nil {
+	if r := sh.Relation; r != nil {
 		for _, n := range []int{r.Receipts, r.Days, r.BrandReceipts, r.CategoryReceipts, r.CategoryProducts, r.CategoryRegulars, r.Shown, r.Clicked} {
 			if n < 0 {
 				return refuse("relation", "a count of %d", n)
@@ -147,8 +152,11 @@ func (o *Outcome) Check() error {
 	if o.Bought && !o.Clicked {
 		return refuse("bought", "bought and not clicked; what is bought without a click is no response")
 	}
-	return o.Impression.Check()
+	return o.Showing.Check()
 }
+
+// nameMax is the longest name of a showing, in bytes.
+const nameMax = 256
 
 // share reports whether x is one; NaN is none.
 func share(x float64) bool { return x >= 0 && x <= 1 }

@@ -41,12 +41,12 @@ func (w *weights) sum(e *example) (s float64) {
 }
 
 // Watched is one place with what was expected of it and what came, over recent
-// impressions: what a page about drift shows.
+// showings: what a page about drift shows.
 type Watched struct {
 	Placement media.PlacementID
 	Position  int
 	Examined  float64 // the chance that it is looked at, beside the placement's first position
-	Shown     float64 // recent impressions; older ones count less
+	Shown     float64 // recent showings; older ones count less
 	Predicted float64 // clicks, each predicted before it was learned
 	Observed  float64 // clicks
 }
@@ -75,15 +75,17 @@ func (l *Learner) publish() *Scorer {
 	return s
 }
 
-// Seen is how many impressions and clicks the model has learned from. One that has
+// Seen is how many showings and clicks the model has learned from. One that has
 // seen few had better not price an auction.
-func (s *Scorer) Seen() (impressions, clicks uint64) { return s.seen, s.clicked }
+func (s *Scorer) Seen() (showings, clicks uint64) { return s.seen, s.clicked }
 
 // Places lists every place that the model knows, by placement and position.
 func (s *Scorer) Places() []Watched { return slices.Clone(s.watched) }
 
-// examined is the chance that a place is looked at.
-func (s *Scorer) examined(at spot) float64 {
+// Examined is the chance that a place is looked at, beside the first position of its
+// placement.
+func (s *Scorer) Examined(placement media.PlacementID, position int) float64 {
+	at := spot{placement, min(max(position, 1), PositionMax)}
 	if v, ok := s.places[at]; ok {
 		return v
 	}
@@ -93,15 +95,15 @@ func (s *Scorer) examined(at spot) float64 {
 	return habit(at.position, 0)
 }
 
-// Answer says what is expected of an impression. Before anything was learned that is
+// Answer says what is expected of a showing. Before anything was learned that is
 // worth nothing: see Seen.
-func (s *Scorer) Answer(im *Impression) (Answer, error) {
-	if err := im.Check(); err != nil {
+func (s *Scorer) Answer(sh *Showing) (Answer, error) {
+	if err := sh.Check(); err != nil {
 		return Answer{}, err
 	}
 	var e example
-	e.read(im, s.bits)
-	return Answer{s.examined(at(im)), s.clicks.curve.at(s.clicks.sum(&e)), s.buys.curve.at(s.buys.sum(&e))}, nil
+	e.read(sh, s.bits)
+	return Answer{s.Examined(sh.Placement, sh.Position), s.clicks.curve.at(s.clicks.sum(&e)), s.buys.curve.at(s.buys.sum(&e))}, nil
 }
 
 // Part is what one feature adds to the logit of the chance of a click, once looked
@@ -111,14 +113,14 @@ type Part struct {
 	Adds    float64
 }
 
-// Explain says of what an impression's appeal is made, the weightiest first. Before
+// Explain says of what a showing's appeal is made, the weightiest first. Before
 // recalibration, their sum is the logit.
-func (s *Scorer) Explain(im *Impression) ([]Part, error) {
-	if err := im.Check(); err != nil {
+func (s *Scorer) Explain(sh *Showing) ([]Part, error) {
+	if err := sh.Check(); err != nil {
 		return nil, err
 	}
 	var e example
-	e.read(im, s.bits)
+	e.read(sh, s.bits)
 	adds := make(map[string]float64)
 	for i := range e.n {
 		adds[names[e.what[i]]] += s.clicks.at[e.at[i]] * e.value[i]
@@ -130,4 +132,3 @@ func (s *Scorer) Explain(im *Impression) ([]Part, error) {
 	slices.SortStableFunc(parts, func(a, b Part) int { return cmp.Compare(math.Abs(b.Adds), math.Abs(a.Adds)) })
 	return parts, nil
 }
-
