@@ -138,8 +138,9 @@ bench-erasure: build data ## erase one of a million shoppers, and search every f
 	@go run ./bench/erasure
 
 .PHONY: eval
-eval: .cache/splink/.done ## judge linkage where the truth is known, beside Splink (DATA=dir with febrl/ and splink-persons/, RECORDS=1000000 GROWN=5000000)
+eval: .cache/splink/.done ## judge linkage and chances of clicks where the truth is known (DATA=dir with febrl/, splink-persons/, open-bandit/, RECORDS=1000000 GROWN=5000000)
 	@PYTHONPATH=.cache/splink go run ./bench/linkage -records '$(RECORDS)' -grown '$(GROWN)' -data '$(DATA)' -splink bench/linkage/reference.py
+	@go run ./bench/response -data '$(DATA)'
 
 # Splink lives here alone, at the versions pinned; nothing else sees it.
 .cache/splink/.done: bench/linkage/requirements.txt

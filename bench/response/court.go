@@ -175,7 +175,7 @@ func (c *court) count(k kind) (n int) {
 	return n
 }
 
-// least and most print the ends of observed over predicted of those tallies that have
+// ends prints the ends of observed over predicted of those tallies that have
 // enough, and how many have not.
 func ends(w io.Writer, name string, all []*tally) {
 	lo, hi, few := math.Inf(1), math.Inf(-1), 0
@@ -186,9 +186,11 @@ func ends(w io.Writer, name string, all []*tally) {
 		}
 		lo, hi = min(lo, t.ratio()), max(hi, t.ratio())
 	}
-	judged := fmt.Sprintf("observed ÷ predicted, of %d", len(all)-few)
-	figure.Goal(w, name+"_least", lo, judged, ">=0.9")
-	figure.Goal(w, name+"_most", hi, judged, "<=1.1")
+	if few < len(all) {
+		judged := fmt.Sprintf("observed ÷ predicted, of %d", len(all)-few)
+		figure.Goal(w, name+"_least", lo, judged, ">=0.9")
+		figure.Goal(w, name+"_most", hi, judged, "<=1.1")
+	}
 	if few > 0 {
 		figure.Print(w, name+"_rare", few, fmt.Sprintf("with fewer than %d", enough))
 	}

@@ -52,7 +52,7 @@ func run(ctx context.Context, out io.Writer, o *options) error {
 		return err
 	}
 	dir := filepath.Join(o.data, "open-bandit")
-	if _, err := os.Stat(dir); o.data == "" || err != nil {
+	if _, absent := os.Stat(dir); o.data == "" || absent != nil {
 		_, _ = fmt.Fprintf(out, "skipped: the Open Bandit Dataset, because open-bandit is not in the directory of -data (%q)\n", o.data)
 		return nil
 	}

@@ -87,9 +87,13 @@ func TestChancesAgreeWithWhatHappens(t *testing.T) {
 		name     string
 		from, to float64
 	}{
-		{"response.clicks.places_least", 0.85, 1}, {"response.clicks.places_most", 1, 1.15},
-		{"response.clicks.gap_closed", 0.15, 0.6}, {"response.clicks.gap_reachable", 0.2, 0.6}, {"response.clicks.gap_closed_of_reachable", 0.55, 1},
-		{"response.clicks.gap_closed.known", 0.2, 0.7}, {"response.clicks.gap_closed.stranger", 0, 0.3},
+		{"response.clicks.places_least", 0.85, 1},
+		{"response.clicks.places_most", 1, 1.15},
+		{"response.clicks.gap_closed", 0.15, 0.6},
+		{"response.clicks.gap_reachable", 0.2, 0.6},
+		{"response.clicks.gap_closed_of_reachable", 0.55, 1},
+		{"response.clicks.gap_closed.known", 0.2, 0.7},
+		{"response.clicks.gap_closed.stranger", 0, 0.3},
 	} {
 		if v := is(tt.name); v < tt.from || v > tt.to {
 			t.Errorf("%s is %v, want %v to %v", tt.name, v, tt.from, tt.to)

@@ -43,11 +43,14 @@ const (
 	proposals = "proposals"
 )
 
-// places are the placements by the numbers under which their looks are drawn.
-var places = [...]struct {
+// place is a placement with its slots.
+type place struct {
 	id    media.PlacementID
 	slots int
-}{{sponsored, 4}, {banner, 1}, {results, life.Results}, {proposals, 4}}
+}
+
+// places are the placements by the numbers under which their looks are drawn.
+var places = [...]place{{sponsored, 4}, {banner, 1}, {results, life.Results}, {proposals, 4}}
 
 // addsOf is the chance that a product that was clicked is put into the basket: the
 // simulator's, of results.
@@ -156,9 +159,9 @@ func (s *shop) book(c int) []booking {
 	return out
 }
 
-// What chance is drawn for.
+// What chance is drawn for; the numbers differ from those of the simulator's rooms.
 const (
-	forBids = 0x5_1ead + iota
+	forBids = iota + 501
 	forAdds
 )
 
@@ -314,12 +317,7 @@ func (s *shop) react(m *moment, out *search) {
 	chance := s.world.Crowd.Key().For(forAdds).For(uint64(m.session)).For(uint64(m.nth)).Stream()
 	for i := range out.shown {
 		x := &out.shown[i]
-		at := slices.IndexFunc(places[:], func(p struct {
-			id    media.PlacementID
-			slots int
-		}) bool {
-			return p.id == x.Placement
-		})
+		at := slices.IndexFunc(places[:], func(p place) bool { return p.id == x.Placement })
 		appeal := s.world.Clicks(m.who, x.no)
 		x.click = life.Examine(x.Position) * appeal
 		x.purchase = x.click * addsOf

@@ -19,11 +19,11 @@ const (
 
 // Config is how a model learns. It is part of the model and kept with it.
 type Config struct {
-	Bits              int        // a model has 2^Bits coordinates for clicks and as many for purchases, of 16 bytes while it learns and 8 while it answers
-	Click, Buy        ftrl.Rates // of the weights
-	Place             ftrl.Rates // of what is looked at
+	Bits           int        // a model has 2^Bits coordinates for clicks and as many for purchases, of 16 bytes while it learns and 8 while it answers
+	Click, Buy     ftrl.Rates // of the weights
+	Place          ftrl.Rates // of what is looked at
 	RecentShowings float64    // showings after which one counts half in the calibration of clicks
-	RecentClicks      float64    // clicks after which one counts half in the calibration of purchases
+	RecentClicks   float64    // clicks after which one counts half in the calibration of purchases
 }
 
 // Defaults has 2^20 coordinates a model: 48 MB in all while it learns and answers.
@@ -31,7 +31,7 @@ func Defaults() Config {
 	return Config{
 		Bits:  20,
 		Click: ftrl.Rates{Alpha: 0.02, Beta: 1, L1: 1, L2: 1}, Buy: ftrl.Rates{Alpha: 0.02, Beta: 1, L1: 1, L2: 1},
-		Place:             ftrl.Rates{Alpha: 0.2, Beta: 1},
+		Place:          ftrl.Rates{Alpha: 0.2, Beta: 1},
 		RecentShowings: 2_000_000, RecentClicks: 200_000,
 	}
 }

@@ -8,6 +8,7 @@
 package ftrl
 
 import (
+	"errors"
 	"fmt"
 	"math"
 )
@@ -37,7 +38,7 @@ func (r Rates) Check() error {
 		}
 	}
 	if r.Beta+r.L2 == 0 {
-		return fmt.Errorf("the rates beta and l2 are both zero")
+		return errors.New("the rates beta and l2 are both zero")
 	}
 	return nil
 }

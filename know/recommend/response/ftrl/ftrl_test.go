@@ -45,7 +45,7 @@ func (p plain) run(rows [][]float64, labels []float64) (predicted, w []float64) 
 			g := (prob - labels[t]) * x[i]
 			sigma := 1 / p.alpha * (math.Sqrt(n[i]+g*g) - math.Sqrt(n[i]))
 			z[i] = z[i] + g - sigma*w[i]
-			n[i] = n[i] + g*g
+			n[i] += g * g
 		}
 	}
 	weigh()
