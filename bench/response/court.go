@@ -65,6 +65,7 @@ type court struct {
 	all         [kinds][]heard
 	whole       map[string]*[kinds]losses   // of all that is judged; best is not known
 	asked       map[string]*[kinds][]losses // by search, where it was asked what could be known
+	bound       [][2]float64                // there: the chance of a click as it could be known, and the true one
 }
 
 func newCourt(o *options, r *reach) *court {
@@ -121,6 +122,9 @@ func (c *court) hear(v *search, s *response.Scorer) error {
 			l := losses{constant: cross(truth, rate.came/rate.shown), ours: cross(truth, said), truth: cross(truth, truth)}
 			if best != nil {
 				l.best = cross(truth, best[i]*truth/x.click)
+				if kind(k) == click {
+					c.bound = append(c.bound, [2]float64{best[i], truth})
+				}
 			}
 			for _, who := range [...]string{"", known(x)} {
 				of(c.whole, who)[k].add(l)
@@ -161,6 +165,7 @@ func (c *court) tell(w io.Writer, s *response.Scorer) {
 	for k := range kinds {
 		c.tellTenths(w, k)
 	}
+	c.tellBound(w)
 	for k := range kinds {
 		c.tellGap(w, k)
 	}
@@ -231,6 +236,26 @@ func (c *court) tellTenths(w io.Writer, k kind) {
 		_, _ = fmt.Fprintf(w, "%-12d %8.0f %8.0f %8.0f %6.3f\n", i+1, t.shown, t.came, t.predicted, t.ratio())
 	}
 	ends(w, fmt.Sprintf("response.%v.deciles", k), tenths)
+}
+
+// tellBound holds what could be known against the truth: were the sampler wrong about
+// the simulator's law, it would be off, and no bound.
+func (c *court) tellBound(w io.Writer) {
+	all := c.bound
+	if len(all) < 10 {
+		return
+	}
+	slices.SortFunc(all, func(a, b [2]float64) int { return cmp.Compare(a[0], b[0]) })
+	lo, hi := math.Inf(1), math.Inf(-1)
+	for i := range 10 {
+		said, truth := 0.0, 0.0
+		for _, x := range all[len(all)*i/10 : len(all)*(i+1)/10] {
+			said, truth = said+x[0], truth+x[1]
+		}
+		lo, hi = min(lo, truth/said), max(hi, truth/said)
+	}
+	figure.Goal(w, "response.reachable.deciles_least", lo, "true ÷ as could be known, of 10", ">=0.95")
+	figure.Goal(w, "response.reachable.deciles_most", hi, "true ÷ as could be known, of 10", "<=1.05")
 }
 
 // tellGap says how much of the way from the constant rival to the truth the model

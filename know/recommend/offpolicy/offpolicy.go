@@ -47,9 +47,12 @@ func (e *Event) Check() error {
 	case !(e.Judged >= 0 && e.Judged <= 1):
 		return refuse("judged", fmt.Sprintf("a choice that would be made with probability %v", e.Judged))
 	}
-	for name, v := range map[string]float64{"reward": e.Reward, "expected": e.Expected, "value": e.Value, "logged": e.Judged / e.Logged} {
-		if math.IsNaN(v) || math.Abs(v) > most {
-			return refuse(name, fmt.Sprintf("%s comes to %v", name, v))
+	for _, v := range [...]struct {
+		name string
+		is   float64
+	}{{"reward", e.Reward}, {"expected", e.Expected}, {"value", e.Value}, {"weight", e.Judged / e.Logged}} {
+		if !(math.Abs(v.is) <= most) {
+			return refuse(v.name, fmt.Sprintf("%s is %v", v.name, v.is))
 		}
 	}
 	return nil

@@ -123,8 +123,17 @@ func octave(x, most float64) uint64 {
 // tenth is the bucket of a share; one that is not asked has its own.
 func tenth(x float64) uint64 { return uint64(math.Round(10*x) + 10) }
 
+// sides are what of a showing is crossed with how she stands to it.
+type sides struct{ placement, product, popular uint64 }
+
 // read lays a showing out. The place itself is no feature: package doc.
 func (e *example) read(sh *Showing, dimBits int) {
+	s := e.common(sh, dimBits)
+	e.relate(sh.Relation, s)
+}
+
+// common begins with what is the same for every shopper.
+func (e *example) common(sh *Showing, dimBits int) sides {
 	e.n, e.shift = 0, uint8(64-dimBits)
 	e.put(always, 1)
 	placement := e.id(ofPlacement, string(sh.Placement))
@@ -148,12 +157,7 @@ func (e *example) read(sh *Showing, dimBits int) {
 	if sh.Score > 0 {
 		e.put(scoreValue, min(max(math.Log(sh.Score)/8, -2), 2))
 	}
-	if sh.Relation == nil {
-		e.put(nobodyKnown, 1, placement)
-		e.put(nobodyPopular, 1, popular)
-		return
-	}
-	e.relate(sh.Relation, popular, product)
+	return sides{placement, product, popular}
 }
 
 // Counts beyond these are told apart no more.
@@ -164,8 +168,13 @@ const (
 	daysMost     = 512
 )
 
-// relate adds how she stands to the product.
-func (e *example) relate(r *Relation, popular, product uint64) {
+// relate adds how she stands to the product; r is nil where that is not known.
+func (e *example) relate(r *Relation, s sides) {
+	if r == nil {
+		e.put(nobodyKnown, 1, s.placement)
+		e.put(nobodyPopular, 1, s.popular)
+		return
+	}
 	n, c := level(r.Receipts, receiptsMost), level(r.CategoryReceipts, categoryMost)
 	days := uint64(0)
 	if r.Receipts > 0 {
@@ -177,13 +186,13 @@ func (e *example) relate(r *Relation, popular, product uint64) {
 	e.put(receiptsDays, 1, n, days)
 	e.put(receiptsCategory, 1, n, c)
 	e.put(receiptsShare, 1, n, tenth(part))
-	e.put(receiptsPopular, 1, n, popular)
-	e.put(categoryPopular, 1, c, popular)
-	e.put(receiptsCategoryPopular, 1, n, c, popular/2)
+	e.put(receiptsPopular, 1, n, s.popular)
+	e.put(categoryPopular, 1, c, s.popular)
+	e.put(receiptsCategoryPopular, 1, n, c, s.popular/2)
 	e.put(receiptsBrand, 1, n, level(max(r.BrandReceipts-r.Receipts, 0), receiptsMost))
 	e.put(receiptsRegulars, 1, n, level(r.CategoryRegulars, receiptsMost))
 	e.put(receiptsVariety, 1, n, c, level(r.CategoryProducts, receiptsMost))
-	e.put(receiptsProduct, 1, min(n, 3), product)
+	e.put(receiptsProduct, 1, min(n, 3), s.product)
 	e.put(ofShown, 1, seen)
 	e.put(shownReceipts, 1, seen, n)
 	e.put(receiptsValue, math.Log1p(float64(r.Receipts))/2)

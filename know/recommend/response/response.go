@@ -137,7 +137,12 @@ func (sh *Showing) Check() error {
 			return refuse(v.name, "%s is %v", v.name, v.is)
 		}
 	}
-	if r := sh.Relation; r != nil {
+	return sh.Relation.Check()
+}
+
+// Check says what in a relation is none; nil is one.
+func (r *Relation) Check() error {
+	if r != nil {
 		for _, n := range []int{r.Receipts, r.Days, r.BrandReceipts, r.CategoryReceipts, r.CategoryProducts, r.CategoryRegulars, r.Shown, r.Clicked} {
 			if n < 0 {
 				return refuse("relation", "a count of %d", n)

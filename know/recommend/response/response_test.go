@@ -304,6 +304,30 @@ func TestAnswersStandStillWhileTheModelLearns(t *testing.T) {
 	wait.Wait()
 }
 
+// What a page prepares for everybody gives each visitor what she would have got.
+func TestAPreparedPageAnswersAsAFreshOne(t *testing.T) {
+	t.Parallel()
+	s := newSite(22)
+	l := learner(t, small(), s.live(20_000))
+	for range 500 {
+		sh := s.show()
+		p, err := l.Scorer().Prepare(&sh)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []*response.Relation{nil, {}, {Receipts: 3, CategoryReceipts: 5}} {
+			sh.Relation = r
+			got, err := p.Answer(r)
+			if want := answer(t, l, sh); err != nil || got != want {
+				t.Fatalf("prepared %+v, fresh %+v, %v", got, want, err)
+			}
+		}
+		if _, err := p.Answer(&response.Relation{Days: -1}); err == nil {
+			t.Fatal("a relation that is none is answered")
+		}
+	}
+}
+
 func TestAnAnswerAllocatesNothing(t *testing.T) { // not parallel: allocations of others would count
 	l := learner(t, small(), newSite(12).live(5_000))
 	sh := newSite(13).show()

@@ -95,15 +95,48 @@ func (s *Scorer) Examined(placement media.PlacementID, position int) float64 {
 	return habit(at.position, 0)
 }
 
+// Prepared is a showing of which all is worked out but how a shopper stands to it:
+// what one page's products keep for its next visitor. It is the Scorer's, and as
+// lasting.
+type Prepared struct {
+	scorer       *Scorer
+	clicks, buys float64
+	examined     float64
+	sides        sides
+}
+
+// Prepare works a showing out; its Relation is not looked at.
+func (s *Scorer) Prepare(sh *Showing) (Prepared, error) {
+	common := *sh
+	common.Relation = nil
+	if err := common.Check(); err != nil {
+		return Prepared{}, err
+	}
+	var e example
+	sides := e.common(sh, s.bits)
+	return Prepared{s, s.clicks.sum(&e), s.buys.sum(&e), s.Examined(sh.Placement, sh.Position), sides}, nil
+}
+
+// Answer says what is expected of the showing where a shopper stands so to it; nil is
+// somebody of whom nothing is known or may be used.
+func (p *Prepared) Answer(r *Relation) (Answer, error) {
+	if err := r.Check(); err != nil {
+		return Answer{}, err
+	}
+	s := p.scorer
+	e := example{shift: uint8(64 - s.bits)}
+	e.relate(r, p.sides)
+	return Answer{p.examined, s.clicks.curve.at(p.clicks + s.clicks.sum(&e)), s.buys.curve.at(p.buys + s.buys.sum(&e))}, nil
+}
+
 // Answer says what is expected of a showing. Before anything was learned that is
 // worth nothing: see Seen.
 func (s *Scorer) Answer(sh *Showing) (Answer, error) {
-	if err := sh.Check(); err != nil {
+	p, err := s.Prepare(sh)
+	if err != nil {
 		return Answer{}, err
 	}
-	var e example
-	e.read(sh, s.bits)
-	return Answer{s.Examined(sh.Placement, sh.Position), s.clicks.curve.at(s.clicks.sum(&e)), s.buys.curve.at(s.buys.sum(&e))}, nil
+	return p.Answer(sh.Relation)
 }
 
 // Part is what one feature adds to the logit of the chance of a click, once looked
