@@ -1,6 +1,7 @@
 package response
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -36,8 +37,13 @@ type awaited struct {
 	Outcome
 }
 
+// ErrCrowd is returned where twice as many showings are awaited as may be: somebody
+// has not asked for those that are over.
+var ErrCrowd = errors.New("too many showings are awaited")
+
 // NewAwaiting waits so long for each showing, and keeps so many at most, each some
-// 400 bytes. When there are more, the oldest is taken to be over.
+// 400 bytes. Where there are more, Over takes the oldest to be over; between two calls
+// of it there may be twice as many.
 func NewAwaiting(wait time.Duration, most int) (*Awaiting, error) {
 	if wait <= 0 || most < 1 {
 		return nil, fmt.Errorf("await %d showings for %v", most, wait)
@@ -52,6 +58,9 @@ func (a *Awaiting) Shown(slot Slot, at time.Time, sh *Showing) error {
 	}
 	if _, there := a.where[slot]; there {
 		return nil
+	}
+	if len(a.where) >= 2*a.most {
+		return ErrCrowd
 	}
 	a.where[slot] = a.gone + len(a.line)
 	a.line = append(a.line, awaited{slot, at, Outcome{Showing: *sh}})

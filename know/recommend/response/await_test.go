@@ -1,6 +1,7 @@
 package response_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -84,6 +85,14 @@ func TestACrowdIsOverEarlyAndInOrder(t *testing.T) {
 	}
 	if _, early := a.Missed(); n != 4_950 || early != 4_950 || clicks == 0 {
 		t.Errorf("%d over, %d early, %d clicks", n, early, clicks)
+	}
+	for i := range 50 {
+		if err := a.Shown(slotOf(6_000+i), noon, &sh); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Shown(slotOf(7_000), noon, &sh); !errors.Is(err, response.ErrCrowd) {
+		t.Errorf("nobody asked what is over, and it takes in more: %v", err)
 	}
 	sh.Position = 0
 	if err := a.Shown(slotOf(9_999), noon, &sh); err == nil {
