@@ -52,11 +52,16 @@ func run(ctx context.Context, out io.Writer, o *options) error {
 		return err
 	}
 	dir := filepath.Join(o.data, "open-bandit")
-	if _, absent := os.Stat(dir); o.data == "" || absent != nil {
+	if o.data == "" || !there(dir) {
 		_, _ = fmt.Fprintf(out, "skipped: the Open Bandit Dataset, because open-bandit is not in the directory of -data (%q)\n", o.data)
 		return nil
 	}
 	return bandit(out, dir)
+}
+
+func there(dir string) bool {
+	_, err := os.Stat(dir)
+	return err == nil
 }
 
 // simulated lives the grocer, and judges a model that learns from it.
