@@ -33,7 +33,7 @@ func rung(s float64) int {
 }
 
 // add notes an event of score s that could come with chance exposure × appeal.
-func (l *ladder) add(s, exposure float64, came bool, recent float64) {
+func (l *ladder) add(s, exposure float64, came bool, half float64) {
 	if l.weight == 0 {
 		l.weight = 1
 	}
@@ -41,7 +41,7 @@ func (l *ladder) add(s, exposure float64, came bool, recent float64) {
 	l.exposed[i] += l.weight * exposure
 	l.score[i] += l.weight * exposure * s
 	l.came[i] += l.weight * outcome(came)
-	if l.weight *= math.Exp2(1 / recent); l.weight > weightMost {
+	if l.weight *= math.Exp2(1 / half); l.weight > weightMost {
 		for i := range l.exposed {
 			l.exposed[i] /= l.weight
 			l.score[i] /= l.weight

@@ -152,7 +152,7 @@ func decode(b []byte) (*Learner, error) {
 		return nil, err
 	}
 	l := &Learner{cfg: cfg, seen: s.uint()}
-	l.clicks, l.buys = newHead(cfg.Click, 1<<cfg.Bits), newHead(cfg.Buy, 1<<cfg.Bits)
+	l.clicks, l.buys = newHead(cfg.Click, 1<<cfg.Bits, clicksPrior), newHead(cfg.Buy, 1<<cfg.Bits, buysPrior)
 	s.head(&l.clicks)
 	s.head(&l.buys)
 	l.places = s.places()

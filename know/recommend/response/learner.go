@@ -22,8 +22,8 @@ type Config struct {
 	Bits           int        // a model has 2^Bits coordinates for clicks and as many for purchases, of 16 bytes while it learns and 8 while it answers
 	Click, Buy     ftrl.Rates // of the weights
 	Place          ftrl.Rates // of what is looked at
-	RecentShowings float64    // showings after which one counts half in the calibration of clicks
-	RecentClicks   float64    // clicks after which one counts half in the calibration of purchases
+	RecentShowings float64    // showings after which one counts half in the calibration of clicks; a quarter of all, while those are fewer
+	RecentClicks   float64    // clicks after which one counts half in the calibration of purchases, likewise
 }
 
 // Defaults has 2^20 coordinates a model: 48 MB in all while it learns and answers.
@@ -98,14 +98,23 @@ type Learner struct {
 // head is one of the two models, with what its calibration rests on.
 type head struct {
 	rates  ftrl.Rates
+	prior  float64 // the score before anything is learned
 	cells  []ftrl.Cell
 	ladder ladder
 	curve  curve // of the ladder when it was last climbed
 	seen   uint64
 }
 
-func newHead(rates ftrl.Rates, dim int) head {
-	return head{rates: rates, cells: make([]ftrl.Cell, dim), curve: plainCurve()}
+// The scores before anything is learned: of what is looked at one in twenty is
+// clicked, of that one in five bought. Were the first guess far too high, the places
+// would take the blame for it with the products, and be long in getting over it.
+const (
+	clicksPrior = -2.944
+	buysPrior   = -1.386
+)
+
+func newHead(rates ftrl.Rates, dim int, prior float64) head {
+	return head{rates: rates, prior: prior, cells: make([]ftrl.Cell, dim), curve: plainCurve()}
 }
 
 // New makes a model that has learned nothing.
@@ -114,7 +123,7 @@ func New(cfg Config) (*Learner, error) {
 		return nil, err
 	}
 	l := &Learner{cfg: cfg, places: make(map[spot]*look)}
-	l.clicks, l.buys = newHead(cfg.Click, 1<<cfg.Bits), newHead(cfg.Buy, 1<<cfg.Bits)
+	l.clicks, l.buys = newHead(cfg.Click, 1<<cfg.Bits, clicksPrior), newHead(cfg.Buy, 1<<cfg.Bits, buysPrior)
 	l.Publish()
 	return l, nil
 }
@@ -145,7 +154,7 @@ func (l *Learner) learn(o *Outcome, e *example) {
 	l.click(o, e, place)
 	if o.Clicked {
 		s := l.buys.sum(e)
-		l.buys.notice(s, 1, o.Bought, l.cfg.RecentClicks)
+		l.buys.notice(s, 1, o.Bought, recent(l.buys.seen, l.cfg.RecentClicks))
 		l.buys.step(e, logistic(s)-outcome(o.Bought))
 	}
 }
@@ -159,14 +168,21 @@ func (l *Learner) click(o *Outcome, e *example, place *look) {
 	weight := place.Weight(&l.cfg.Place)
 	examined, appeal := habit(min(o.Position, PositionMax), weight), logistic(s)
 	y := outcome(o.Clicked)
-	recent := math.Exp2(-1 / l.cfg.RecentShowings)
-	place.predicted = place.predicted*recent + examined*l.clicks.curve.at(s)
-	place.observed = place.observed*recent + y
-	place.shown = place.shown*recent + 1
-	l.clicks.notice(s, examined, o.Clicked, l.cfg.RecentShowings)
+	half := recent(l.clicks.seen, l.cfg.RecentShowings)
+	fade := math.Exp2(-1 / half)
+	place.predicted = place.predicted*fade + examined*l.clicks.curve.at(s)
+	place.observed = place.observed*fade + y
+	place.shown = place.shown*fade + 1
+	l.clicks.notice(s, examined, o.Clicked, half)
 	p := min(examined*appeal, 1-least)
 	l.clicks.step(e, (p-y)*(1-appeal)/(1-p))
 	place.Step(&l.cfg.Place, (p-y)*(1-examined)/(1-p), weight)
+}
+
+// recent is after how many events one counts half, once so many were seen. What a
+// young model predicted says little of what it predicts now, so it fades sooner.
+func recent(seen uint64, most float64) float64 {
+	return min(most, max(float64(seen)/4, 1_000))
 }
 
 // least is how far from certain a probability stays.
@@ -191,6 +207,7 @@ func (l *Learner) place(s spot) *look {
 
 // sum is the model's score of an example, the logit of a probability.
 func (h *head) sum(e *example) (s float64) {
+	s = h.prior
 	for i := range e.n {
 		s += h.cells[e.at[i]].Weight(&h.rates) * e.value[i]
 	}
@@ -209,8 +226,8 @@ func (h *head) step(e *example, slope float64) {
 const climb = 1 << 15
 
 // notice keeps what was predicted before it is learned, and what came.
-func (h *head) notice(s, exposure float64, came bool, recent float64) {
-	h.ladder.add(s, exposure, came, recent)
+func (h *head) notice(s, exposure float64, came bool, half float64) {
+	h.ladder.add(s, exposure, came, half)
 	if h.seen++; h.seen%climb == 0 {
 		h.curve = h.ladder.curve()
 	}

@@ -40,6 +40,7 @@ func chance(score float64, position int, place float64) (p, looked, appeal float
 }
 
 func (m *plainly) score(at []uint32, value []float64) (s float64) {
+	s = -2.944 // one in twenty
 	for i, a := range at {
 		s += weight(m.rates, m.z[a], m.n[a]) * value[i]
 	}

@@ -114,7 +114,7 @@ func (s *Scorer) Prepare(sh *Showing) (Prepared, error) {
 	}
 	var e example
 	sides := e.common(sh, s.bits)
-	return Prepared{s, s.clicks.sum(&e), s.buys.sum(&e), s.Examined(sh.Placement, sh.Position), sides}, nil
+	return Prepared{s, clicksPrior + s.clicks.sum(&e), buysPrior + s.buys.sum(&e), s.Examined(sh.Placement, sh.Position), sides}, nil
 }
 
 // Answer says what is expected of the showing where a shopper stands so to it; nil is
@@ -154,7 +154,7 @@ func (s *Scorer) Explain(sh *Showing) ([]Part, error) {
 	}
 	var e example
 	e.read(sh, s.bits)
-	adds := make(map[string]float64)
+	adds := map[string]float64{names[always]: clicksPrior}
 	for i := range e.n {
 		adds[names[e.what[i]]] += s.clicks.at[e.at[i]] * e.value[i]
 	}
