@@ -72,15 +72,9 @@ func (t *Terms) Check() error {
 // simulator's other rooms.
 const forAdvert = 301
 
-// About is what an advert is for: a brand in a category of the grocer's.
-type About struct {
-	Category int
-	Brand    uint16
-}
-
 // stock is what adverts have left with one shopper.
 type stock struct {
-	about About
+	about life.About
 	level float64
 	day   int // to which level is faded
 	ahead int // purchases that adverts made and that may be missing later
@@ -90,7 +84,7 @@ type stock struct {
 // concurrent use. To know what adverts would have done to shoppers who were held
 // out, keep a second book in which they saw them.
 type Book struct {
-	terms  map[About]*Terms // what moves nobody has none
+	terms  map[life.About]*Terms // what moves nobody has none
 	world  *life.World
 	stocks map[int][]stock // by shopper
 	key    draw.Key
@@ -98,11 +92,11 @@ type Book struct {
 
 // Open begins a book, in which no advert moves anybody yet.
 func Open(w *life.World) *Book {
-	return &Book{terms: make(map[About]*Terms), world: w, stocks: make(map[int][]stock), key: w.Crowd.Key().For(forAdvert)}
+	return &Book{terms: make(map[life.About]*Terms), world: w, stocks: make(map[int][]stock), key: w.Crowd.Key().For(forAdvert)}
 }
 
 // Plant says what adverts for a brand do, before the first is shown.
-func (b *Book) Plant(a About, t Terms) error {
+func (b *Book) Plant(a life.About, t Terms) error {
 	if err := t.Check(); err != nil {
 		return err
 	}
@@ -112,7 +106,7 @@ func (b *Book) Plant(a About, t Terms) error {
 
 // Susceptibility is how much a shopper is moved by a brand, 1 on average over
 // shoppers; 0 where no effect is planted.
-func (b *Book) Susceptibility(shopper int, a About) float64 {
+func (b *Book) Susceptibility(shopper int, a life.About) float64 {
 	t := b.terms[a]
 	if t == nil {
 		return 0
@@ -121,13 +115,13 @@ func (b *Book) Susceptibility(shopper int, a About) float64 {
 	return math.Exp(s*draw.Normal(b.of(shopper, a).Unit()) - s*s/2)
 }
 
-func (b *Book) of(shopper int, a About) draw.Key {
+func (b *Book) of(shopper int, a life.About) draw.Key {
 	return b.key.For(uint64(shopper)).For(uint64(a.Category)<<16 | uint64(a.Brand))
 }
 
 // Shown notes that a shopper looked at an advert on a day of the simulation, at a
 // placement of the terms and a position from 1.
-func (b *Book) Shown(shopper, day int, a About, placement, position int) {
+func (b *Book) Shown(shopper, day int, a life.About, placement, position int) {
 	t := b.terms[a]
 	if t == nil {
 		return
@@ -137,7 +131,7 @@ func (b *Book) Shown(shopper, day int, a About, placement, position int) {
 	s.level += t.Placements[placement] * math.Pow(float64(max(position, 1)), -t.Position)
 }
 
-func (b *Book) find(shopper int, a About) *stock {
+func (b *Book) find(shopper int, a life.About) *stock {
 	all := b.stocks[shopper]
 	for i := range all {
 		if all[i].about == a {
@@ -155,7 +149,7 @@ func (b *Book) fade(s *stock, day int) {
 }
 
 // Chance is how likely a shopper's ad-stock makes a purchase on a trip on a day.
-func (b *Book) Chance(shopper, day int, a About) float64 {
+func (b *Book) Chance(shopper, day int, a life.About) float64 {
 	for _, s := range b.stocks[shopper] {
 		if s.about == a {
 			b.fade(&s, day)
@@ -197,7 +191,7 @@ func (b *Book) later(s *stock, lines []life.Line) []life.Line {
 	if s.ahead == 0 {
 		return lines
 	}
-	if i := b.line(lines, s.about, true); i >= 0 && len(lines) > 1 {
+	if i := b.world.Of(lines, s.about, true); i >= 0 && len(lines) > 1 {
 		s.ahead--
 		return slices.Delete(lines, i, i+1)
 	}
@@ -212,28 +206,9 @@ func (b *Book) buy(c *draw.Stream, s *stock, r *life.Receipt, lines []life.Line,
 		return lines
 	}
 	t := b.terms[s.about]
-	u, instead := c.Unit(), -1
-	switch {
-	case u < t.Switch:
-		instead = b.line(lines, s.about, false)
-	case u < t.Switch+t.Cannibal:
-		instead = b.line(lines, s.about, true)
-	}
-	if instead >= 0 {
-		lines[instead] = line
-		return lines
-	}
-	if c.Chance(t.Stockpile) {
+	lines, of, _ := b.world.Graft(c, life.Sources{Switch: t.Switch, Cannibal: t.Cannibal, Stockpile: t.Stockpile}, s.about, line, lines)
+	if of == life.Ahead {
 		s.ahead++
 	}
-	return append(lines, line)
-}
-
-// line is the first line of the category that is of the brand, or is not; -1
-// where there is none.
-func (b *Book) line(lines []life.Line, a About, own bool) int {
-	return slices.IndexFunc(lines, func(l life.Line) bool {
-		p := &b.world.Grocer.Products[l.Product]
-		return int(p.Category) == a.Category && (p.Brand == a.Brand) == own && l.Coupon == 0
-	})
+	return lines
 }

@@ -13,18 +13,18 @@ import (
 )
 
 // about is a brand that sells: the first of the largest category.
-func about(w *life.World) advert.About {
+func about(w *life.World) life.About {
 	best := 0
 	for c, span := range w.Grocer.Spans {
 		if span.Len() > w.Grocer.Spans[best].Len() {
 			best = c
 		}
 	}
-	return advert.About{Category: best, Brand: w.Grocer.Products[w.Grocer.Spans[best].From+1].Brand}
+	return life.About{Category: best, Brand: w.Grocer.Products[w.Grocer.Spans[best].From+1].Brand}
 }
 
 // open begins a book with one effect.
-func open(t *testing.T, w *life.World, a advert.About, terms advert.Terms) *advert.Book {
+func open(t *testing.T, w *life.World, a life.About, terms advert.Terms) *advert.Book {
 	t.Helper()
 	book := advert.Open(w)
 	if err := book.Plant(a, terms); err != nil {
@@ -87,7 +87,7 @@ func live(t *testing.T, turn func(*advert.Terms)) year {
 	return out
 }
 
-func total(w *life.World, lines []life.Line, a advert.About) int64 {
+func total(w *life.World, lines []life.Line, a life.About) int64 {
 	var sum int64
 	for _, l := range lines {
 		if p := w.Grocer.Products[l.Product]; !w.IsFuel(l.Product) && int(p.Category) == a.Category && p.Brand == a.Brand && l.Quantity > 0 {
@@ -138,14 +138,14 @@ func TestAdStockFadesAndSaturatesByPlacementAndPosition(t *testing.T) {
 	}
 	terms := advert.Terms{Effect: 0.001, HalfLife: 7, Saturation: 1_000, Placements: []float64{1, 0.5}, Position: 1}
 	chance := func(terms advert.Terms, day int, shows ...[2]int) float64 {
-		book := open(t, w, advert.About{Brand: 1}, terms)
+		book := open(t, w, life.About{Brand: 1}, terms)
 		for _, at := range shows {
-			book.Shown(3, 0, advert.About{Brand: 1}, at[0], at[1])
+			book.Shown(3, 0, life.About{Brand: 1}, at[0], at[1])
 		}
-		if other := book.Chance(3, day, advert.About{Brand: 2}) + book.Chance(4, day, advert.About{Brand: 1}); other != 0 {
+		if other := book.Chance(3, day, life.About{Brand: 2}) + book.Chance(4, day, life.About{Brand: 1}); other != 0 {
 			t.Errorf("who saw nothing is moved by %v", other)
 		}
-		return book.Chance(3, day, advert.About{Brand: 1})
+		return book.Chance(3, day, life.About{Brand: 1})
 	}
 	one := chance(terms, 0, [2]int{0, 1})
 	saturated := terms
@@ -174,9 +174,9 @@ func TestSusceptibilityIsOneOnAverageAndDiffers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := advert.About{Category: 2, Brand: 7}
+	a := life.About{Category: 2, Brand: 7}
 	book := open(t, w, a, advert.Defaults())
-	if other := book.Susceptibility(1, advert.About{Category: 2, Brand: 8}); other != 0 {
+	if other := book.Susceptibility(1, life.About{Category: 2, Brand: 8}); other != 0 {
 		t.Errorf("a brand without an effect moves by %v", other)
 	}
 	const n = 100_000
@@ -204,7 +204,7 @@ func TestTermsThatCannotBePlantedAreRefused(t *testing.T) {
 	} {
 		terms := advert.Defaults()
 		turn(&terms)
-		if err := new(advert.Book).Plant(advert.About{}, terms); err == nil || !strings.Contains(err.Error(), name) {
+		if err := new(advert.Book).Plant(life.About{}, terms); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -45,6 +45,7 @@ type Batch struct {
 	Receipts    []Receipt
 	Lines       []Line
 	Redemptions []Redemption
+	Moved       []Moved // what coupons changed
 }
 
 // place is where and when a basket is filled.
@@ -60,35 +61,40 @@ const weekReceipts = 10_000_000_000
 // Fill makes the receipts of a plan's visits from one up to another. It may run
 // beside other Fills of the same week.
 func (w *World) Fill(p *Plan, from, to int, b *Batch) {
-	b.Week, b.Receipts, b.Lines, b.Redemptions = p.Week, b.Receipts[:0], b.Lines[:0], b.Redemptions[:0]
+	b.Week, b.Receipts, b.Lines, b.Redemptions, b.Moved = p.Week, b.Receipts[:0], b.Lines[:0], b.Redemptions[:0], b.Moved[:0]
+	planned := 7*p.Week + 6
 	for n := from; n < to; n++ {
 		v := p.Visits[n]
 		r := Receipt{
 			ID: int64(p.Week+1)*weekReceipts + 2*int64(n), At: p.At(v.Second()), Shopper: int32(v.Shopper()), From: int32(len(b.Lines)),
 		}
 		day := 7*p.Week + v.day()
-		s := w.compose(&r, b, day, v.nth())
+		s, at, shops := w.compose(&r, b, day, v.nth())
+		if shops && v.nth() == 0 {
+			w.apply(&r, b, int(r.From), at, planned)
+		}
 		r.To = int32(len(b.Lines))
 		if r.To > r.From {
 			w.identify(&s, &r)
 			b.Receipts = append(b.Receipts, r)
 		}
 		if gap := v.gap(); gap >= 1 && gap <= 14 && day-gap >= 0 && v.nth() == 0 && s.Unit() < w.Scenario.Returns {
-			w.bringBack(&s, &r, b, day-gap)
+			w.bringBack(&s, &r, b, day-gap, planned)
 		}
 	}
 }
 
-// compose fills the basket of a visit. It depends on seed, shopper, day and
-// number alone, so that a return finds what was bought.
-func (w *World) compose(r *Receipt, b *Batch, day, nth int) draw.Stream {
+// compose fills the basket of a visit as it is without coupons, which matter where
+// it shops and is not for fuel alone. It depends on seed, shopper, day and number
+// alone, so that a return finds what was bought.
+func (w *World) compose(r *Receipt, b *Batch, day, nth int) (s draw.Stream, at place, shops bool) {
 	sh := &w.Crowd.Shoppers[r.Shopper]
-	s := w.basketStream(int(r.Shopper), day, nth)
-	at := place{week: w.weeks[day/7], day: day}
+	s = w.basketStream(int(r.Shopper), day, nth)
+	at = place{week: w.weeks[day/7], day: day}
 	r.Store = sh.Store
 	if w.forFuel(&s, sh) {
 		w.refuel(&s, sh, b)
-		return s
+		return s, at, false
 	}
 	switch {
 	case w.orders(&s, sh):
@@ -101,7 +107,6 @@ func (w *World) compose(r *Receipt, b *Batch, day, nth int) draw.Stream {
 	step := model.SizeStep(n)
 	who := w.key.For(forTaste).For(uint64(r.Shopper))
 	from := len(b.Lines)
-	w.redeem(&s, r, b, at)
 	for range n {
 		c := w.wish(&s, who, step)
 		for range 4 {
@@ -112,7 +117,7 @@ func (w *World) compose(r *Receipt, b *Batch, day, nth int) draw.Stream {
 			}
 		}
 	}
-	return s
+	return s, at, true
 }
 
 // basketStream is the chance of one visit.
@@ -202,21 +207,29 @@ func (w *World) identify(s *draw.Stream, r *Receipt) {
 	}
 }
 
-// bringBack adds the slip of a return: one thing of the trip before, against
-// what was paid for it.
-func (w *World) bringBack(s *draw.Stream, r *Receipt, b *Batch, day int) {
+// bringBack adds the slip of a return: one thing of the trip before, against what
+// was paid for it. What she chooses was in the basket without coupons; where they
+// kept her from buying it, nothing comes back.
+func (w *World) bringBack(s *draw.Stream, r *Receipt, b *Batch, day, planned int) {
 	back := Receipt{ID: r.ID + 1, At: r.At, Shopper: r.Shopper, From: int32(len(b.Lines)), Return: true, Card: r.Card, Account: r.Account}
-	redeemed := len(b.Redemptions)
-	w.compose(&back, b, day, 0)
-	b.Redemptions = b.Redemptions[:redeemed]
-	bought := b.Lines[back.From:]
-	if len(bought) == 0 || w.IsFuel(bought[0].Product) {
-		b.Lines = b.Lines[:back.From]
+	from, moved, redeemed := len(b.Lines), len(b.Moved), len(b.Redemptions)
+	_, at, shops := w.compose(&back, b, day, 0)
+	if !shops || len(b.Lines) == from {
+		b.Lines = b.Lines[:from]
 		return
 	}
-	one := bought[s.Int(len(bought))]
+	one := b.Lines[from+s.Int(len(b.Lines)-from)]
+	w.apply(&back, b, from, at, planned)
+	bought := holds(b.Lines[from:], one.Product)
+	b.Lines, b.Moved, b.Redemptions = b.Lines[:from], b.Moved[:moved], b.Redemptions[:redeemed]
+	if !bought {
+		b.Moved = append(b.Moved, Moved{
+			Receipt: back.ID, Shopper: r.Shopper, Campaign: -1, Coupon: -1, How: Kept, Product: -1, Instead: one.Product, Without: -one.Sales,
+		})
+		return
+	}
 	one = Line{Product: one.Product, Quantity: -one.Quantity, Sales: -one.Sales, Discount: -one.Discount} // a coupon is not given back
-	b.Lines = append(b.Lines[:back.From], one)
+	b.Lines = append(b.Lines, one)
 	back.To = back.From + 1
 	b.Receipts = append(b.Receipts, back)
 }

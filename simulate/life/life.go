@@ -48,7 +48,7 @@ type World struct {
 	hours    [7]draw.Alias
 	weekday  [7]float64
 	calendar calendar
-	weeks    map[int]*grocer.Week // this one and the two before
+	weeks    map[int]*grocer.Week // this one and those before of which something may be lived again
 	key      draw.Key
 	examine  [Results + 1]float64 // by position
 
@@ -106,6 +106,13 @@ func (w *World) remember(i int) {
 // Zone is the shops' zone.
 func (w *World) Zone() *time.Location { return w.zone }
 
+// weeksKept is how many weeks' promotions are at hand: a return's two weeks and
+// the pantry lie before the first day of the one that is lived.
+const weeksKept = 1 + (14+pantry+6)/7
+
+// daysKnown is of how many days a shopper's state knows on which she came.
+const daysKnown = 32
+
 // Promotions is what is promoted in a week that is under way, or was one of the
 // two before.
 func (w *World) Promotions(week int) *grocer.Week { return w.weeks[week] }
@@ -151,12 +158,12 @@ func (w *World) Plan(week int) *Plan {
 		day := (first + retail.Day(h/24)).UTC()
 		p.clock[h] = time.Date(day.Year(), day.Month(), day.Day(), h%24, 0, 0, 0, w.zone).Unix()
 	}
-	for back := range 3 {
+	for back := range weeksKept {
 		if n := week - back; n >= 0 && w.weeks[n] == nil {
 			w.weeks[n] = w.Grocer.Week(n)
 		}
 	}
-	delete(w.weeks, week-3)
+	delete(w.weeks, week-weeksKept)
 	workers := runtime.GOMAXPROCS(0)
 	n := len(w.Crowd.Shoppers)
 	if len(w.parts) != workers {
@@ -208,6 +215,7 @@ func (w *World) trips(to []Visit, week, i int) []Visit {
 	weights := w.Model.Gaps[sh.Band]
 	s := w.key.For(forTrips).For(uint64(i)).For(uint64(week)).Stream()
 	rate := float64(sh.Rate) * w.season(week)
+	sh.Days <<= 7
 	for d := range 7 {
 		day := past + 1 + 7*week + d
 		gap := min(day-int(sh.Last), model.GapMax)
@@ -219,6 +227,7 @@ func (w *World) trips(to []Visit, week, i int) []Visit {
 			second := d*86_400 + w.hours[d].Of(s.Uint64())*3_600 + s.Int(3_600)
 			to = append(to, visit(second, i, nth, gap))
 			sh.Last = uint16(day)
+			sh.Days |= 1 << (6 - d)
 			came = 0
 		}
 	}
@@ -240,7 +249,7 @@ func (w *World) browse(to []Visit, week, i int) []Visit {
 }
 
 // StateBytes is what one shopper takes of a state.
-const StateBytes = 2
+const StateBytes = 6
 
 // State is what a week leaves behind: with it, and the scenario, the next can be
 // lived elsewhere.
@@ -248,6 +257,7 @@ func (w *World) State() []byte {
 	out := make([]byte, 0, StateBytes*len(w.Crowd.Shoppers))
 	for i := range w.Crowd.Shoppers {
 		out = binary.LittleEndian.AppendUint16(out, w.Crowd.Shoppers[i].Last)
+		out = binary.LittleEndian.AppendUint32(out, w.Crowd.Shoppers[i].Days)
 	}
 	return out
 }
@@ -259,6 +269,7 @@ func (w *World) Restore(state []byte) error {
 	}
 	for i := range w.Crowd.Shoppers {
 		w.Crowd.Shoppers[i].Last = binary.LittleEndian.Uint16(state[StateBytes*i:])
+		w.Crowd.Shoppers[i].Days = binary.LittleEndian.Uint32(state[StateBytes*i+2:])
 	}
 	return nil
 }

@@ -117,7 +117,8 @@ func TestAWeekIsTheSameHoweverItIsFilled(t *testing.T) {
 
 func TestAStateIsAllThatAWeekLeavesBehind(t *testing.T) {
 	t.Parallel()
-	a, b := world(t, 400, 6, nil), world(t, 400, 6, nil)
+	often := func(s *scenario.Scenario) { s.Returns, s.CouponReach = 0.2, 2 }
+	a, b := world(t, 800, 6, often), world(t, 800, 6, often)
 	for week := range 3 {
 		a.Plan(week)
 	}
@@ -132,7 +133,7 @@ func TestAStateIsAllThatAWeekLeavesBehind(t *testing.T) {
 		var x, y life.Batch
 		a.Fill(p, 0, len(p.Visits), &x)
 		b.Fill(q, 0, len(q.Visits), &y)
-		if !slices.Equal(x.Lines, y.Lines) || !slices.Equal(x.Receipts, y.Receipts) {
+		if !slices.Equal(x.Lines, y.Lines) || !slices.Equal(x.Receipts, y.Receipts) || !slices.Equal(x.Moved, y.Moved) {
 			t.Fatalf("receipts of week %d differ", week)
 		}
 	}

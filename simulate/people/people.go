@@ -1,6 +1,6 @@
 // Package people makes the simulated shoppers: what kind of shopper each is,
 // which stores she goes to, by which keys she is known or mistaken, and what she
-// consents to. Everything but the day of her last trip follows from the seed and
+// consents to. Everything but the days of her last trips follows from the seed and
 // her number, so that a million of them need few bytes each.
 //
 // It is before the road of a receipt: whose receipt it is, is known here alone.
@@ -35,6 +35,7 @@ type Shopper struct {
 	Lines  float32 // mean lines of a basket without fuel
 	Worth  float32 // from cheap, below 0, to dear
 	Fuel   float32 // share of trips that are for fuel
+	Days   uint32  // on which she came: bit 0 for the last that is planned, bit 1 for the one before, …
 	Last   uint16  // day of the last trip, counted from 1; 0 where there was none
 	Store  uint16  // where she mostly shops
 	Second uint16  // where she shops otherwise

@@ -25,7 +25,7 @@ const forBooking = 401
 // campaign is one campaign of the scenario with what it is for.
 type campaign struct {
 	scenario.Campaign
-	about    advert.About
+	about    life.About
 	products []int32 // the brand's in the category
 	terms    advert.Terms
 }
@@ -74,7 +74,7 @@ func campaigns(w *life.World) ([]campaign, error) {
 	}
 	slices.SortStableFunc(free, func(a, b int) int { return cmp.Compare(g.Spans[b].Len(), g.Spans[a].Len()) })
 	key := w.Crowd.Key().For(forBooking)
-	taken := make(map[advert.About]bool)
+	taken := make(map[life.About]bool)
 	out := make([]campaign, len(play.Campaigns))
 	for n := range play.Campaigns {
 		c := campaign{Campaign: play.Campaigns[n], terms: termsOf(&play.Campaigns[n])}
@@ -101,12 +101,12 @@ func campaigns(w *life.World) ([]campaign, error) {
 
 // choose finds the campaign's brand: the one it names, or one of those with most
 // products in its category that no campaign has.
-func (c *campaign) choose(w *life.World, key draw.Key, taken map[advert.About]bool) error {
+func (c *campaign) choose(w *life.World, key draw.Key, taken map[life.About]bool) error {
 	g := w.Grocer
 	span := g.Spans[c.about.Category]
 	count := make(map[uint16]int)
 	for i := span.From; i < span.To; i++ {
-		if b := g.Products[i].Brand; (c.Brand == "" && b != 0 || c.Brand == g.Brands[b]) && !taken[advert.About{Category: c.about.Category, Brand: b}] {
+		if b := g.Products[i].Brand; (c.Brand == "" && b != 0 || c.Brand == g.Brands[b]) && !taken[life.About{Category: c.about.Category, Brand: b}] {
 			count[b]++
 		}
 	}
