@@ -34,9 +34,9 @@ type Terms struct {
 	Stockpile  float64   `json:"stockpile"`  // chance that a purchase that was made is missing later
 }
 
-// Defaults are medium effects: search, banner and screen.
-func Defaults() Terms {
-	return Terms{Effect: 0.03, Spread: 0.8, HalfLife: 7, Saturation: 3, Placements: []float64{1, 0.5, 0.3}, Position: 0.7, Switch: 0.4, Cannibal: 0.15, Stockpile: 0.2}
+// Defaults are the terms of an effect on the placements search, banner and screen.
+func Defaults(effect float64) Terms {
+	return Terms{Effect: effect, Spread: 0.8, HalfLife: 7, Saturation: 3, Placements: []float64{1, 0.5, 0.3}, Position: 0.7, Switch: 0.4, Cannibal: 0.15, Stockpile: 0.2}
 }
 
 // placementsMax bounds the list of placements.
@@ -148,17 +148,7 @@ func (b *Book) fade(s *stock, day int) {
 	s.day = max(s.day, day)
 }
 
-// Chance is how likely a shopper's ad-stock makes a purchase on a trip on a day.
-func (b *Book) Chance(shopper, day int, a life.About) float64 {
-	for _, s := range b.stocks[shopper] {
-		if s.about == a {
-			b.fade(&s, day)
-			return b.chance(shopper, &s)
-		}
-	}
-	return 0
-}
-
+// chance is how likely a shopper's ad-stock makes a purchase on a trip.
 func (b *Book) chance(shopper int, s *stock) float64 {
 	t := b.terms[s.about]
 	felt := s.level / (1 + s.level/t.Saturation)

@@ -48,8 +48,7 @@ func live(t *testing.T, turn func(*advert.Terms)) year {
 	if err != nil {
 		t.Fatal(err)
 	}
-	terms := advert.Defaults()
-	terms.Effect = 0.3
+	terms := advert.Defaults(0.3)
 	if turn != nil {
 		turn(&terms)
 	}
@@ -175,7 +174,7 @@ func TestSusceptibilityIsOneOnAverageAndDiffers(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := life.About{Category: 2, Brand: 7}
-	book := open(t, w, a, advert.Defaults())
+	book := open(t, w, a, advert.Defaults(0.15))
 	if other := book.Susceptibility(1, life.About{Category: 2, Brand: 8}); other != 0 {
 		t.Errorf("a brand without an effect moves by %v", other)
 	}
@@ -186,7 +185,7 @@ func TestSusceptibilityIsOneOnAverageAndDiffers(t *testing.T) {
 		sum += math.Exp(x) / n
 		square += x * x / n
 	}
-	spread := advert.Defaults().Spread
+	spread := advert.Defaults(0.15).Spread
 	if want := spread*spread + spread*spread*spread*spread/4; math.Abs(sum-1) > 0.02 || math.Abs(square-want) > 0.03 {
 		t.Errorf("mean %.3f, want 1; mean square of the logarithm %.3f, want %.3f", sum, square, want)
 	}
@@ -202,7 +201,7 @@ func TestTermsThatCannotBePlantedAreRefused(t *testing.T) {
 		"placements":          func(a *advert.Terms) { a.Placements = nil },
 		"placements, least":   func(a *advert.Terms) { a.Placements = []float64{1, -1} },
 	} {
-		terms := advert.Defaults()
+		terms := advert.Defaults(0.15)
 		turn(&terms)
 		if err := new(advert.Book).Plant(life.About{}, terms); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)

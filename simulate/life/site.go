@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sort"
 
 	"endcap/simulate/draw"
 )
@@ -55,23 +56,43 @@ const orderLead = 1_500
 
 // Sessions tells a week's visits to the site in the order in which they begin. The
 // session is the callee's until it returns.
-func (w *World) Sessions(p *Plan, tell func(*Session) error) error {
+func (w *World) Sessions(p *Plan, tell func(*Session) error) (err error) {
+	var told int64
+	for day := range 7 {
+		if told, err = w.SessionsOn(p, day, told, tell); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SessionsOn tells those that begin on a day of the plan's week, from 0; told is how
+// many began on the days before, and it gives how many have begun since.
+func (w *World) SessionsOn(p *Plan, day int, told int64, tell func(*Session) error) (int64, error) {
 	var all []begin
 	var b Batch
-	for i, v := range p.Visits {
-		if w.online(p, v) {
+	at := func(visits []Visit, second int) int {
+		return sort.Search(len(visits), func(i int) bool { return visits[i].Second() >= second })
+	}
+	from := 0
+	if day > 0 {
+		from = at(p.Visits, day*86_400+orderLead)
+	}
+	for i := from; i < at(p.Visits, (day+1)*86_400+orderLead); i++ {
+		if v := p.Visits[i]; w.online(p, v) {
 			all = append(all, begin{max(v.Second()-orderLead, 0), i, true})
 		}
 	}
-	for i, v := range p.Site {
-		all = append(all, begin{v.Second(), i, false})
+	for i := at(p.Site, day*86_400); i < at(p.Site, (day+1)*86_400); i++ {
+		all = append(all, begin{p.Site[i].Second(), i, false})
 	}
 	slices.SortFunc(all, func(a, b begin) int {
 		return cmp.Or(cmp.Compare(a.second, b.second), cmp.Compare(a.visit, b.visit))
 	})
 	var s Session
-	for n, from := range all {
-		s = Session{ID: int64(p.Week+1)*weekReceipts + int64(n), Order: -1, Steps: s.Steps[:0]}
+	for _, from := range all {
+		s = Session{ID: int64(p.Week+1)*weekReceipts + told, Order: -1, Steps: s.Steps[:0]}
+		told++
 		if from.order {
 			s.Order = from.visit
 			w.Fill(p, from.visit, from.visit+1, &b)
@@ -83,10 +104,10 @@ func (w *World) Sessions(p *Plan, tell func(*Session) error) error {
 			continue
 		}
 		if err := tell(&s); err != nil {
-			return err
+			return told, err
 		}
 	}
-	return nil
+	return told, nil
 }
 
 // online reports whether a visit is an order: the first choices of compose.

@@ -3,6 +3,7 @@ package people
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"math/bits"
 	"strconv"
 
 	"endcap/simulate/draw"
@@ -22,10 +23,25 @@ func (c *Crowd) Account(i int) (number int64, has bool) {
 	return 1_000_000_000 + int64(uint64(i)*7_368_787%4_294_967_291), c.Shoppers[i].Has&Account != 0
 }
 
+// Numbers of cards: the first, a prime, and a factor with its inverse modulo it.
+const (
+	cardFirst   = 9_250_000_000_000_000
+	cardPrime   = 10_000_000_019
+	cardFactor  = 1_000_003
+	cardInverse = 2_682_031_959
+)
+
 // cardNumber is the number of card i. Multiplying by a number without a factor
 // in common with a prime gives every card its own.
 func cardNumber(i int) int64 {
-	return 9_250_000_000_000_000 + int64(uint64(i)*1_000_003%10_000_000_019)
+	return cardFirst + int64(uint64(i)*cardFactor%cardPrime)
+}
+
+// CardOf is whose card has a number.
+func (c *Crowd) CardOf(number int64) (owner int) {
+	hi, lo := bits.Mul64(uint64(number-cardFirst), cardInverse)
+	_, owner64 := bits.Div64(hi, lo, cardPrime)
+	return int(owner64)
 }
 
 // Email is the SHA-256 of shopper i's e-mail address, as her account has it and

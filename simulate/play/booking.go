@@ -41,15 +41,7 @@ const (
 )
 
 func termsOf(c *scenario.Campaign) advert.Terms {
-	t := advert.Defaults()
-	switch c.Effect {
-	case scenario.None:
-		t.Effect = 0
-	case scenario.Small:
-		t.Effect = effectSmall
-	case scenario.Medium:
-		t.Effect = effectMedium
-	}
+	t := advert.Defaults(map[scenario.Effect]float64{scenario.None: 0, scenario.Small: effectSmall, scenario.Medium: effectMedium}[c.Effect])
 	if !c.Heterogeneous {
 		t.Spread = 0
 	}
@@ -74,7 +66,7 @@ func campaigns(w *life.World) ([]campaign, error) {
 	}
 	slices.SortStableFunc(free, func(a, b int) int { return cmp.Compare(g.Spans[b].Len(), g.Spans[a].Len()) })
 	key := w.Crowd.Key().For(forBooking)
-	taken := make(map[life.About]bool)
+	taken := make(map[named]bool)
 	out := make([]campaign, len(play.Campaigns))
 	for n := range play.Campaigns {
 		c := campaign{Campaign: play.Campaigns[n], terms: termsOf(&play.Campaigns[n])}
@@ -99,14 +91,21 @@ func campaigns(w *life.World) ([]campaign, error) {
 	return out, nil
 }
 
+// named is a brand's name in a category: of two brands that share one, only one
+// can be advertised there.
+type named struct {
+	category int
+	brand    string
+}
+
 // choose finds the campaign's brand: the one it names, or one of those with most
 // products in its category that no campaign has.
-func (c *campaign) choose(w *life.World, key draw.Key, taken map[life.About]bool) error {
+func (c *campaign) choose(w *life.World, key draw.Key, taken map[named]bool) error {
 	g := w.Grocer
 	span := g.Spans[c.about.Category]
 	count := make(map[uint16]int)
 	for i := span.From; i < span.To; i++ {
-		if b := g.Products[i].Brand; (c.Brand == "" && b != 0 || c.Brand == g.Brands[b]) && !taken[life.About{Category: c.about.Category, Brand: b}] {
+		if b := g.Products[i].Brand; (c.Brand == "" && b != 0 || c.Brand == g.Brands[b]) && !taken[named{c.about.Category, g.Brands[b]}] {
 			count[b]++
 		}
 	}
@@ -121,7 +120,7 @@ func (c *campaign) choose(w *life.World, key draw.Key, taken map[life.About]bool
 	s := key.Stream()
 	c.about.Brand = brands[s.Int(min(len(brands), brandsBest))]
 	c.Brand = g.Brands[c.about.Brand]
-	taken[c.about] = true
+	taken[named{c.about.Category, c.Brand}] = true
 	for i := span.From; i < span.To && len(c.products) < productsMax; i++ {
 		if g.Brands[g.Products[i].Brand] == c.Brand { // two brands may share a name
 			c.products = append(c.products, i)
