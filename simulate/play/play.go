@@ -79,8 +79,11 @@ type player struct {
 	book      *advert.Book
 	journal   *journal
 	sum       Summary
+	booked    bool      // by this run
 	clock     time.Time // where the server's stands
-	began     time.Time // of the first played week, by the wall
+	answered  int64     // the last moment of the day that an earlier run was answered; 0 for none
+	began     time.Time // the first run that no earlier one has played, by the wall
+	beganAt   int64     // by the shops' clocks
 }
 
 // visitsMax bounds decisions under way.
@@ -184,69 +187,93 @@ func plant(w *life.World, all []campaign) (*advert.Book, error) {
 func quiet(s *scenario.Scenario, week int) bool { return s.Play != nil && week < s.Play.Quiet }
 
 func (p *player) run(ctx context.Context) error {
-	first := p.world.Scenario.First()
-	if p.Loaded == 0 && p.journal.weeks == 0 {
-		if err := p.advance(ctx, first.Start(p.world.Zone())); err != nil {
+	d := diary{world: p.world}
+	for n := range p.world.Scenario.Weeks {
+		plan := p.world.Plan(n)
+		if n < p.Loaded {
+			continue
+		}
+		for today, err := range d.week(plan, quiet(&p.Scenario, n)) {
+			if err == nil {
+				err = p.live(ctx, today)
+			}
+			if err != nil {
+				return fmt.Errorf("week %d: %w", n+1, err)
+			}
+		}
+	}
+	end := p.world.Scenario.First() + retail.Day(7*p.world.Scenario.Weeks)
+	if err := p.advance(ctx, end.Start(p.world.Zone()).Add(time.Hour)); err != nil {
+		return err
+	}
+	return p.client.Settle(ctx)
+}
+
+// live plays one day, or remembers one that an earlier run has played.
+func (p *player) live(ctx context.Context, d *day) error {
+	before := p.sum
+	over, err := p.journal.day(d.n)
+	if err != nil {
+		return err
+	}
+	if over != nil {
+		p.remember(d)
+		return over.sold(p.sum.Receipts-before.Receipts, p.sum.Cents-before.Cents)
+	}
+	p.answered = 0
+	for i := range d.moments {
+		if m := &d.moments[i]; m.visit != nil {
+			if _, answered := p.journal.of(m.visit.ID); answered {
+				p.answered = m.at
+			}
+		}
+	}
+	if err := p.morning(ctx, d); err != nil {
+		return err
+	}
+	done, still := 0, quiet(&p.Scenario, d.plan.Week)
+	for _, run := range runs(d.moments, p.world.Zone(), p.aside(still)) {
+		if err := p.play(ctx, run, still); err != nil {
+			return err
+		}
+		done += len(run)
+		p.tell(d, done)
+	}
+	return p.journal.finish(entry{Day: d.n + 1, Receipts: p.sum.Receipts - before.Receipts, Cents: p.sum.Cents - before.Cents})
+}
+
+// morning sends what is there before the first visit of a day: of the first day
+// what does not change, of a Monday what its week changes, and of the first day on
+// which decisions are asked for what is booked.
+func (p *player) morning(ctx context.Context, d *day) error {
+	if d.n == 0 {
+		if err := p.advance(ctx, p.world.Scenario.First().Start(p.world.Zone())); err != nil {
 			return err
 		}
 		if err := p.setUp(ctx); err != nil {
 			return fmt.Errorf("set up: %w", err)
 		}
 	}
-	for n := range p.world.Scenario.Weeks {
-		plan := p.world.Plan(n)
-		if n < p.Loaded {
-			continue
-		}
-		k, err := tell(p.world, plan, quiet(&p.Scenario, n))
-		if err != nil {
+	if d.n%7 == 0 {
+		if err := p.advance(ctx, time.UnixMicro(d.plan.At(0))); err != nil {
 			return err
 		}
-		if n < p.journal.weeks {
-			p.remember(k)
-			continue
-		}
-		if err := p.week(ctx, k); err != nil {
-			return fmt.Errorf("week %d: %w", n+1, err)
-		}
-	}
-	if err := p.advance(ctx, (first + retail.Day(7*p.world.Scenario.Weeks)).Start(p.world.Zone()).Add(time.Hour)); err != nil {
-		return err
-	}
-	return p.client.Settle(ctx)
-}
-
-// week plays one week.
-func (p *player) week(ctx context.Context, k *week) error {
-	if err := p.advance(ctx, time.UnixMicro(k.plan.At(0))); err != nil {
-		return err
-	}
-	if err := p.monday(ctx, k.plan); err != nil {
-		return err
-	}
-	still := quiet(&p.Scenario, k.plan.Week)
-	if !still && !p.journal.booked {
-		// What was bought so far counts for whom campaigns reach, and for profiles.
-		if err := p.client.Settle(ctx); err != nil {
+		if err := p.monday(ctx, d.plan); err != nil {
 			return err
 		}
-		if err := p.bookAll(ctx); err != nil {
-			return fmt.Errorf("book: %w", err)
-		}
-		p.journal.booked = true
 	}
-	if p.began.IsZero() {
-		p.began = p.Now().Add(-p.atSpeed(k.plan.At(0)))
+	if p.booked || quiet(&p.Scenario, d.plan.Week) {
+		return nil
 	}
-	done := 0
-	for _, run := range k.runs(p.world.Zone(), p.aside(still)) {
-		if err := p.play(ctx, k, run, still); err != nil {
-			return err
-		}
-		done += len(run)
-		p.tell(k, done)
+	// What was bought so far counts for whom campaigns reach, and for profiles.
+	if err := p.client.Settle(ctx); err != nil {
+		return err
 	}
-	return p.journal.finish(k.plan.Week + 1)
+	p.booked = true
+	if err := p.bookAll(ctx); err != nil {
+		return fmt.Errorf("book: %w", err)
+	}
+	return nil
 }
 
 // aside is how far apart may be what happens side by side; in quiet weeks a day is
@@ -262,28 +289,27 @@ func (p *player) aside(quiet bool) time.Duration {
 	}
 }
 
-func (p *player) tell(k *week, done int) {
+func (p *player) tell(d *day, done int) {
 	if p.Progress == nil {
 		return
 	}
 	weeks := p.world.Scenario.Weeks
-	part := float64(k.plan.Week-p.Loaded) + float64(done)/float64(max(len(k.moments), 1))
-	p.Progress(Progress{Week: k.plan.Week + 1, Weeks: weeks, Part: part / float64(weeks-p.Loaded), Receipts: p.sum.Receipts})
+	part := float64(d.n-7*p.Loaded) + float64(done)/float64(max(len(d.moments), 1))
+	p.Progress(Progress{Week: d.plan.Week + 1, Weeks: weeks, Part: part / float64(7*(weeks-p.Loaded)), Receipts: p.sum.Receipts})
 }
 
-// atSpeed is how long after the first week's beginning an instant is due.
-func (p *player) atSpeed(micros int64) time.Duration {
-	if p.SpeedUp == 0 {
-		return 0
+// due waits until a run is due: at the speed that is asked for, counted from the
+// first run that no earlier one has played, which is due at once.
+func (p *player) due(ctx context.Context, run []moment) error {
+	if p.SpeedUp == 0 || p.began.IsZero() && run[0].at <= p.answered {
+		return ctx.Err()
 	}
-	first := (p.world.Scenario.First() + retail.Day(7*p.Loaded)).Start(p.world.Zone())
-	return time.Duration(float64(time.UnixMicro(micros).Sub(first)) / p.SpeedUp)
-}
-
-// due waits until an instant is due.
-func (p *player) due(ctx context.Context, micros int64) error {
-	wait := p.began.Add(p.atSpeed(micros)).Sub(p.Now())
-	if p.SpeedUp == 0 || wait <= 0 {
+	if p.began.IsZero() {
+		p.began, p.beganAt = p.Now(), run[0].at
+	}
+	since := time.Duration(run[0].at-p.beganAt) * time.Microsecond
+	wait := p.began.Add(time.Duration(float64(since) / p.SpeedUp)).Sub(p.Now())
+	if wait <= 0 {
 		return ctx.Err()
 	}
 	timer := time.NewTimer(wait)
@@ -307,8 +333,8 @@ func (p *player) advance(ctx context.Context, to time.Time) error {
 
 // play lets one run of moments happen: decisions side by side, then what was seen
 // and clicked, then what was said and bought.
-func (p *player) play(ctx context.Context, k *week, run []moment, quiet bool) error {
-	if err := p.due(ctx, run[0].at); err != nil {
+func (p *player) play(ctx context.Context, run []moment, quiet bool) error {
+	if err := p.due(ctx, run); err != nil {
 		return err
 	}
 	if err := p.advance(ctx, time.UnixMicro(run[0].at)); err != nil {
@@ -331,7 +357,7 @@ func (p *player) play(ctx context.Context, k *week, run []moment, quiet bool) er
 		case m.consent != nil:
 			said = append(said, *m.consent)
 		case m.visit == nil:
-			r, lines := p.buy(k, m)
+			r, lines := p.buy(m)
 			bought = append(bought, wire.Receipt(p.world, r, lines))
 		}
 	}
@@ -342,15 +368,20 @@ func (p *player) play(ctx context.Context, k *week, run []moment, quiet bool) er
 }
 
 // buy is a receipt with its lines as adverts have changed them.
-func (p *player) buy(k *week, m *moment) (*life.Receipt, []life.Line) {
-	r := &k.batch.Receipts[m.receipt]
-	lines := p.book.Sway(r, k.batch.Lines[r.From:r.To], p.day(r.At))
+func (p *player) buy(m *moment) (*life.Receipt, []life.Line) {
+	r, lines := m.bought()
+	lines = p.book.Sway(r, lines, p.day(r.At))
+	p.count(lines)
+	return r, lines
+}
+
+// count adds a receipt's lines to what was sold.
+func (p *player) count(lines []life.Line) {
 	p.sum.Receipts++
 	p.sum.Lines += int64(len(lines))
 	for i := range lines {
 		p.sum.Cents += int64(lines[i].Sales)
 	}
-	return r, lines
 }
 
 // day is the day of the simulation.
@@ -395,7 +426,7 @@ func (p *player) decide(ctx context.Context, run []moment) error {
 		if v == nil {
 			continue
 		}
-		if p.journal.has(v.ID) {
+		if _, answered := p.journal.of(v.ID); answered {
 			p.sum.Resumed++
 			continue
 		}
@@ -428,7 +459,7 @@ func (p *player) react(ctx context.Context, run []moment) error {
 		if v == nil {
 			continue
 		}
-		e := p.journal.of(v.ID)
+		e, _ := p.journal.of(v.ID)
 		for _, s := range e.Shown {
 			looks, clicks := p.look(v, &s)
 			if looks {
@@ -471,18 +502,18 @@ func (p *player) look(v *wire.Visit, s *show) (looks, clicks bool) {
 	return looks, clicks
 }
 
-// remember lives a week that an earlier run has played, without the server.
-func (p *player) remember(k *week) {
-	for i := range k.moments {
-		switch m := &k.moments[i]; {
+// remember lives a day that an earlier run has played, without the server.
+func (p *player) remember(d *day) {
+	for i := range d.moments {
+		switch m := &d.moments[i]; {
 		case m.visit != nil:
 			p.sum.Resumed++
-			e := p.journal.of(m.visit.ID)
+			e, _ := p.journal.of(m.visit.ID)
 			for _, s := range e.Shown {
 				p.look(m.visit, &s)
 			}
 		case m.consent == nil:
-			p.buy(k, m)
+			p.buy(m)
 		}
 	}
 }

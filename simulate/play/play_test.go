@@ -1,6 +1,7 @@
 package play
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,37 +34,99 @@ func TestANextVisitWaitsForTheLastReceipt(t *testing.T) {
 	}{{false, Aside}, {false, 24 * time.Hour}, {true, 24 * time.Hour}} {
 		quiet, apart := tt.quiet, tt.apart
 		w := world(t, `{"online": 0.5, "browse": 3}`)
-		k, err := tell(w, w.Plan(0), quiet)
-		if err != nil {
-			t.Fatal(err)
-		}
-		moments, visits, last := 0, 0, int64(0)
-		for _, run := range k.runs(w.Zone(), apart) {
-			bought := make(map[int]bool)
-			for i := range run {
-				m := &run[i]
-				moments++
-				if m.at < last {
-					t.Fatal("time goes back")
-				}
-				last = m.at
-				if m.visit != nil {
-					visits++
-					if bought[m.shopper] {
-						t.Fatal("she comes again beside her last receipt")
+		visits, last := 0, int64(0)
+		for d, err := range (&diary{world: w}).week(w.Plan(0), quiet) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			moments := 0
+			for _, run := range runs(d.moments, w.Zone(), apart) {
+				bought := make(map[int]bool)
+				for i := range run {
+					m := &run[i]
+					moments++
+					if m.at < last {
+						t.Fatal("time goes back")
 					}
-				} else if m.consent == nil {
-					bought[m.shopper] = true
+					last = m.at
+					if m.visit != nil {
+						visits++
+						if bought[m.shopper] {
+							t.Fatal("she comes again beside her last receipt")
+						}
+					} else if m.consent == nil {
+						bought[m.shopper] = true
+					}
+				}
+				first, end := run[0].at, run[len(run)-1].at
+				if span := time.Duration(end-first) * time.Microsecond; span > apart || dayOf(first, w.Zone()) != dayOf(end, w.Zone()) || len(run) > runMax {
+					t.Fatalf("%d moments in %v side by side", len(run), span)
 				}
 			}
-			first, end := run[0].at, run[len(run)-1].at
-			if span := time.Duration(end-first) * time.Microsecond; span > apart || dayOf(first, w.Zone()) != dayOf(end, w.Zone()) || len(run) > runMax {
-				t.Fatalf("%d moments in %v side by side", len(run), span)
+			if moments != len(d.moments) {
+				t.Errorf("%d of %d moments of day %d", moments, len(d.moments), d.n)
 			}
 		}
-		if moments != len(k.moments) || quiet != (visits == 0) {
-			t.Errorf("quiet %v: %d of %d moments, %d visits", quiet, moments, len(k.moments), visits)
+		if quiet != (visits == 0) {
+			t.Errorf("quiet %v: %d visits", quiet, visits)
 		}
+	}
+}
+
+// A day holds what happens on it, also what begins before midnight and ends after,
+// and the days together are the weeks, in the order of time.
+func TestDaysTogetherAreTheWeeks(t *testing.T) {
+	t.Parallel()
+	w := world(t, `{"online": 0.5, "browse": 3, "returns": 0.1}`)
+	d := diary{world: w}
+	bought, asked, over := 0, make(map[string]bool), 0
+	receipts := make(map[int64]bool)
+	for n := range w.Scenario.Weeks {
+		plan := w.Plan(n)
+		var b life.Batch
+		w.Fill(plan, 0, len(plan.Visits), &b)
+		want := make(map[int64]life.Receipt)
+		for _, r := range b.Receipts {
+			want[r.ID] = r
+		}
+		for today, err := range d.week(plan, false) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range today.moments {
+				m := &today.moments[i]
+				if day := dayOf(m.at, w.Zone()) - w.Scenario.First(); int(day) != today.n && !(today.n+1 == 7*w.Scenario.Weeks && int(day) > today.n) {
+					t.Fatalf("day %d holds something of day %d", today.n, day)
+				}
+				switch {
+				case m.visit != nil:
+					if asked[m.visit.ID] {
+						t.Fatalf("visit %s comes twice", m.visit.ID)
+					}
+					asked[m.visit.ID] = true
+				case m.consent == nil:
+					r, lines := m.bought()
+					whole := want[r.ID]
+					if receipts[r.ID] || !slices.Equal(lines, b.Lines[whole.From:whole.To]) {
+						t.Fatalf("receipt %d comes twice, or is another", r.ID)
+					}
+					receipts[r.ID] = true
+					bought++
+				}
+			}
+			over = max(over, len(d.held))
+		}
+		if bought != len(b.Receipts) {
+			t.Fatalf("week %d: %d of %d receipts", n, bought, len(b.Receipts))
+		}
+		bought = 0
+		var sessions int
+		if err := w.Sessions(plan, func(*life.Session) error { sessions++; return nil }); err != nil || sessions == 0 {
+			t.Fatal(err, sessions)
+		}
+	}
+	if over == 0 || over > len(asked)/10 {
+		t.Errorf("at most %d moments of %d visits lie over to the next day", over, len(asked))
 	}
 }
 
@@ -71,25 +134,26 @@ func TestTheSameWeekIsToldAgain(t *testing.T) {
 	t.Parallel()
 	ids := func() (all []string) {
 		w := world(t, `{}`)
-		k, err := tell(w, w.Plan(0), false)
-		if err != nil {
-			t.Fatal(err)
-		}
 		seen := make(map[string]bool)
-		for _, m := range k.moments {
-			if m.visit == nil {
-				continue
+		for d, err := range (&diary{world: w}).week(w.Plan(0), false) {
+			if err != nil {
+				t.Fatal(err)
 			}
-			if seen[m.visit.ID] {
-				t.Fatalf("visit %s comes twice", m.visit.ID)
-			}
-			seen[m.visit.ID] = true
-			looks, clicks := wire.Glance(w, m.visit, wire.Search, 0, 7)
-			if clicks && !looks {
-				t.Fatal("a click without a look")
-			}
-			if clicks {
-				all = append(all, m.visit.ID)
+			for _, m := range d.moments {
+				if m.visit == nil {
+					continue
+				}
+				if seen[m.visit.ID] {
+					t.Fatalf("visit %s comes twice", m.visit.ID)
+				}
+				seen[m.visit.ID] = true
+				looks, clicks := wire.Glance(w, m.visit, wire.Search, 0, 7)
+				if clicks && !looks {
+					t.Fatal("a click without a look")
+				}
+				if clicks {
+					all = append(all, m.visit.ID)
+				}
 			}
 		}
 		return all

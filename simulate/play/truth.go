@@ -16,6 +16,7 @@ import (
 	"endcap/retail"
 	"endcap/simulate/advert"
 	"endcap/simulate/life"
+	"endcap/simulate/rows"
 	"endcap/simulate/wire"
 )
 
@@ -55,13 +56,14 @@ type Side struct {
 // Extra is the whole.
 func (s *Side) Extra() int64 { return s.Store + s.Online }
 
-func (s *Side) add(x *Exposed) {
+func (s *Side) add(store, online int64) {
 	s.Shoppers++
-	s.Store += x.WithStore - x.WithoutStore
-	s.Online += x.WithOnline - x.WithoutOnline
+	s.Store += store
+	s.Online += online
 }
 
-// Found is what one campaign truly did through a day.
+// Found is what one campaign truly did through a day: on the whole, and of that
+// what was bought under the keys that saw it.
 type Found struct {
 	Name          string       `json:"campaign"`
 	Category      string       `json:"category"`
@@ -71,10 +73,13 @@ type Found struct {
 	Heterogeneous bool         `json:"heterogeneous"`
 	Terms         advert.Terms `json:"terms"`
 	Through       retail.Day   `json:"through"`
-	Treated       Side         `json:"treated"`    // who were shown it; the report's incremental sales are of these
-	Held          Side         `json:"held_out"`   // what it would have done
-	Unmeasured    Side         `json:"unmeasured"` // who were shown it and do not allow measurement
+	Treated       Side         `json:"treated"`       // who were shown it
+	Held          Side         `json:"held_out"`      // what it would have done
+	Unmeasured    Side         `json:"unmeasured"`    // who were shown it and do not allow measurement
+	SeenTreated   Side         `json:"treated_seen"`  // of the first what tills and site saw: a report's incremental sales are of these
+	SeenHeld      Side         `json:"held_out_seen"` // of the second
 	Exposed       []Exposed    `json:"-"`
+	Seen          []Seen       `json:"-"`
 }
 
 // win is one row of the product's wins: which visit would have seen what.
@@ -84,31 +89,47 @@ type win struct {
 	held, measured  bool
 }
 
-// seeker works out the truth of a play that is over.
+// mine is a campaign to which a shopper is exposed.
+type mine struct {
+	campaign int32
+	*Exposed
+}
+
+// spent is what a shopper spent on a campaign's range.
+type spent struct {
+	campaign int32
+	cents    int64
+}
+
+// seeker works out the truth of a play that is over. It lives it a day at a time.
+// Of each shopper it keeps what she spent on the range of campaigns whose flight is
+// not over and which she has not seen, 16 bytes each, and of each campaign that she
+// or a key of hers has seen a row of what is written.
 type seeker struct {
 	*player
-	would     *advert.Book // in which the held-out looked at what they would have seen
-	through   []retail.Day
-	decisions map[string]string
-	names     map[string]int        // of campaigns
-	exposed   map[[2]int32]*Exposed // by shopper and campaign
-	before    map[[2]int32]int64
-	mine      map[int32][]int32 // by shopper: campaigns to which she is exposed
+	would   *advert.Book // in which the held-out looked at what they would have seen
+	through []retail.Day
+	past    *scroll
+	names   map[string]int // of campaigns
+	before  map[int32][]spent
+	exposed map[int32][]mine
+	seen    map[keyring][]*Seen
 }
 
 // Truth lives a play that is over once more, without the server but for which
 // visits won an advert or would have, and gives what each campaign sold: through
 // the day that through says of its name, else through the last that counts. It
-// writes both into the folder of the truth. Where two campaigns share a category,
-// each counts with and without all adverts.
-func Truth(ctx context.Context, o Options, through map[string]retail.Day) ([]Found, error) {
+// writes it into the folder of the truth, and beside it what coupons did. Where two
+// campaigns share a category, each counts with and without all adverts. It fails
+// where a day is not lived as it was played.
+func Truth(ctx context.Context, o Options, through map[string]retail.Day) (found []Found, err error) {
 	w, all, err := raise(&o)
 	if err != nil {
 		return nil, err
 	}
 	s := &seeker{
 		player: &player{Options: o, client: wire.Client{HTTP: o.Client, Target: o.Server, Key: o.Key}, world: w, campaigns: all, of: ranges(w, all)},
-		names:  make(map[string]int), exposed: make(map[[2]int32]*Exposed), before: make(map[[2]int32]int64), mine: make(map[int32][]int32),
+		names:  make(map[string]int), before: make(map[int32][]spent), exposed: make(map[int32][]mine), seen: make(map[keyring][]*Seen),
 	}
 	if s.book, err = plant(w, all); err != nil {
 		return nil, err
@@ -125,54 +146,69 @@ func Truth(ctx context.Context, o Options, through map[string]retail.Day) ([]Fou
 		}
 		s.through = append(s.through, counts)
 	}
-	if s.decisions, err = readJournal(&o); err != nil {
+	if s.past, err = readJournal(&o); err != nil {
 		return nil, err
 	}
-	for n := range o.Scenario.Weeks {
-		if err := s.live(ctx, n); err != nil {
-			return nil, fmt.Errorf("week %d: %w", n+1, err)
-		}
+	defer func() { err = errors.Join(err, s.past.file.Close()) }()
+	if err := putRows(s.Truth, "redemptions.parquet", func(write func([]rows.Moved) error) error { return s.relive(ctx, write) }); err != nil {
+		return nil, err
 	}
-	found := s.found()
+	found = s.found()
 	return found, s.write(found)
 }
 
-// live lives one week once more.
-func (s *seeker) live(ctx context.Context, n int) error {
-	still := n < s.Loaded || quiet(&s.Scenario, n)
-	k, err := tell(s.world, s.world.Plan(n), still)
-	if err != nil {
-		return err
-	}
-	var wins map[string][]win
-	if !still && len(s.campaigns) > 0 {
-		if wins, err = s.wins(ctx, s.Scenario.First()+retail.Day(7*n)); err != nil {
-			return err
-		}
-	}
-	for i := range k.moments {
-		switch m := &k.moments[i]; {
-		case m.visit != nil:
-			for _, won := range wins[s.decisions[m.visit.ID]] {
-				s.expose(m.visit, &won)
+// relive lives all weeks once more, and writes what coupons did.
+func (s *seeker) relive(ctx context.Context, write func([]rows.Moved) error) error {
+	d := diary{world: s.world}
+	for n := range s.Scenario.Weeks {
+		for today, err := range d.week(s.world.Plan(n), n < s.Loaded || quiet(&s.Scenario, n)) {
+			if err == nil {
+				err = s.live(ctx, today)
 			}
-		case m.consent == nil:
-			r := &k.batch.Receipts[m.receipt]
-			s.count(r, k.batch.Lines[r.From:r.To])
+			if err == nil {
+				err = write(rows.AllMoved(s.world, today.moved))
+			}
+			if err != nil {
+				return fmt.Errorf("week %d: %w", n+1, err)
+			}
 		}
 	}
 	return nil
 }
 
-// wins asks history which visits of a week won, or would have.
-func (s *seeker) wins(ctx context.Context, monday retail.Day) (map[string][]win, error) {
-	out := make(map[string][]win)
-	for day := monday; day < monday+7; day++ {
-		if err := s.winsOf(ctx, day, "", out); err != nil {
-			return nil, err
+// live lives one day once more.
+func (s *seeker) live(ctx context.Context, d *day) (err error) {
+	var answers map[string]entry
+	var over *entry
+	if d.n >= 7*s.Loaded {
+		if answers, over, err = s.past.day(d.n); err != nil {
+			return err
+		}
+		if over == nil {
+			return refuse("truth", fmt.Sprintf("the play in the folder was broken off on day %d", d.n+1), "the same command goes on with it")
 		}
 	}
-	return out, nil
+	wins := make(map[string][]win)
+	if len(answers) > 0 && len(s.campaigns) > 0 {
+		if err := s.winsOf(ctx, s.Scenario.First()+retail.Day(d.n), "", wins); err != nil {
+			return err
+		}
+	}
+	before := s.sum
+	for i := range d.moments {
+		switch m := &d.moments[i]; {
+		case m.visit != nil:
+			for _, won := range wins[answers[m.visit.ID].Decision] {
+				s.expose(m.visit, &won)
+			}
+		case m.consent == nil:
+			s.hold(m.bought())
+		}
+	}
+	if over == nil {
+		return nil // it was loaded
+	}
+	return over.sold(s.sum.Receipts-before.Receipts, s.sum.Cents-before.Cents)
 }
 
 // winsOf adds those of a day whose decision's id begins with prefix: in as many
@@ -210,24 +246,15 @@ const digitsMax = 8
 
 // expose notes a win of a visit, and lets her look.
 func (s *seeker) expose(v *wire.Visit, won *win) {
-	day := s.Scenario.First() + retail.Day(s.day(v.At))
-	if day > s.through[won.campaign] {
-		return
-	}
 	c := &s.campaigns[won.campaign]
-	key := [2]int32{int32(v.Shopper), int32(won.campaign)}
-	x := s.exposed[key]
-	if x == nil {
-		withdraws := s.world.Crowd.Saying(v.Shopper).Withdraw
-		x = &Exposed{
-			Campaign: c.Name, Shopper: key[0], Held: won.held, First: int32(day), Before: s.before[key],
-			Measured: won.measured && (withdraws < 0 || withdraws >= 7*s.Scenario.Weeks), Susceptibility: s.book.Susceptibility(v.Shopper, c.about),
+	if day := s.Scenario.First() + retail.Day(s.day(v.At)); day <= s.through[won.campaign] {
+		x := s.exposure(v, won, day)
+		s.sees(v, won, day)
+		if looks, _ := wire.Glance(s.world, v, won.placement, won.slot, c.products[0]); looks {
+			x.Looked++
 		}
-		s.exposed[key] = x
-		s.mine[key[0]] = append(s.mine[key[0]], key[1])
 	}
 	if looks, _ := wire.Glance(s.world, v, won.placement, won.slot, c.products[0]); looks {
-		x.Looked++
 		book := s.book
 		if won.held {
 			book = s.would
@@ -236,31 +263,90 @@ func (s *seeker) expose(v *wire.Visit, won *win) {
 	}
 }
 
-// count adds a receipt to the sums of her campaigns.
-func (s *seeker) count(r *life.Receipt, lines []life.Line) {
+// exposure is a shopper's to a campaign, which begins with her first win.
+func (s *seeker) exposure(v *wire.Visit, won *win, day retail.Day) *Exposed {
+	who := int32(v.Shopper)
+	for _, m := range s.exposed[who] {
+		if m.campaign == int32(won.campaign) {
+			return m.Exposed
+		}
+	}
+	c := &s.campaigns[won.campaign]
+	x := &Exposed{
+		Campaign: c.Name, Shopper: who, Held: won.held, Measured: s.measured(v, won), First: int32(day), Susceptibility: s.book.Susceptibility(v.Shopper, c.about),
+	}
+	before := s.before[who]
+	if i := slices.IndexFunc(before, func(b spent) bool { return b.campaign == int32(won.campaign) }); i >= 0 {
+		x.Before = before[i].cents
+		s.before[who] = slices.Delete(before, i, i+1)
+	}
+	s.exposed[who] = append(s.exposed[who], mine{int32(won.campaign), x})
+	return x
+}
+
+// measured reports whether who wins allows measurement to the end.
+func (s *seeker) measured(v *wire.Visit, won *win) bool {
+	withdraws := s.world.Crowd.Saying(v.Shopper).Withdraw
+	return won.measured && (withdraws < 0 || withdraws >= 7*s.Scenario.Weeks)
+}
+
+// hold adds a receipt to the sums of those who are exposed: of her who bought, and
+// of the keys under which she did.
+func (s *seeker) hold(r *life.Receipt, lines []life.Line) {
 	day := s.day(r.At)
 	did, would := s.book.Sway(r, lines, day), s.would.Sway(r, lines, day)
-	for _, n := range s.mine[r.Shopper] {
-		if s.Scenario.First()+retail.Day(day) > s.through[n] {
+	s.count(did)
+	today := s.Scenario.First() + retail.Day(day)
+	for _, x := range s.exposed[r.Shopper] {
+		if today > s.through[x.campaign] {
 			continue
 		}
-		x := s.exposed[[2]int32{r.Shopper, n}]
 		with := did
 		if x.Held {
 			with = would
 		}
 		if r.Online {
-			x.WithOnline += s.spent(with, n)
-			x.WithoutOnline += s.spent(lines, n)
+			x.WithOnline += s.spent(with, x.campaign)
+			x.WithoutOnline += s.spent(lines, x.campaign)
 		} else {
-			x.WithStore += s.spent(with, n)
-			x.WithoutStore += s.spent(lines, n)
+			x.WithStore += s.spent(with, x.campaign)
+			x.WithoutStore += s.spent(lines, x.campaign)
 		}
 	}
-	for i := range did {
-		if n := s.of[did[i].Product]; n >= 0 {
-			s.before[[2]int32{r.Shopper, n}] += int64(did[i].Sales)
+	for _, x := range s.seen[ofReceipt(s.world.Crowd, r)] {
+		if today > s.through[x.campaign] {
+			continue
 		}
+		with := did
+		if x.Held {
+			with = would
+		}
+		if extra := s.spent(with, x.campaign) - s.spent(lines, x.campaign); r.Online {
+			x.Online += extra
+		} else {
+			x.Store += extra
+		}
+	}
+	s.remind(r.Shopper, did, today)
+}
+
+// remind adds what a shopper spent on the range of campaigns that she may yet see.
+func (s *seeker) remind(who int32, lines []life.Line, today retail.Day) {
+	for i := range lines {
+		n := s.of[lines[i].Product]
+		if n < 0 {
+			continue
+		}
+		if _, to := s.campaigns[n].flight(s.Scenario.First()); today >= to || slices.ContainsFunc(s.exposed[who], func(m mine) bool { return m.campaign == n }) {
+			continue
+		}
+		all := s.before[who]
+		at := slices.IndexFunc(all, func(b spent) bool { return b.campaign == n })
+		if at < 0 {
+			at, all = len(all), append(all, spent{campaign: n})
+			s.before[who] = all
+		}
+		all[at].cents += int64(lines[i].Sales)
 	}
 }
 
@@ -284,32 +370,54 @@ func (s *seeker) found() []Found {
 			Heterogeneous: c.Heterogeneous, Terms: c.terms, Through: s.through[i],
 		}
 	}
-	for key, x := range s.exposed {
-		out[key[1]].Exposed = append(out[key[1]].Exposed, *x)
+	for _, all := range s.exposed {
+		for _, m := range all {
+			out[m.campaign].Exposed = append(out[m.campaign].Exposed, *m.Exposed)
+		}
+	}
+	for _, all := range s.seen {
+		for _, x := range all {
+			out[x.campaign].Seen = append(out[x.campaign].Seen, *x)
+		}
 	}
 	for i := range out {
-		f := &out[i]
-		slices.SortFunc(f.Exposed, func(a, b Exposed) int { return cmp.Compare(a.Shopper, b.Shopper) })
-		for j := range f.Exposed {
-			switch x := &f.Exposed[j]; {
-			case !x.Measured:
-				f.Unmeasured.add(x)
-			case x.Held:
-				f.Held.add(x)
-			default:
-				f.Treated.add(x)
-			}
-		}
+		out[i].sum()
 	}
 	return out
 }
 
-// write writes campaigns.json, exposed.parquet and clicks.json.
+// sum puts the exposed in order, and sums them up.
+func (f *Found) sum() {
+	slices.SortFunc(f.Exposed, func(a, b Exposed) int { return cmp.Compare(a.Shopper, b.Shopper) })
+	slices.SortFunc(f.Seen, func(a, b Seen) int { return cmp.Or(cmp.Compare(a.Shopper, b.Shopper), cmp.Compare(a.Keys, b.Keys)) })
+	for i := range f.Exposed {
+		x, to := &f.Exposed[i], &f.Treated
+		switch {
+		case !x.Measured:
+			to = &f.Unmeasured
+		case x.Held:
+			to = &f.Held
+		}
+		to.add(x.WithStore-x.WithoutStore, x.WithOnline-x.WithoutOnline)
+	}
+	for i := range f.Seen {
+		switch x := &f.Seen[i]; {
+		case !x.Measured:
+		case x.Held:
+			f.SeenHeld.add(x.Store, x.Online)
+		default:
+			f.SeenTreated.add(x.Store, x.Online)
+		}
+	}
+}
+
+// write writes campaigns.json, exposed.parquet, seen.parquet, coupons.json and
+// clicks.json.
 func (s *seeker) write(found []Found) error {
 	err := put(s.Truth, "campaigns.json", func(f *os.File) error {
 		return indented(f, map[string]any{
 			"declared":  Declared,
-			"about":     "What each campaign truly sold, in cents: the sum over shoppers who were shown it, or would have been, of spend with adverts less spend without, from the first win to the last day that counts.",
+			"about":     "What each campaign truly sold, in cents: the sum over shoppers who were shown it, or would have been, of spend with adverts less spend without, from the first win to the last day that counts; seen is what of it was bought under the keys that saw the campaign, as a report can tell.",
 			"currency":  s.Scenario.Currency,
 			"campaigns": found,
 		})
@@ -317,16 +425,29 @@ func (s *seeker) write(found []Found) error {
 	if err != nil {
 		return err
 	}
-	err = put(s.Truth, "exposed.parquet", func(f *os.File) error {
-		to := pq.NewGenericWriter[Exposed](f, pq.Compression(&pq.Snappy), pq.KeyValueMetadata("endcap.declared", Declared), pq.CreatedBy("endcap simulate", "1", ""))
+	if err := putRows(s.Truth, "exposed.parquet", func(write func([]Exposed) error) error {
 		for i := range found {
-			if _, err := to.Write(found[i].Exposed); err != nil {
+			if err := write(found[i].Exposed); err != nil {
 				return err
 			}
 		}
-		return to.Close()
-	})
-	if err != nil {
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := putRows(s.Truth, "seen.parquet", func(write func([]Seen) error) error {
+		for i := range found {
+			if err := write(found[i].Seen); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := put(s.Truth, "coupons.json", func(f *os.File) error {
+		return indented(f, map[string]any{"declared": Declared, "about": rows.AboutMoved, "terms": life.Planted()})
+	}); err != nil {
 		return err
 	}
 	return put(s.Truth, "clicks.json", func(f *os.File) error {
@@ -350,6 +471,23 @@ func indented(f *os.File, doc any) error {
 	return to.Encode(doc)
 }
 
+// putRows writes a table as put does, rows as they come.
+func putRows[T any](dir, name string, all func(write func([]T) error) error) error {
+	return put(dir, name, func(f *os.File) error {
+		to := pq.NewGenericWriter[T](f, pq.Compression(&pq.Snappy), pq.MaxRowsPerRowGroup(groupRows), pq.KeyValueMetadata("endcap.declared", Declared), pq.CreatedBy("endcap simulate", "1", ""))
+		if err := all(func(rows []T) error {
+			_, err := to.Write(rows)
+			return err
+		}); err != nil {
+			return err
+		}
+		return to.Close()
+	})
+}
+
+// groupRows is how many rows of a table are held until they are written.
+const groupRows = 65_536
+
 // put writes a file under another name and renames it: one that is there is whole.
 func put(dir, name string, write func(*os.File) error) error {
 	path := filepath.Join(dir, name)
@@ -361,7 +499,7 @@ func put(dir, name string, write func(*os.File) error) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+		return errors.Join(fmt.Errorf("write %s: %w", name, err), os.Remove(path+".part"))
 	}
 	return os.Rename(path+".part", path)
 }
