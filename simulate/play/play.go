@@ -82,7 +82,7 @@ type player struct {
 	booked    bool      // by this run
 	clock     time.Time // where the server's stands
 	answered  int64     // the last moment of the day that an earlier run was answered; 0 for none
-	began     time.Time // the first run that no earlier one has played, by the wall
+	began     time.Time // when this run began to wait, by the wall
 	beganAt   int64     // by the shops' clocks
 }
 
@@ -246,6 +246,11 @@ func (p *player) live(ctx context.Context, d *day) error {
 // what does not change, of a Monday what its week changes, and of the first day on
 // which decisions are asked for what is booked.
 func (p *player) morning(ctx context.Context, d *day) error {
+	if d.n%7 == 0 {
+		if err := p.due(ctx, d.plan.At(0)); err != nil {
+			return err
+		}
+	}
 	if d.n == 0 {
 		if err := p.advance(ctx, p.world.Scenario.First().Start(p.world.Zone())); err != nil {
 			return err
@@ -298,16 +303,16 @@ func (p *player) tell(d *day, done int) {
 	p.Progress(Progress{Week: d.plan.Week + 1, Weeks: weeks, Part: part / float64(7*(weeks-p.Loaded)), Receipts: p.sum.Receipts})
 }
 
-// due waits until a run is due: at the speed that is asked for, counted from the
-// first run that no earlier one has played, which is due at once.
-func (p *player) due(ctx context.Context, run []moment) error {
-	if p.SpeedUp == 0 || p.began.IsZero() && run[0].at <= p.answered {
+// due waits until an instant is due: at the speed that is asked for, counted from
+// the first that no earlier run has played, which is due at once.
+func (p *player) due(ctx context.Context, at int64) error {
+	if p.SpeedUp == 0 || p.began.IsZero() && at <= p.answered {
 		return ctx.Err()
 	}
 	if p.began.IsZero() {
-		p.began, p.beganAt = p.Now(), run[0].at
+		p.began, p.beganAt = p.Now(), at
 	}
-	since := time.Duration(run[0].at-p.beganAt) * time.Microsecond
+	since := time.Duration(at-p.beganAt) * time.Microsecond
 	wait := p.began.Add(time.Duration(float64(since) / p.SpeedUp)).Sub(p.Now())
 	if wait <= 0 {
 		return ctx.Err()
@@ -334,7 +339,7 @@ func (p *player) advance(ctx context.Context, to time.Time) error {
 // play lets one run of moments happen: decisions side by side, then what was seen
 // and clicked, then what was said and bought.
 func (p *player) play(ctx context.Context, run []moment, quiet bool) error {
-	if err := p.due(ctx, run); err != nil {
+	if err := p.due(ctx, run[0].at); err != nil {
 		return err
 	}
 	if err := p.advance(ctx, time.UnixMicro(run[0].at)); err != nil {
