@@ -7,7 +7,9 @@
 #   DATASET  complete-journey or simulated; where nothing is said the first, and
 #            the second where the package of the first cannot be fetched
 #   SHOPPERS of the simulated grocer (default 5000)
-#   DATA     the data directory, made anew (default data/demo)
+#   DATA     the data directory, made anew (default data/demo); the files and the
+#            truth of the simulated grocer, which the product never reads, come
+#            beside it, into $DATA-simulated and $DATA-truth
 #   KEEP     0: stop at the end instead of serving on
 #   BIN      where the programs are (default bin)
 #   LISTEN   address to serve on (default 127.0.0.1:8080)
@@ -43,6 +45,16 @@ fi
 if [ -e "$dir/endcap.json" ] && ! grep -q '"demo": true' "$dir/endcap.json"; then
 	echo "demo: $dir is not marked as a demo and will not be touched; name another with DATA=dir" >&2
 	exit 2
+fi
+made="$dir-simulated" truth="$dir-truth"
+# ours says whether a folder is one of an earlier demo, by a file in it.
+ours() { [ ! -e "$1" ] || [ -z "$(ls -A "$1")" ] || grep -q declared-synthetic "$1/$2" 2>/dev/null; }
+if [ "$dataset" = simulated ]; then
+	ours "$made" README.txt && ours "$truth" journal.ndjson || {
+		echo "demo: $made or $truth holds something else and will not be touched; name another with DATA=dir" >&2
+		exit 2
+	}
+	rm -rf "$made" "$truth"
 fi
 rm -rf "$dir"
 
@@ -90,7 +102,7 @@ complete_journey() {
 }
 
 simulated() {
-	local loaded=8 made="$dir/simulated" truth="$dir/truth" places=data/france/communes.json
+	local loaded=8 places=data/france/communes.json
 	scripts/places.sh || true
 	[ -e "$places" ] || { places=none; echo "demo: the communes cannot be fetched, so stores have no places" >&2; }
 	local scenario=(--scenario scripts/simulated.json --shoppers "$shoppers" --communes "$places")
@@ -125,13 +137,13 @@ simulated() {
 	ENDCAP_KEY=$(cat "$dir/demo.key")
 
 	step "The last three weeks through the API: visit, decision, events, receipt"
-	"$bin/endcap" simulate "${scenario[@]}" --server "http://$listen" --loaded "$loaded" --truth "$truth" --json >"$dir/played.json"
+	"$bin/endcap" simulate "${scenario[@]}" --server "http://$listen" --loaded "$loaded" --truth "$truth" --json >"$made/played.json"
 
 	step "What a brand sees of its campaign"
 	report both-medium
 
 	step "What reports say, beside the truth"
-	"$bin/endcap-demo" --target "http://$listen" --folder "$made" --played "$dir/played.json" --truth "$truth"
+	"$bin/endcap-demo" --target "http://$listen" --folder "$made" --played "$made/played.json" --truth "$truth" --communes "$places"
 }
 
 if [ "$dataset" = simulated ]; then
@@ -147,7 +159,7 @@ if [ "$dataset" = simulated ]; then
 	cat <<TEXT
 Look at
   $dir/report.html                       the same report as a page
-  $dir/truth/campaigns.json              what each campaign truly sold
+  $truth/campaigns.json              what each campaign truly sold
   http://$listen/docs                    the API
 TEXT
 else

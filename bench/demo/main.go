@@ -31,6 +31,7 @@ func main() {
 	flag.StringVar(&o.folder, "folder", "", "instead of playing: the folder of a simulation, whose sums history must hold")
 	flag.StringVar(&o.played, "played", "", "what endcap simulate --server --json said of the weeks that it played")
 	flag.StringVar(&o.truth, "truth", "", "the folder of the play's truth")
+	flag.StringVar(&o.communes, "communes", "none", "the list of communes that the folder was made with")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, &o)
@@ -44,7 +45,7 @@ func main() {
 // options are the flags.
 type options struct {
 	target, key, data, seed, record string
-	folder, played, truth           string
+	folder, played, truth, communes string
 	flying                          int
 }
 

@@ -9,10 +9,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 
 	"endcap/bench/figure"
 	"endcap/retail"
+	"endcap/simulate/grocer"
 	"endcap/simulate/model"
 	"endcap/simulate/play"
 )
@@ -33,6 +35,7 @@ type played struct {
 	Receipts int64  `json:"receipts"`
 	Lines    int64  `json:"lines"`
 	Cents    int64  `json:"sales_cents"`
+	Peak     int64  `json:"peak_memory_bytes"`
 }
 
 func readJSON(path string, out any) error {
@@ -71,8 +74,12 @@ func judgeSimulated(ctx context.Context, c *client, o *options, w io.Writer) err
 	if err := settle(ctx, c); err != nil {
 		return err
 	}
+	communes, err := readCommunes(o.communes)
+	if err != nil {
+		return err
+	}
 	told, err := hold(ctx, c, play.Options{
-		Scenario: scenario, Loaded: loaded, Model: model.Fitted(), Client: c.HTTP, Server: c.Target, Key: c.Key, Truth: o.truth,
+		Scenario: scenario, Loaded: loaded, Model: model.Fitted(), Communes: communes, Client: c.HTTP, Server: c.Target, Key: c.Key, Truth: o.truth,
 	})
 	if err != nil {
 		return err
@@ -80,9 +87,23 @@ func judgeSimulated(ctx context.Context, c *client, o *options, w io.Writer) err
 	if err := printTruth(w, told); err != nil {
 		return err
 	}
+	figure.Print(w, "demo.simulated_rss", (p.Peak+1<<19)>>20, "MB")
 	return printControls(ctx, c, "simulated", []control{
 		{"lines", "lines", text(lines)}, {"baskets", "baskets", text(receipts)}, {"sales", "EUR", cents(sales)},
 	}, w)
+}
+
+// readCommunes reads where the folder's stores are; none is nowhere.
+func readCommunes(file string) (list []grocer.Commune, err error) {
+	if file == "none" {
+		return nil, nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("read communes: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return grocer.ReadCommunes(f)
 }
 
 // value is a figure of a report.
@@ -163,7 +184,8 @@ type sums struct {
 	spend, attributed, incremental, half, truth float64 // half is squared: of the interval's width
 }
 
-// add adds a campaign, and says whether its interval holds the truth.
+// add adds a campaign, and says whether its interval holds the truth: of what was
+// bought under the keys that saw it, because no report knows of more.
 func (s *sums) add(h *held) (inside string, err error) {
 	if h.incremental.Low == "" {
 		return "-", nil
@@ -174,7 +196,7 @@ func (s *sums) add(h *held) (inside string, err error) {
 			return "", fmt.Errorf("campaign %s: %w", h.Name, err)
 		}
 	}
-	truth := float64(h.Treated.Extra())
+	truth := float64(h.SeenTreated.Extra())
 	s.intervals++
 	inside = "no"
 	if of[3] <= truth && truth <= of[4] {
@@ -189,12 +211,12 @@ func (s *sums) add(h *held) (inside string, err error) {
 }
 
 // printTruth shows beside each other what followed adverts (attribution), what
-// the experiment says they caused, and what they truly caused; by sales and by euro
-// of spend.
+// the experiment says they caused, and what they truly caused, as far as tills and
+// site saw it and on the whole; by sales and by euro of spend.
 func printTruth(w io.Writer, all []held) error {
 	fmt.Fprintf(w, "\nDeclared: %s; nobody here is a real person.\n\n", play.Declared)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "campaign\teffect\tspend\tattributed sales\tROAS\tincremental sales, 95 % interval\tiROAS\ttrue sales\ttrue iROAS\theld")
+	fmt.Fprintln(t, "campaign\teffect\tspend\tattributed sales\tROAS\tincremental sales, 95 % interval\tiROAS\ttrue sales, seen\theld\ttrue sales, whole\ttrue iROAS, seen")
 	var s sums
 	for i := range all {
 		h := &all[i]
@@ -204,15 +226,22 @@ func printTruth(w io.Writer, all []held) error {
 		}
 		per := "-"
 		if spend, err := amount(h.spend.Amount); err == nil && spend > 0 {
-			per = fmt.Sprintf("%.2f", float64(h.Treated.Extra())/spend)
+			per = fmt.Sprintf("%.2f", float64(h.SeenTreated.Extra())/spend)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", h.Name, h.Effect, h.spend.String(), h.attributed.String(),
-			h.roas.String(), h.incremental.String(), h.iroas.String(), cents(h.Treated.Extra()), per, inside)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", h.Name, h.Effect, h.spend.String(), h.attributed.String(),
+			h.roas.String(), h.incremental.String(), h.iroas.String(), cents(h.SeenTreated.Extra()), inside, cents(h.Treated.Extra()), per)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	fmt.Fprintln(w, "\nAttributed sales followed an impression, and most would have been made without it: their ROAS is high where the effect is none. The experiment says what would not have been; of 100 such intervals 95 hold the truth.")
+	fmt.Fprintln(w, "An interval is held against the true sales that were seen: made under the keys that saw the campaign, by those who allow measurement. The whole is also what they bought without showing a card, or under keys that nobody linked.")
+	if slices.ContainsFunc(all, func(h held) bool { return h.incremental.Reason == "k" }) {
+		fmt.Fprintln(w, "(k): fewer shoppers stand behind a figure than the house tells of (init --shoppers-min).")
+	}
+	if s.intervals == 0 {
+		fmt.Fprintln(w, "No campaign reached enough shoppers for an interval: play with more, as SHOPPERS=5000.")
+	}
 	figure.Print(w, "demo.simulated_intervals", s.intervals, fmt.Sprintf("of %d campaigns", len(all)))
 	figure.Print(w, "demo.simulated_held", s.inside, fmt.Sprintf("of %d intervals", s.intervals))
 	if s.spend > 0 {

@@ -15,12 +15,25 @@ import (
 // has an interval.
 const shoppersTest = "2000"
 
-// clone is what the demo needs of a clone: its scripts, without any data, and the
-// programs.
+// communes are so few, and so different, that shoppers go to other stores than they
+// would in a grocer without places.
+const communes = `[{"code":"01001","nom":"Petite","departement":"01","region":"84","type":"commune-actuelle","population":300},
+	{"code":"01002","nom":"Grande","departement":"01","region":"84","type":"commune-actuelle","population":400000},
+	{"code":"01003","nom":"Autre","departement":"01","region":"84","type":"commune-actuelle","population":9000}]`
+
+// clone is what the demo needs of a clone: its scripts, the programs, and of all data
+// a list of communes.
 func clone(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	if err := os.CopyFS(filepath.Join(dir, "scripts"), os.DirFS("../../scripts")); err != nil {
+		t.Fatal(err)
+	}
+	places := filepath.Join(dir, "data", "france")
+	if err := os.MkdirAll(places, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(places, "communes.json"), []byte(communes), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, from := range map[string]string{"endcap": "endcap/cmd/endcap", "endcap-demo": "endcap/bench/demo"} {
@@ -57,8 +70,9 @@ func figure(t *testing.T, out, name string) float64 {
 	return v
 }
 
-// Where The Complete Journey cannot be fetched, nor the communes, the demo runs on
-// the simulated grocer, sells by adverts, measures it, and loses no receipt.
+// Where The Complete Journey cannot be fetched, the demo runs on the simulated
+// grocer, sells by adverts, measures it, and loses no receipt. Its truth is of the
+// same grocer, with its places, and lies where the product does not look.
 func TestTheDemoWithoutDataIsSimulatedAndMeasuresWhatWasPlanted(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -75,7 +89,7 @@ func TestTheDemoWithoutDataIsSimulatedAndMeasuresWhatWasPlanted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err) // its control sums among others
 	}
-	for _, want := range []string{"cannot be fetched, so this is the declared-synthetic grocer", "stores have no places", "Declared: declared-synthetic", "by an effect that is planted"} {
+	for _, want := range []string{"cannot be fetched, so this is the declared-synthetic grocer", "Declared: declared-synthetic", "by an effect that is planted"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the demo does not say %q", want)
 		}
@@ -88,6 +102,17 @@ func TestTheDemoWithoutDataIsSimulatedAndMeasuresWhatWasPlanted(t *testing.T) {
 	}
 	if truth, roas := figure(t, out, "demo.simulated_true_iroas"), figure(t, out, "demo.simulated_roas"); truth <= 0 || roas <= 0 {
 		t.Errorf("a euro of adverts truly sold %v, and attribution claims %v", truth, roas)
+	}
+	if figure(t, out, "demo.simulated_rss") <= 0 {
+		t.Error("the player does not say how much memory it took")
+	}
+	for _, beside := range []string{"house-truth/campaigns.json", "house-simulated/simulation.json"} {
+		if _, err := os.Stat(filepath.Join(dir, beside)); err != nil {
+			t.Error(err)
+		}
+	}
+	if inside, err := filepath.Glob(filepath.Join(dir, "house", "*truth*")); err != nil || len(inside) > 0 {
+		t.Errorf("the truth lies within the house: %v, %v", inside, err)
 	}
 	for _, sum := range []string{"lines", "baskets", "sales"} {
 		if !regexp.MustCompile(`(?m)^figure control\.simulated\.`+sum+` .* ok$`).MatchString(out) || figure(t, out, "control.simulated."+sum) <= 0 {

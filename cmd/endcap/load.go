@@ -14,13 +14,16 @@ import (
 
 	"endcap/bench/load"
 	"endcap/gate/cli"
+	"endcap/retail"
+	"endcap/simulate/grocer"
 	"endcap/simulate/model"
+	"endcap/simulate/scenario"
 	"endcap/simulate/traffic"
 )
 
 type loadCmd struct {
 	Bodies string `arg:"" optional:"" help:"Recorded requests instead of simulated visits: a JSON object with method, path and body a line." type:"existingfile"`
-	scenarioFlags
+	simulateFlags
 	Target   string        `help:"The server." default:"http://127.0.0.1:8080"`
 	Key      string        `help:"API key; simulated visits need the scopes decide, receipts and admin." env:"ENDCAP_KEY"`
 	Rate     float64       `help:"Visits a second, each due whatever became of those before; 0 as fast as the clients can."`
@@ -89,7 +92,11 @@ func (c *loadCmd) visits(ctx context.Context, m *Main, plan *load.Plan) (about s
 	if err != nil {
 		return "", nil, cli.Misused(err)
 	}
-	crowd, err := traffic.Open(traffic.Options{Scenario: s, Model: model.Fitted(), Run: "load-" + strings.ToLower(rand.Text()[:12]), Now: time.Now})
+	communes, err := c.places(m)
+	if err != nil {
+		return "", nil, err
+	}
+	crowd, err := traffic.Open(traffic.Options{Scenario: s, Model: model.Fitted(), Communes: communes, Run: "load-" + strings.ToLower(rand.Text()[:12]), Now: time.Now})
 	if err != nil {
 		return "", nil, err
 	}
@@ -104,6 +111,37 @@ func (c *loadCmd) visits(ctx context.Context, m *Main, plan *load.Plan) (about s
 	plan.Kinds = traffic.Kinds()
 	plan.Visit = func(ctx context.Context, _ int64, s *load.Session) { crowd.Visit(ctx, s) }
 	return fmt.Sprintf("Declared-synthetic visits of %d shoppers, %s.", s.Shoppers, c.pace()), crowd.Close, nil
+}
+
+// places are the communes of the folder that the house was filled from: where its
+// simulation.json is named, no others will do, because stores, shelves and baskets
+// would be others.
+func (c *loadCmd) places(m *Main) ([]grocer.Commune, error) {
+	var text []byte
+	if c.File != "" {
+		var err error
+		if text, err = os.ReadFile(c.File); err != nil {
+			return nil, fmt.Errorf("read scenario: %w", err)
+		}
+	}
+	made, told := scenario.MadeWith(text)
+	if told && made.Model != scenario.Sum(model.Fitted()) {
+		return nil, &retail.Error{
+			Kind: retail.Invalid, Field: "scenario", Say: "the folder was made by a program with another model of shoppers",
+			Cure: "use that program, or make the folder and its house again",
+		}
+	}
+	if none := []grocer.Commune(nil); told && c.Places == "" && made.Communes == scenario.Sum(none) {
+		return none, nil
+	}
+	list, err := c.communes(m.Stderr)
+	if err == nil && told && made.Communes != scenario.Sum(list) {
+		return nil, &retail.Error{
+			Kind: retail.Invalid, Field: "communes", Say: "the folder was made with another list of communes: its stores stand elsewhere, and its shoppers go to others",
+			Cure: "name the list that it was made with: --communes FILE, or none",
+		}
+	}
+	return list, err
 }
 
 // pace says how fast visits come.

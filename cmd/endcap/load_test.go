@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -114,6 +115,17 @@ func loadsRefused(t *testing.T, h *server, scenario string) {
 			t.Fatal(err)
 		}
 	}
+	communes, old := filepath.Join(t.TempDir(), "communes.json"), filepath.Join(t.TempDir(), "simulation.json")
+	if err := os.WriteFile(communes, []byte(`[{"code":"1","nom":"A","type":"commune-actuelle","population":10}]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	made, err := os.ReadFile(scenario)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(old, regexp.MustCompile(`"model": "\w+"`).ReplaceAll(made, []byte(`"model": "0"`)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	one := []string{"--warm", "0s", "--duration", "300ms", "--rate", "20"}
 	for name, tt := range map[string]struct {
 		args   []string
@@ -128,6 +140,8 @@ func loadsRefused(t *testing.T, h *server, scenario string) {
 		"a wrong key":          {[]string{"--scenario", scenario, "--target", h.url, "--key", "wrong"}, 1, "key: "},
 		"a wrong key, a file":  {[]string{closed, "--target", h.url, "--key", "wrong"}, 1, "key: "},
 		"another grocer":       {[]string{"--scenario", scenario, "--seed", "77", "--target", h.url, "--key", h.key}, 1, "no product of this scenario"},
+		"other communes":       {[]string{"--scenario", scenario, "--communes", communes, "--target", h.url, "--key", h.key}, 1, "another list of communes"},
+		"another model":        {[]string{"--scenario", old, "--target", h.url, "--key", h.key}, 1, "another model"},
 		"all fail":             {append([]string{bodies, "--target", h.url, "--key", h.key}, one...), 1, "--failed-max 0 allows no more"},
 		"all fail, and may":    {append([]string{bodies, "--target", h.url, "--key", h.key, "--failed-max", "100"}, one...), 0, ""},
 		"a scenario's mistake": {[]string{"--shoppers", "0", "--weeks", "1", "--target", h.url, "--key", h.key}, 2, "shoppers is 0"},

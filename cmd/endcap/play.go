@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"runtime"
+	"syscall"
 	"time"
 
 	"endcap/simulate/model"
@@ -20,6 +22,19 @@ type playFlags struct {
 	SpeedUp float64 `help:"Simulated seconds a second; 0 is as fast as answers come."`
 	Loaded  int     `help:"First weeks that the server has from a folder of the same scenario."`
 	Visits  int     `help:"Visits that ask for a decision at once, at most." default:"16"`
+}
+
+// peakMemory is the most memory that this process has held at once, 0 where the
+// system does not say.
+func peakMemory() int64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	if runtime.GOOS == "darwin" {
+		return u.Maxrss // in bytes there, else in units of 1,024
+	}
+	return u.Maxrss * 1_024
 }
 
 // play plays the scenario against a server and writes the truth.
@@ -47,7 +62,7 @@ func (c *simulateRunCmd) play(ctx context.Context, m *Main, s scenario.Scenario)
 		return json.NewEncoder(m.Stdout).Encode(map[string]any{
 			"declared": play.Declared, "receipts": sum.Receipts, "lines": sum.Lines, "sales_cents": sum.Cents, "decisions": sum.Decisions,
 			"resumed_decisions": sum.Resumed, "impressions": sum.Impressions, "clicks": sum.Clicks, "campaigns": found,
-			"seconds": time.Since(start).Seconds(),
+			"seconds": time.Since(start).Seconds(), "peak_memory_bytes": peakMemory(),
 		})
 	}
 	_, err = fmt.Fprintf(m.Stdout, "%s: %d receipts, %d decisions, %d impressions and %d clicks after %s; %s says what %d campaigns truly sold\n",

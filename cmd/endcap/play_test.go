@@ -3,14 +3,18 @@ package main_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"endcap/simulate/grocer"
 	"endcap/simulate/life"
 	"endcap/simulate/model"
 	"endcap/simulate/play"
@@ -21,6 +25,14 @@ import (
 const playScenario = `{"shoppers": 800, "weeks": 4, "seed": 9, "products": 1500, "consent": 1, "browse": 2, "play": {"quiet": 1, "campaigns": [
 	{"name": "sells", "from": 1, "weeks": 2, "where": "both"},
 	{"name": "idle", "from": 1, "weeks": 2, "where": "both", "effect": "none"}]}}`
+
+// playPlaces are communes so different that shoppers go to other stores than they
+// would without.
+var playPlaces = []grocer.Commune{
+	{Code: "01001", Name: "Petite", Department: "01", Region: "84", Kind: "commune-actuelle", Population: 300},
+	{Code: "01002", Name: "Grande", Department: "01", Region: "84", Kind: "commune-actuelle", Population: 400_000},
+	{Code: "01003", Name: "Autre", Department: "01", Region: "84", Kind: "commune-actuelle", Population: 9_000},
+}
 
 // playHouse serves a demo in which a scenario can be played.
 func playHouse(t *testing.T, s *scenario.Scenario) *server {
@@ -37,7 +49,7 @@ func playHouse(t *testing.T, s *scenario.Scenario) *server {
 // on all, in cents, where nobody sees an advert.
 func withoutAdverts(t *testing.T, s *scenario.Scenario, of func(category, brand string) bool) (sum int64) {
 	t.Helper()
-	w, err := life.Open(s, model.Fitted(), nil)
+	w, err := life.Open(s, model.Fitted(), playPlaces)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +81,7 @@ func TestAPlayThatWasBrokenOffSellsWhatItsTruthSays(t *testing.T) {
 	ctx, broke := context.WithCancel(t.Context())
 	defer broke()
 	o := play.Options{
-		Scenario: s, Model: model.Fitted(), Client: h.public, Server: h.url, Key: h.key, Truth: truth, Visits: 8, Now: time.Now,
+		Scenario: s, Model: model.Fitted(), Communes: playPlaces, Client: h.public, Server: h.url, Key: h.key, Truth: truth, Visits: 8, Now: time.Now,
 		Progress: func(p play.Progress) {
 			if p.Week == 3 && p.Part > 0.6 {
 				broke()
@@ -79,8 +91,15 @@ func TestAPlayThatWasBrokenOffSellsWhatItsTruthSays(t *testing.T) {
 	if _, err := play.Run(ctx, o); err == nil {
 		t.Fatal("a play that was broken off ended well")
 	}
-	file := filepath.Join(t.TempDir(), "play.json")
+	file, places := filepath.Join(t.TempDir(), "play.json"), filepath.Join(t.TempDir(), "communes.json")
 	if err := os.WriteFile(file, []byte(playScenario), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	list, err := json.Marshal(playPlaces)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(places, list, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var told struct {
@@ -90,13 +109,14 @@ func TestAPlayThatWasBrokenOffSellsWhatItsTruthSays(t *testing.T) {
 		Resumed   int64        `json:"resumed_decisions"`
 		Decisions int64        `json:"decisions"`
 		Clicks    int64        `json:"clicks"`
+		Peak      int64        `json:"peak_memory_bytes"`
 		Campaigns []play.Found `json:"campaigns"`
 	}
-	args := []string{"simulate", "--scenario", file, "--communes", "none", "--server", h.url, "--key", h.key, "--truth", truth, "--json"}
+	args := []string{"simulate", "--scenario", file, "--communes", places, "--server", h.url, "--key", h.key, "--truth", truth, "--json"}
 	if err := json.Unmarshal([]byte(must(t, args...)), &told); err != nil {
 		t.Fatal(err)
 	}
-	if told.Declared != play.Declared || told.Resumed == 0 || told.Decisions == 0 || told.Clicks == 0 || len(told.Campaigns) != 2 {
+	if told.Declared != play.Declared || told.Resumed == 0 || told.Decisions == 0 || told.Clicks == 0 || told.Peak < 1<<20 || len(told.Campaigns) != 2 {
 		t.Fatalf("the play says %+v", told)
 	}
 	var controls struct {
@@ -110,9 +130,65 @@ func TestAPlayThatWasBrokenOffSellsWhatItsTruthSays(t *testing.T) {
 	for _, c := range told.Campaigns {
 		holdTruth(t, h, &s, &c)
 	}
-	if _, said, status := run(t, append(args, "--seed", "10")...); status == 0 || !strings.Contains(said, "another play") {
-		t.Errorf("another scenario in the same folder: status %d, %s", status, said)
+	for name, tt := range map[string]struct {
+		more []string
+		want string
+	}{"another scenario": {[]string{"--seed", "10"}, "its scenario differs"}, "other communes": {[]string{"--communes", "none"}, "other communes"}} {
+		if _, said, status := run(t, append(slices.Clone(args), tt.more...)...); status == 0 || !strings.Contains(said, tt.want) {
+			t.Errorf("%s in the same folder: status %d, %s", name, status, said)
+		}
 	}
+	o.Server, o.Client = servesWithoutTruth(t, h, truth, told.Campaigns)
+	again, err := play.Truth(t.Context(), o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range again {
+		if again[i].Exposed, again[i].Seen = nil, nil; !reflect.DeepEqual(again[i], told.Campaigns[i]) {
+			t.Errorf("the truth was %+v, and is %+v", told.Campaigns[i], again[i])
+		}
+	}
+}
+
+// servesWithoutTruth takes the truth away from a house, serves it anew, and holds
+// its reports against those that it gave before; it gives the truth back, and where
+// the house is served now.
+func servesWithoutTruth(t *testing.T, h *server, truth string, campaigns []play.Found) (url string, client *http.Client) {
+	t.Helper()
+	figures := func(h *server, name string) string {
+		var report struct {
+			Figures json.RawMessage `json:"figures"`
+		}
+		h.ask(t, "GET /v1/reports/campaigns/"+name, nil, &report)
+		return string(report.Figures)
+	}
+	before := make(map[string]string)
+	for _, c := range campaigns {
+		before[c.Name] = figures(h, c.Name)
+	}
+	hidden := filepath.Join(t.TempDir(), "hidden") // the machine's owner may read what nobody may: she finds nothing
+	if err := errors.Join(os.Rename(truth, hidden), os.Chmod(hidden, 0)); err != nil {
+		t.Fatal(err)
+	}
+	h.stop(t)
+	again := serve(t, h.dir, "--clock", "replay")
+	again.key = h.key
+	var decision struct {
+		Decision string `json:"decision"`
+	}
+	again.ask(t, "POST /v1/decisions", map[string]any{"proposals": 2, "page": map[string]string{"query": campaigns[0].Category}}, &decision)
+	if decision.Decision == "" {
+		t.Error("nothing is decided without the truth")
+	}
+	for _, c := range campaigns {
+		if got := figures(again, c.Name); got != before[c.Name] || !strings.Contains(got, "incremental_sales") {
+			t.Errorf("%s is reported otherwise without the truth:\n%s, before\n%s", c.Name, got, before[c.Name])
+		}
+	}
+	if err := errors.Join(os.Chmod(hidden, 0o700), os.Rename(hidden, truth)); err != nil {
+		t.Fatal(err)
+	}
+	return again.url, again.public
 }
 
 // holdTruth holds one campaign's truth against history and its report.

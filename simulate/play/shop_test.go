@@ -27,7 +27,7 @@ type shop struct {
 	now     time.Time
 	items   map[string]lineItem
 	rows    [][]string // of wins: day, decision, campaign, placement, slot, arm
-	asked   int // decisions
+	asked   int        // decisions
 	cents   int64
 	sold    map[string]bool
 	moved   []tick // of the clock

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"endcap/retail"
+	"endcap/simulate/grocer"
 	"endcap/simulate/life"
 	"endcap/simulate/model"
 	"endcap/simulate/scenario"
@@ -43,7 +44,8 @@ const Scopes = "decide,receipts,admin"
 type Options struct {
 	Scenario scenario.Scenario // the one that the house was filled from
 	Model    *model.Parameters
-	Run      string // begins every id that is sent: one run's are no other's
+	Communes []grocer.Commune // as the folder had them that filled the house; none leaves stores without places
+	Run      string           // begins every id that is sent: one run's are no other's
 	Now      retail.Clock
 }
 
@@ -94,7 +96,7 @@ func (t *Traffic) Close() { t.stop() }
 
 // begin lives the weeks up to one, and stands at its first instant.
 func (t *Traffic) begin(week int) (err error) {
-	if t.world, err = life.Open(&t.Scenario, t.Model, nil); err != nil {
+	if t.world, err = life.Open(&t.Scenario, t.Model, t.Communes); err != nil {
 		return err
 	}
 	for t.week = range week {

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"endcap/retail"
+	"endcap/simulate/grocer"
+	"endcap/simulate/life"
 	"endcap/simulate/model"
 	"endcap/simulate/scenario"
 	"endcap/simulate/traffic"
@@ -37,6 +40,7 @@ type shop struct {
 	failed  []string
 	ids     map[string]int // of receipts and events
 	tokens  int
+	tills   map[int64]string // the last store by card
 }
 
 func (s *shop) Send(_ context.Context, kind, route string, body []byte) ([]byte, bool) {
@@ -45,14 +49,20 @@ func (s *shop) Send(_ context.Context, kind, route string, body []byte) ([]byte,
 		return nil, false
 	}
 	var in struct {
-		Receipts []struct{ ID, At string }
-		Events   []struct{ ID, Token string }
+		Receipts []struct {
+			ID, At, Store string
+			Shopper       map[string]string
+		}
+		Events []struct{ ID, Token string }
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
 		return nil, false
 	}
 	for _, r := range in.Receipts {
 		s.ids[r.ID]++
+		if card, err := strconv.ParseInt(r.Shopper["card"], 10, 64); err == nil {
+			s.tills[card] = r.Store
+		}
 		if at, err := time.Parse(time.RFC3339Nano, r.At); err != nil || !at.Equal(noon) {
 			s.failed = append(s.failed, "receipt of another day")
 		}
@@ -73,7 +83,9 @@ func (s *shop) Send(_ context.Context, kind, route string, body []byte) ([]byte,
 
 func (s *shop) Fail(kind string) { s.failed = append(s.failed, kind) }
 
-func newShop() *shop { return &shop{outcome: "new", ids: make(map[string]int)} }
+func newShop() *shop {
+	return &shop{outcome: "new", ids: make(map[string]int), tills: make(map[int64]string)}
+}
 
 // Visits go on for ever, over the weeks of the scenario and the spare ones, and no
 // id comes twice.
@@ -109,6 +121,43 @@ func TestTheSameCrowdComesAgain(t *testing.T) {
 	}
 	if a, b := come(), come(); !slices.Equal(a, b) || len(a) < 300 {
 		t.Errorf("%d and %d requests of two runs differ", len(a), len(b))
+	}
+}
+
+// With communes shoppers go to other stores than without: the crowd goes to those of
+// the folder that the house was filled from.
+func TestTheCrowdGoesToItsOwnStores(t *testing.T) {
+	t.Parallel()
+	s := scenario.Defaults()
+	s.Shoppers, s.Weeks, s.Seed, s.Products, s.CardShared, s.CardWrong = 400, 1, 5, 1_000, 0, 0
+	places := []grocer.Commune{{Code: "1", Name: "A", Population: 200}, {Code: "2", Name: "B", Population: 900_000}, {Code: "3", Name: "C", Population: 50}}
+	strangers := func(communes []grocer.Commune) (n int) {
+		crowd, err := traffic.Open(traffic.Options{Scenario: s, Model: model.Fitted(), Communes: communes, Run: "r", Now: func() time.Time { return noon }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer crowd.Close()
+		w, err := life.Open(&s, model.Fitted(), places)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := newShop()
+		for range 600 {
+			crowd.Visit(t.Context(), at)
+		}
+		for card, store := range at.tills {
+			home := w.Crowd.Shoppers[w.Crowd.CardOf(card)]
+			if store != w.Grocer.Stores[home.Store].ID && store != w.Grocer.Stores[home.Second].ID {
+				n++
+			}
+		}
+		if len(at.tills) < 50 {
+			t.Errorf("%d shoppers showed a card", len(at.tills))
+		}
+		return n
+	}
+	if there, elsewhere := strangers(places), strangers(nil); there != 0 || elsewhere == 0 {
+		t.Errorf("with the folder's communes %d shoppers are in stores that are none of theirs, without %d", there, elsewhere)
 	}
 }
 
