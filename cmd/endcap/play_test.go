@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -138,12 +139,26 @@ func TestAPlayThatWasBrokenOffSellsWhatItsTruthSays(t *testing.T) {
 			t.Errorf("%s in the same folder: status %d, %s", name, status, said)
 		}
 	}
-	o.Server, o.Client = servesWithoutTruth(t, h, truth, told.Campaigns)
+	h = servesWithoutTruth(t, h, truth, told.Campaigns)
+	o.Server, o.Client = h.url, h.public
 	again, err := play.Truth(t.Context(), o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range again {
+		// Whom the truth takes for one by her keys, the house does too.
+		for arm, held := range map[string]bool{"treated": false, "control": true} {
+			want := 0
+			for _, x := range again[i].Seen {
+				if x.Measured && x.Held == held {
+					want++
+				}
+			}
+			got := h.queryFor(t, "measurement", fmt.Sprintf(`select count(distinct shopper) from wins where campaign = '%s' and arm = '%s' and measurable`, again[i].Name, arm))[0][0]
+			if got != strconv.Itoa(want) {
+				t.Errorf("%s: the house measures %s shoppers who are %s, the truth %d by their keys", again[i].Name, got, arm, want)
+			}
+		}
 		if again[i].Exposed, again[i].Seen = nil, nil; !reflect.DeepEqual(again[i], told.Campaigns[i]) {
 			t.Errorf("the truth was %+v, and is %+v", told.Campaigns[i], again[i])
 		}
@@ -151,9 +166,9 @@ func TestAPlayThatWasBrokenOffSellsWhatItsTruthSays(t *testing.T) {
 }
 
 // servesWithoutTruth takes the truth away from a house, serves it anew, and holds
-// its reports against those that it gave before; it gives the truth back, and where
-// the house is served now.
-func servesWithoutTruth(t *testing.T, h *server, truth string, campaigns []play.Found) (url string, client *http.Client) {
+// its reports against those that it gave before; it gives the truth back, and the
+// house as it is served now.
+func servesWithoutTruth(t *testing.T, h *server, truth string, campaigns []play.Found) *server {
 	t.Helper()
 	figures := func(h *server, name string) string {
 		var report struct {
@@ -188,7 +203,7 @@ func servesWithoutTruth(t *testing.T, h *server, truth string, campaigns []play.
 	if err := errors.Join(os.Chmod(hidden, 0o700), os.Rename(hidden, truth)); err != nil {
 		t.Fatal(err)
 	}
-	return again.url, again.public
+	return again
 }
 
 // holdTruth holds one campaign's truth against history and its report.
