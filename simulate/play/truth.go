@@ -247,20 +247,22 @@ const digitsMax = 8
 // expose notes a win of a visit, and lets her look.
 func (s *seeker) expose(v *wire.Visit, won *win) {
 	c := &s.campaigns[won.campaign]
+	looks, _ := wire.Glance(s.world, v, won.placement, won.slot, c.products[0])
 	if day := s.Scenario.First() + retail.Day(s.day(v.At)); day <= s.through[won.campaign] {
 		x := s.exposure(v, won, day)
-		s.sees(v, won, day)
-		if looks, _ := wire.Glance(s.world, v, won.placement, won.slot, c.products[0]); looks {
+		if looks {
 			x.Looked++
 		}
+		s.sees(v, won, day)
 	}
-	if looks, _ := wire.Glance(s.world, v, won.placement, won.slot, c.products[0]); looks {
-		book := s.book
-		if won.held {
-			book = s.would
-		}
-		book.Shown(v.Shopper, s.day(v.At), c.about, won.placement, won.slot+1)
+	if !looks {
+		return
 	}
+	book := s.book
+	if won.held {
+		book = s.would
+	}
+	book.Shown(v.Shopper, s.day(v.At), c.about, won.placement, won.slot+1)
 }
 
 // exposure is a shopper's to a campaign, which begins with her first win.
