@@ -146,3 +146,14 @@ func TestOnlyThoseWithAKeySayAnythingAndInPurposesThatExist(t *testing.T) {
 		t.Errorf("%.3f of those withdraw", share)
 	}
 }
+
+func TestACardSaysWhoseItIs(t *testing.T) {
+	t.Parallel()
+	c := crowd(t, func(s *scenario.Scenario) { s.Card, s.CardShared = 1, 0.3 })
+	for i := range c.Shoppers {
+		number, owner, has := c.Card(i)
+		if got := c.CardOf(number); has && got != owner {
+			t.Fatalf("shopper %d's card is shopper %d's, and said to be %d's", i, owner, got)
+		}
+	}
+}
