@@ -16,6 +16,16 @@ import (
 // errCoverage says that intervals hold the truth too seldom, or too often.
 var errCoverage = errors.New("the intervals do not keep their promise")
 
+// What is asked of all campaigns beside the bounds.
+const (
+	toldLeast = 0.95 // of them have an interval
+	widthMost = 1.2  // is the mean width beside an oracle's
+)
+
+// cellMin is from how many intervals on a cell is judged: the bound of 30 is 20, that
+// of 6 is 1. What has fewer is told, and judged as part of what it is pooled in.
+const cellMin = 30
+
 // counted is how many intervals hold the truth, of how many that there are, and
 // how wide they are together, and an oracle's.
 type counted struct {
@@ -23,18 +33,18 @@ type counted struct {
 	width, oracle float64
 }
 
-func count(all []world.Judged) (c counted) {
+func count(all []judged) (c counted) {
 	for i := range all {
 		j := &all[i]
 		if j.Absent != "" {
 			continue
 		}
 		c.told++
-		if j.Inside() {
+		if j.inside() {
 			c.inside++
 		}
 		c.width += float64(j.High - j.Low)
-		c.oracle += j.Oracle
+		c.oracle += j.oracle
 	}
 	return c
 }
@@ -55,19 +65,24 @@ func (c *counted) breach(cell string) string {
 }
 
 // kinds are how campaigns are told apart: by all three at once, and by each.
-func kinds(j *world.Judged) []string {
-	shoppers := "heterogeneous"
+func kinds(j *judged) []string {
+	return []string{strings.Join([]string{j.Where, j.Effect, j.shoppers()}, "."), j.Where, j.Effect, j.shoppers()}
+}
+
+func (j *judged) shoppers() string {
 	if j.Alike {
-		shoppers = "homogeneous"
+		return "homogeneous"
 	}
-	return []string{strings.Join([]string{j.Where, j.Effect, shoppers}, "."), j.Where, j.Effect, shoppers}
+	return "heterogeneous"
 }
 
 // tell prints the coverage of every cell and of all, and what attribution says
 // beside the experiment and the truth. It fails where a cell, or all, is outside
-// its bounds, or intervals are wider than widthMost.
-func tell(w io.Writer, all []world.Judged) error {
-	cells := make(map[string][]world.Judged)
+// its bounds, too few campaigns have an interval, or intervals are wider than
+// widthMost.
+func tell(w io.Writer, given []world.Outcome) error {
+	all := judge(given)
+	cells := make(map[string][]judged)
 	untold := make(map[string]int)
 	for i := range all {
 		for _, kind := range kinds(&all[i]) {
@@ -79,14 +94,7 @@ func tell(w io.Writer, all []world.Judged) error {
 	}
 	var wrong []string
 	for _, cell := range slices.Sorted(maps.Keys(cells)) {
-		c := count(cells[cell])
-		if c.told == 0 {
-			_, _ = fmt.Fprintf(w, "%s: none of %d campaigns has an interval\n", cell, len(cells[cell]))
-			continue
-		}
-		least, _ := bounds(c.told)
-		figure.Goal(w, "coverage."+cell, c.share(), fmt.Sprintf("%% of %d", c.told), fmt.Sprintf(">=%.1f", 100*float64(least)/float64(c.told)))
-		if say := c.breach(cell); say != "" {
+		if say := tellCell(w, cell, cells[cell]); say != "" {
 			wrong = append(wrong, say)
 		}
 	}
@@ -94,47 +102,72 @@ func tell(w io.Writer, all []world.Judged) error {
 		_, _ = fmt.Fprintf(w, "%d campaigns have no interval: %s\n", untold[why], why)
 	}
 	attribution(w, all)
-	return errors.Join(whole(w, all, cells["homogeneous"]), breaches(wrong))
-}
-
-func breaches(wrong []string) error {
+	wrong = append(wrong, whole(w, all, cells["homogeneous"])...)
 	if len(wrong) == 0 {
 		return nil
 	}
 	return fmt.Errorf("%w: %s", errCoverage, strings.Join(wrong, "; "))
 }
 
-// widthMost is how wide intervals may be on average, beside an oracle's.
-const widthMost = 1.2
+// tellCell prints the coverage of a cell, with its bound where it is judged, and
+// says what is wrong with it, or nothing.
+func tellCell(w io.Writer, cell string, all []judged) string {
+	name, c := "coverage."+cell, count(all)
+	of := fmt.Sprintf("%% of %d", c.told)
+	switch {
+	case c.told == 0:
+		_, _ = fmt.Fprintf(w, "%s: none of %d campaigns has an interval\n", cell, len(all))
+		return ""
+	case c.told < cellMin:
+		figure.Print(w, name, c.share(), of)
+		return ""
+	}
+	least, _ := bounds(c.told)
+	figure.Goal(w, name, c.share(), of, fmt.Sprintf(">=%.1f", 100*float64(least)/float64(c.told)))
+	return c.breach(cell)
+}
 
-// whole prints the figures of all campaigns. Where shoppers differ in what moves
-// them, an interval holds the truth more often than it says, because no experiment
-// sees how much a shopper's two ends go together: the upper end is for those whose
-// shoppers are alike.
-func whole(w io.Writer, all, alike []world.Judged) error {
+// whole prints the figures of all campaigns, and says what is wrong with them. The
+// upper end of the figure is for those whose shoppers are alike: where shoppers
+// differ in what moves them, what the treated spend varies more with adverts than
+// without, the product cannot know how much, and its intervals are wider than an
+// oracle's, and hold the truth more often.
+func whole(w io.Writer, all, alike []judged) (wrong []string) {
 	c := count(all)
-	figure.Print(w, "coverage.intervals", c.told, fmt.Sprintf("of %d", len(all)))
+	if !figure.Goal(w, "coverage.intervals", c.told, fmt.Sprintf("of %d", len(all)), fmt.Sprintf(">=%d", int(math.Ceil(toldLeast*float64(len(all)))))) {
+		wrong = append(wrong, fmt.Sprintf("%d of %d campaigns have one, too few", c.told, len(all)))
+	}
 	if c.told == 0 {
-		return fmt.Errorf("%w: there is none", errCoverage)
+		return append(wrong, "there is none")
 	}
 	figure.Goal(w, "coverage.least", c.share(), "%", ">=93")
 	if h := count(alike); h.told > 0 {
 		figure.Goal(w, "coverage.homogeneous_most", h.share(), "%", "<=97")
 	}
-	var wrong []string
 	if say := c.breach("all"); say != "" {
 		wrong = append(wrong, say)
 	}
 	if !figure.Goal(w, "coverage.width_to_oracle", c.width/c.oracle, "ratio", fmt.Sprintf("<=%v", widthMost)) {
 		wrong = append(wrong, "they are too wide")
 	}
-	return breaches(wrong)
+	for _, kind := range []func(*judged) string{func(j *judged) string { return j.Effect }, (*judged).shoppers} {
+		by := make(map[string][]judged)
+		for i := range all {
+			by[kind(&all[i])] = append(by[kind(&all[i])], all[i])
+		}
+		for _, name := range slices.Sorted(maps.Keys(by)) {
+			if c := count(by[name]); c.told > 0 {
+				figure.Print(w, "coverage.width_to_oracle."+name, c.width/c.oracle, "ratio")
+			}
+		}
+	}
+	return wrong
 }
 
 // attribution prints, by effect, what a euro of spend is worth: by the sales that
 // followed an advert, by the experiment, and in truth. Of an advert without any
-// effect the first is as high as of the others.
-func attribution(w io.Writer, all []world.Judged) {
+// effect the first is far from nothing, and the others are about nothing.
+func attribution(w io.Writer, all []judged) {
 	type sums struct{ spend, attributed, estimate, variance, truth float64 }
 	by := make(map[string]*sums)
 	for i := range all {
@@ -149,7 +182,7 @@ func attribution(w io.Writer, all []world.Judged) {
 		}
 		half := float64(j.High-j.Low) / 2
 		s.spend, s.attributed, s.estimate = s.spend+float64(j.Spend), s.attributed+float64(j.Attributed), s.estimate+float64(j.Estimate)
-		s.variance, s.truth = s.variance+half*half, s.truth+float64(j.Truth)
+		s.variance, s.truth = s.variance+half*half, s.truth+float64(j.truth)
 	}
 	for _, effect := range slices.Sorted(maps.Keys(by)) {
 		s := by[effect]

@@ -1,11 +1,12 @@
 // Command coverage asks how often the product's 95 % intervals hold the truth. It
-// plays worlds of fifty campaigns at once against served houses, reads each
+// plays worlds of some fifty campaigns at once against served houses, reads each
 // campaign's interval from its report, and holds it against what the play knows
 // that the campaign sold. Seeds follow from the name and the world's index; no
 // others are tried.
 //
 // What a world gave is kept under the hash of the code that it was played on: a run
-// that was broken off goes on where it stopped.
+// that was broken off goes on where it stopped. What is made of it is this package's
+// alone, which the hash leaves out: what is judged otherwise is not played again.
 //
 // It stands outside the road of a receipt and judges its end: make coverage.
 package main
@@ -69,7 +70,7 @@ func run(ctx context.Context, out io.Writer, o *options) error {
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
 	p := player{o: o, out: out, kept: tally{o.cache, hash, o.name, o.size.Shoppers}, scratch: scratch}
-	worlds := make([][]world.Judged, o.of)
+	worlds := make([][]world.Outcome, o.of)
 	all, ctx := errgroup.WithContext(ctx)
 	all.SetLimit(runtime.GOMAXPROCS(0))
 	for n, played := 0, 0; n < o.of; n++ {
@@ -96,13 +97,17 @@ type player struct {
 	scratch string
 }
 
-func (p *player) play(ctx context.Context, n int) ([]world.Judged, error) {
+func (p *player) play(ctx context.Context, n int) ([]world.Outcome, error) {
 	start := time.Now()
-	got, err := world.Play(ctx, world.Options{Bin: p.o.bin, Dir: filepath.Join(p.scratch, "world-"+strconv.Itoa(n)), Scenario: world.Of(p.o.name, n, p.o.size)})
+	scenario, err := world.Of(p.o.name, n, p.o.size)
 	if err != nil {
 		return nil, fmt.Errorf("world %d: %w", n, err)
 	}
-	c := count(got)
+	got, err := world.Play(ctx, world.Options{Bin: p.o.bin, Dir: filepath.Join(p.scratch, "world-"+strconv.Itoa(n)), Scenario: scenario})
+	if err != nil {
+		return nil, fmt.Errorf("world %d: %w", n, err)
+	}
+	c := count(judge(got))
 	p.saying.Lock()
 	defer p.saying.Unlock()
 	_, _ = fmt.Fprintf(p.out, "world %d: %d of %d intervals hold the truth, %s\n", n, c.inside, c.told, time.Since(start).Round(time.Second))

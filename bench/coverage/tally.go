@@ -11,7 +11,8 @@ import (
 	"endcap/bench/coverage/world"
 )
 
-// tally keeps what worlds gave.
+// tally keeps what worlds gave: sums, and what reports said of them. Their judgement
+// is made anew each time, by code that the hash leaves out.
 type tally struct {
 	dir, hash string // none keeps nothing
 	name      string // of the test
@@ -23,7 +24,7 @@ func (t *tally) path(index int) string {
 }
 
 // load reads what a world gave; nothing where it was not played on this code.
-func (t *tally) load(index int) (all []world.Judged, err error) {
+func (t *tally) load(index int) (all []world.Outcome, err error) {
 	if t.dir == "" {
 		return nil, nil
 	}
@@ -41,7 +42,7 @@ func (t *tally) load(index int) (all []world.Judged, err error) {
 }
 
 // save keeps what a world gave: a file that is there is whole.
-func (t *tally) save(index int, all []world.Judged) error {
+func (t *tally) save(index int, all []world.Outcome) error {
 	if t.dir == "" {
 		return nil
 	}

@@ -1,8 +1,10 @@
-// Package world plays one world of fifty campaigns at once against a house of its
-// own, through decisions, events and receipts, reads each campaign's interval from
-// its report, and holds it against what the play knows that the campaign sold.
+// Package world plays one world of some fifty campaigns at once against a house of
+// its own, through decisions, events and receipts, reads each campaign's interval
+// from its report, and puts beside it what the play knows of those who won its
+// adverts, or would have. It does not judge: bench/coverage does, as often as it
+// likes, on what a world gave once.
 //
-// It stands outside the road of a receipt and judges its end.
+// It stands outside the road of a receipt and looks at its end.
 package world
 
 import (
@@ -39,8 +41,8 @@ const shoppersMin = "2"
 // decisionsMax bounds decisions under way.
 const decisionsMax = 16
 
-// Play plays a world and judges its campaigns.
-func Play(ctx context.Context, o Options) (all []Judged, err error) {
+// Play plays a world and gives what each of its campaigns gave.
+func Play(ctx context.Context, o Options) (all []Outcome, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(o.Dir)) }()
 	s := &o.Scenario
 	house := filepath.Join(o.Dir, "house")
@@ -73,7 +75,7 @@ func Play(ctx context.Context, o Options) (all []Judged, err error) {
 	if _, err := play.Run(ctx, p); err != nil {
 		return nil, err
 	}
-	return judgeAll(ctx, h, p)
+	return outcomes(ctx, h, p)
 }
 
 // drift lets all of a day happen side by side that may: adverts move shoppers by
@@ -90,9 +92,9 @@ func free(ctx context.Context) (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// judgeAll reads every campaign's report and holds it against the truth through
-// the day of which it tells.
-func judgeAll(ctx context.Context, h *served.House, p play.Options) ([]Judged, error) {
+// outcomes reads every campaign's report and puts the truth through the day of
+// which it tells beside it.
+func outcomes(ctx context.Context, h *served.House, p play.Options) ([]Outcome, error) {
 	campaigns := p.Scenario.Play.Campaigns
 	reports := make([]report, len(campaigns))
 	through := make(map[string]retail.Day)
@@ -114,9 +116,9 @@ func judgeAll(ctx context.Context, h *served.House, p play.Options) ([]Judged, e
 	if err != nil {
 		return nil, err
 	}
-	all := make([]Judged, len(found))
+	all := make([]Outcome, len(found))
 	for i := range found {
-		if all[i], err = judge(&reports[i], &found[i], &campaigns[i]); err != nil {
+		if all[i], err = outcome(&reports[i], &found[i], &campaigns[i]); err != nil {
 			return nil, fmt.Errorf("campaign %s: %w", found[i].Name, err)
 		}
 	}
