@@ -23,7 +23,7 @@ const (
 	StoresMax   = 2_000
 	ProductsMax = 200_000
 	ProductsMin = 1_000
-	textMax     = 64 << 10
+	textMax     = 1 << 20
 )
 
 // Scenario is everything that a simulation depends on, beside the model and the
@@ -68,7 +68,8 @@ func Defaults() Scenario {
 	}
 }
 
-// Read reads a scenario file, JSON, over s: what it does not name stays. A folder's
+// Read reads a scenario file, JSON, over s: what it does not name stays. A name that
+// is no knob's, to the letter, or comes twice in one object is refused. A folder's
 // simulation.json is one too, for the scenario that it was made from.
 func Read(r io.Reader, s *Scenario) error {
 	text, err := io.ReadAll(io.LimitReader(r, textMax+1))
@@ -78,10 +79,17 @@ func Read(r io.Reader, s *Scenario) error {
 	if len(text) > textMax {
 		return bad("", fmt.Sprintf("the scenario file has more than %d bytes", textMax), "name the knobs alone")
 	}
-	dec := json.NewDecoder(bytes.NewReader(within(text)))
+	if err := strict(text, false); err != nil {
+		return err
+	}
+	text = within(text)
+	if err := strict(text, true); err != nil {
+		return err
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(s); err != nil {
-		return bad("", "the scenario file is not understood: "+err.Error(), "docs/simulator.md lists the knobs")
+		return bad("", "the scenario file is not understood: "+err.Error(), knobsCure)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return bad("", "the scenario file goes on after its object", "keep one object")
@@ -91,12 +99,9 @@ func Read(r io.Reader, s *Scenario) error {
 
 // within is the scenario in what a folder says of itself, or the text as it is.
 func within(text []byte) []byte {
-	var told struct {
-		Declared string          `json:"declared"`
-		Scenario json.RawMessage `json:"scenario"`
-	}
-	if json.Unmarshal(text, &told) == nil && told.Declared != "" && told.Scenario != nil {
-		return told.Scenario
+	var told map[string]json.RawMessage // exact names, where a struct would take others for them
+	if json.Unmarshal(text, &told) == nil && told["declared"] != nil && told["scenario"] != nil {
+		return told["scenario"]
 	}
 	return text
 }
