@@ -44,7 +44,7 @@ func (c *simulateRunCmd) play(ctx context.Context, m *Main, s scenario.Scenario)
 		return err
 	}
 	start := time.Now()
-	draw := progress(m, c.Server, start)
+	draw := progress(m, c.Server, "simulating", start)
 	o := play.Options{
 		Scenario: s, Model: model.Fitted(), Communes: communes, Loaded: c.Loaded, Server: c.Server, Key: c.Key, Truth: c.Truth,
 		SpeedUp: c.SpeedUp, Visits: c.Visits, Now: time.Now, Progress: func(p play.Progress) { draw(p.Part, p.Receipts) },

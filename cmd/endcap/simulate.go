@@ -30,13 +30,6 @@ type simulateCmd struct {
 	Fit   simulateFitCmd   `cmd:"" help:"Fit the simulator's model on The Complete Journey."`
 }
 
-// What a simulation is to take of memory: a base, and so many bytes a shopper.
-// Garbage is collected sooner rather than taking more.
-const (
-	memoryBase    = 128 << 20
-	memoryShopper = 50
-)
-
 type scenarioFlags struct {
 	File     string  `name:"scenario" help:"Scenario file, JSON (docs/simulator.md lists its knobs), or simulation.json of a folder." type:"existingfile"`
 	Shoppers *int    `help:"How many shoppers."`
@@ -88,9 +81,9 @@ func (c *simulateRunCmd) write(ctx context.Context, m *Main, s scenario.Scenario
 		return fmt.Errorf("find folder: %w", err)
 	}
 	start := time.Now()
-	limitMemory(memoryBase + memoryShopper*int64(s.Shoppers))
+	limitMemory(int64(folder.Memory(&s)))
 	sum, err := folder.Write(ctx, folder.Options{
-		FS: vfs.Default, Dir: out, Scenario: s, Model: model.Fitted(), Communes: communes, Progress: c.bar(m, start), Now: time.Now,
+		FS: vfs.Default, Dir: out, Scenario: s, Model: model.Fitted(), Communes: communes, Progress: c.bar(m, start), Now: time.Now, Memory: freeMemory(),
 	})
 	if err != nil {
 		return err
@@ -106,15 +99,21 @@ func (c *simulateRunCmd) write(ctx context.Context, m *Main, s scenario.Scenario
 	return err
 }
 
-// bar draws how far a folder got.
+// bar draws how far a folder got: one for the set-up, and one for the weeks.
 func (c *simulateRunCmd) bar(m *Main, start time.Time) func(folder.Progress) {
-	draw := progress(m, c.Out, start)
-	return func(p folder.Progress) { draw(p.Part, p.Lines) }
+	draw := progress(m, c.Out, "setting up", start)
+	weeks := false
+	return func(p folder.Progress) {
+		if p.Week > 0 && !weeks {
+			weeks, draw = true, progress(m, c.Out, "simulating", time.Now())
+		}
+		draw(p.Part, p.Lines)
+	}
 }
 
 // progress draws a bar on standard error: how much of the whole is done, and how
 // many rows that was.
-func progress(m *Main, name string, start time.Time) func(part float64, rows int64) {
+func progress(m *Main, name, doing string, start time.Time) func(part float64, rows int64) {
 	const whole = 1_000_000
 	draw := connect.Bar(m.Stderr, isTerminal(m.Stderr), time.Now)
 	var last time.Time
@@ -125,10 +124,14 @@ func progress(m *Main, name string, start time.Time) func(part float64, rows int
 		}
 		last = now
 		took := now.Sub(start)
-		draw(connect.Progress{
-			File: name, Doing: "simulating", Done: int64(part * whole), Total: whole, Rows: rows, PerSec: float64(rows) / took.Seconds(),
-			Elapsed: took, Left: time.Duration(float64(took) * (1 - part) / max(part, 1e-6)), Ended: part >= 1,
-		})
+		p := connect.Progress{
+			File: name, Doing: doing, Done: int64(part * whole), Total: whole, Rows: rows, PerSec: float64(rows) / took.Seconds(),
+			Elapsed: took, Ended: part >= 1,
+		}
+		if part > 0 {
+			p.Left = time.Duration(float64(took) * (1 - part) / part)
+		}
+		draw(p)
 	}
 }
 

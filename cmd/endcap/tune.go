@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
+	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -71,4 +74,23 @@ func machineMemory() uint64 {
 		return 0
 	}
 	return bytes >> 20
+}
+
+// freeMemory is how many bytes of memory may still be taken: what the system says is
+// available, or all that the container or the machine has where that is less; 0
+// where nobody says.
+func freeMemory() uint64 {
+	all := machineMemory() << 20
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return all
+	}
+	defer func() { _ = f.Close() }()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var kB uint64
+		if n, _ := fmt.Sscanf(lines.Text(), "MemAvailable: %d kB", &kB); n == 1 {
+			return min(kB<<10, cmp.Or(all, kB<<10))
+		}
+	}
+	return all
 }

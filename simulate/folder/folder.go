@@ -17,9 +17,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -53,13 +55,14 @@ type Options struct {
 	Communes []grocer.Commune // none leaves stores without places
 	Progress func(Progress)   // called after each chunk; may be nil
 	Now      retail.Clock     // for SetUp alone; may be nil
+	Memory   uint64           // bytes that may be used; 0 where nobody knows
 }
 
 // Progress is how far a simulation got.
 type Progress struct {
-	Week, Weeks int
-	Part        float64 // of the whole simulation, 0 to 1
-	Lines       int64   // written in this run
+	Week, Weeks int     // Week is 0 while it is set up
+	Part        float64 // of the set-up, or of all weeks, 0 to 1
+	Lines       int64   // written in this run: rows of the set-up, or lines of receipts
 }
 
 // Summary is what a run leaves.
@@ -81,13 +84,18 @@ type manifest struct {
 	Finished bool              `json:"finished"`
 	Weeks    []weekEntry       `json:"weeks"`
 	Tables   []tableEntry      `json:"tables"`
+	Files    files             `json:"bytes"` // of what does not change with the weeks
 }
+
+// files are how many bytes each file has, by its name within the folder.
+type files map[string]int64
 
 type weekEntry struct {
 	Week     int   `json:"week"`
 	Receipts int64 `json:"receipts"`
 	Lines    int64 `json:"lines"`
 	Cents    int64 `json:"cents"` // sales, a control sum
+	Files    files `json:"bytes"`
 }
 
 type tableEntry struct {
@@ -102,16 +110,17 @@ type writer struct {
 	found   manifest
 	summary Summary
 	told    Progress
+
+	mu    sync.Mutex
+	sizes files // of what was written, and not asked for yet
+
+	streamed func(rows int64) // called after some rows of a table; nil but for the set-up
 }
 
 // Write writes a simulation, or goes on with one.
 func Write(ctx context.Context, o Options) (Summary, error) {
 	o.Scenario.Play = nil // no advert changes what a folder holds
-	w := &writer{Options: o}
-	var began time.Time
-	if o.Now != nil {
-		began = o.Now()
-	}
+	w := &writer{Options: o, sizes: make(files)}
 	if err := o.Scenario.Check(); err != nil {
 		return Summary{}, err
 	}
@@ -119,38 +128,54 @@ func Write(ctx context.Context, o Options) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	if w.world, err = life.Open(&w.Scenario, o.Model, o.Communes); err != nil {
+	if err := w.room(begun); err != nil {
 		return Summary{}, err
+	}
+	return w.summary, w.explain(ctx, w.write(ctx, begun))
+}
+
+// write writes what is not there yet.
+func (w *writer) write(ctx context.Context, begun bool) (err error) {
+	var began time.Time
+	if w.Now != nil {
+		began = w.Now()
+	}
+	w.progress(0, 0)
+	if w.world, err = life.Open(&w.Scenario, w.Model, w.Communes); err != nil {
+		return err
 	}
 	if begun {
 		err = w.goOn()
 	} else {
-		err = w.setUp()
+		err = w.setUp(ctx)
 	}
 	if err != nil {
-		return Summary{}, explain(err)
+		return err
 	}
-	if o.Now != nil {
-		w.summary.SetUp = o.Now().Sub(began)
+	if w.Now != nil {
+		w.summary.SetUp = w.Now().Sub(began)
 	}
-	for week := len(w.found.Weeks); week < o.Scenario.Weeks; week++ {
-		if err := ctx.Err(); err != nil {
-			return w.summary, fmt.Errorf("broken off before week %d; the same command goes on from there: %w", week+1, err)
-		}
+	for week := len(w.found.Weeks); week < w.Scenario.Weeks; week++ {
 		if err := w.week(ctx, week); err != nil {
-			return w.summary, explain(err)
+			return err
 		}
 	}
-	return w.summary, explain(w.finish())
+	return w.finish()
 }
 
-// explain adds a cure to errors that have one.
-func explain(err error) error {
+// explain adds a cure to errors that have one. What broke off because it was told
+// to says no more than that.
+func (w *writer) explain(ctx context.Context, err error) error {
 	if err == nil || errors.As(err, new(*retail.Error)) {
 		return err
 	}
 	cure := "the same command goes on after the last whole week"
-	if vfs.IsNoSpaceError(err) {
+	switch {
+	case ctx.Err() != nil && w.found.Declared == "":
+		return fmt.Errorf("broken off while it was set up; the same command begins anew: %w", ctx.Err())
+	case ctx.Err() != nil:
+		return fmt.Errorf("broken off before week %d; the same command goes on from there: %w", len(w.found.Weeks)+1, ctx.Err())
+	case vfs.IsNoSpaceError(err):
 		return &retail.Error{Kind: retail.Unavailable, Field: "out", Say: "the disk is full", Cure: "make room; " + cure, Err: err}
 	}
 	return fmt.Errorf("write simulation (%s): %w", cure, err)
@@ -167,19 +192,19 @@ func (w *writer) enter() (begun bool, err error) {
 	}
 	names, err := w.FS.List(w.Dir)
 	if errors.Is(err, os.ErrNotExist) {
-		return false, w.makeDirs()
+		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("list %s: %w", w.Dir, err)
 	}
 	names = slices.DeleteFunc(names, func(n string) bool { return n == manifestName+partEnding })
 	if len(names) == 0 {
-		return false, w.makeDirs()
+		return false, nil
 	}
 	notOurs := &retail.Error{Kind: retail.Conflict, Field: "out", Say: w.Dir + " is not empty", Cure: "name a folder that is empty or not there"}
 	if !slices.Contains(names, manifestName) {
 		if w.abandoned(names) {
-			return false, w.makeDirs()
+			return false, nil
 		}
 		return false, notOurs
 	}
@@ -190,16 +215,54 @@ func (w *writer) enter() (begun bool, err error) {
 	if err := json.Unmarshal(text, &w.found); err != nil || w.found.Declared != Declared {
 		return false, notOurs
 	}
-	switch {
-	case w.found.Scenario != w.Scenario || w.found.Model != hashOf(w.Model) || w.found.Communes != hashOf(w.Communes):
+	if w.found.Scenario != w.Scenario || w.found.Model != hashOf(w.Model) || w.found.Communes != hashOf(w.Communes) {
 		return false, &retail.Error{
 			Kind: retail.Conflict, Field: "out", Say: w.Dir + " holds another simulation: scenario, model or communes differ",
 			Cure: "repeat what it was begun with, or name another folder",
 		}
-	case w.found.Finished:
+	}
+	if err := w.check(); err != nil {
+		return false, err
+	}
+	if w.found.Finished {
 		return false, &retail.Error{Kind: retail.Conflict, Field: "out", Say: w.Dir + " holds this simulation, finished", Cure: "use it, or name another folder"}
 	}
 	return true, nil
+}
+
+// check holds the files that are there against those that were written.
+func (w *writer) check() error {
+	all := []files{w.found.Files}
+	for i := range w.found.Weeks {
+		all = append(all, w.found.Weeks[i].Files)
+	}
+	for _, some := range all {
+		for _, name := range slices.Sorted(maps.Keys(some)) {
+			info, err := w.FS.Stat(w.path(name))
+			switch {
+			case errors.Is(err, os.ErrNotExist):
+				return lost(name + " is missing")
+			case err != nil:
+				return fmt.Errorf("look at %s: %w", name, err)
+			case info.Size() != some[name]:
+				return lost(fmt.Sprintf("%s has %d bytes, and %d were written", name, info.Size(), some[name]))
+			}
+		}
+	}
+	return nil
+}
+
+// rows are those of the tables that were written.
+func (m *manifest) rows() (all int64) {
+	for i := range m.Tables {
+		all += m.Tables[i].Rows
+	}
+	return all
+}
+
+// lost says of a simulation that it cannot be gone on with, nor be used.
+func lost(say string) error {
+	return &retail.Error{Kind: retail.Conflict, Field: "out", Say: say, Cure: "put back what was there, or begin again in an empty folder"}
 }
 
 // abandoned reports whether a folder holds nothing but what a run leaves that was
@@ -232,12 +295,12 @@ var folders = []string{"receipts", "visits", "prices", "stock", "promotions", "c
 func (w *writer) makeDirs() error {
 	for _, name := range append([]string{"."}, folders...) {
 		if err := w.FS.MkdirAll(w.FS.PathJoin(w.Dir, name), 0o755); err != nil {
-			return explain(fmt.Errorf("make folder %s: %w", name, err))
+			return fmt.Errorf("make folder %s: %w", name, err)
 		}
 	}
 	for _, name := range []string{"..", ".", "truth"} {
 		if err := w.syncDir(name); err != nil {
-			return explain(fmt.Errorf("sync folder %s: %w", name, err))
+			return fmt.Errorf("sync folder %s: %w", name, err)
 		}
 	}
 	return nil
@@ -245,8 +308,11 @@ func (w *writer) makeDirs() error {
 
 // setUp writes what does not change, and the manifest last: from then on the
 // folder is a simulation that has been begun.
-func (w *writer) setUp() error {
-	w.found = manifest{
+func (w *writer) setUp(ctx context.Context) error {
+	if err := w.makeDirs(); err != nil {
+		return err
+	}
+	found := manifest{
 		Declared: Declared, About: "A grocer that does not exist, made by endcap simulate. Nobody in it is a real person.",
 		Scenario: w.Scenario, Model: hashOf(w.Model), Communes: hashOf(w.Communes), Weeks: []weekEntry{},
 	}
@@ -256,14 +322,37 @@ func (w *writer) setUp() error {
 	if err := w.put(mappingName, w.mapping()); err != nil {
 		return err
 	}
-	for _, t := range w.tables() {
-		rows, err := t.write(w, t.name)
+	tables, whole, done := w.tables(), 0.0, 0.0
+	for i := range tables {
+		whole += tables[i].rows
+	}
+	for i := range tables {
+		t := &tables[i]
+		w.streamed = func(rows int64) {
+			w.told.Lines = found.rows() + rows
+			w.progress(0, (done+min(float64(rows), t.rows))/whole)
+		}
+		rows, err := t.write(ctx, w, t.name)
 		if err != nil {
 			return err
 		}
-		w.found.Tables = append(w.found.Tables, tableEntry{t.name, rows})
+		done += t.rows
+		found.Tables = append(found.Tables, tableEntry{t.name, rows})
 	}
+	w.streamed = nil
+	w.progress(0, 1)
+	w.told.Lines = 0
+	found.Files = w.written()
+	w.found = found
 	return w.save()
+}
+
+// progress tells how much of a week's work, or of the set-up, is done.
+func (w *writer) progress(week int, part float64) {
+	if w.Progress != nil {
+		w.told.Week, w.told.Weeks, w.told.Part = week, w.Scenario.Weeks, part
+		w.Progress(w.told)
+	}
 }
 
 // goOn takes up a simulation after its last whole week.
@@ -276,12 +365,15 @@ func (w *writer) goOn() error {
 	if n := len(w.found.Weeks); n == 0 || n == w.Scenario.Weeks {
 		return nil // nothing was lived yet, or all
 	}
-	state, err := w.read(stateFile(len(w.found.Weeks)))
-	if err != nil {
-		return err
-	}
-	if len(state) < 8 || string(state[:8]) != sumOf(state[8:]) {
-		return &retail.Error{Kind: retail.Conflict, Field: "out", Say: fmt.Sprintf("the state of week %d is damaged", len(w.found.Weeks)), Cure: "begin again in an empty folder"}
+	name := stateFile(len(w.found.Weeks))
+	state, err := w.read(name)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return lost(fmt.Sprintf("%s, the state after week %d, is missing", name, len(w.found.Weeks)))
+	case err != nil:
+		return fmt.Errorf("read %s: %w", name, err)
+	case len(state) < 8 || string(state[:8]) != sumOf(state[8:]):
+		return lost(fmt.Sprintf("%s, the state after week %d, is damaged", name, len(w.found.Weeks)))
 	}
 	return w.world.Restore(state[8:])
 }
@@ -345,24 +437,60 @@ func (w *writer) put(name string, text []byte) error {
 const writeBehind = 4 << 20
 
 // create writes a file under another name, syncs it and renames it: a file that
-// is there is whole.
+// is there is whole. What went wrong is said of one file: of files within each
+// other, of the one where it did.
 func (w *writer) create(name string, write func(io.Writer) error) error {
 	part := w.path(name) + partEnding
 	f, err := w.FS.Create(part, vfs.WriteCategoryUnspecified)
 	if err != nil {
-		return fmt.Errorf("create %s: %w", name, err)
+		return &fileError{"create", name, err}
 	}
 	f = vfs.NewSyncingFile(f, vfs.SyncingFileOptions{BytesPerSync: writeBehind})
-	if err = write(f); err == nil {
+	to := counter{to: f}
+	if err = write(&to); err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", name, err), w.FS.Remove(part))
+		if !errors.As(err, new(*fileError)) {
+			err = &fileError{"write", name, err}
+		}
+		return errors.Join(err, w.FS.Remove(part))
 	}
 	if err := w.FS.Rename(part, w.path(name)); err != nil {
-		return fmt.Errorf("rename %s: %w", name, err)
+		return &fileError{"rename", name, err}
 	}
+	w.mu.Lock()
+	w.sizes[name] = to.bytes
+	w.mu.Unlock()
 	return w.syncDir(w.FS.PathDir(name))
+}
+
+// written is what was written since it was last asked.
+func (w *writer) written() files {
+	out := w.sizes
+	w.sizes = make(files)
+	return out
+}
+
+// fileError says what went wrong with which file of the folder.
+type fileError struct {
+	doing, name string
+	err         error
+}
+
+func (e *fileError) Error() string { return e.doing + " " + e.name + ": " + e.err.Error() }
+func (e *fileError) Unwrap() error { return e.err }
+
+// counter counts what is written.
+type counter struct {
+	to    io.Writer
+	bytes int64
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.to.Write(b)
+	c.bytes += int64(n)
+	return n, err
 }
 
 func (w *writer) syncDir(name string) error {

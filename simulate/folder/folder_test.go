@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"os"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -161,26 +160,77 @@ func TestAFullDiskSaysSoAndTheRunGoesOnOnceThereIsRoom(t *testing.T) {
 	}
 }
 
+// A run may be stopped at any time: while it is set up, in a week, and as one ends.
 func TestAStoppedRunSaysHowToGoOn(t *testing.T) {
 	t.Parallel()
-	want := write(t, small(vfs.NewMem(), 200, 3))
-	ctx, stop := context.WithCancel(t.Context())
-	o := small(vfs.NewMem(), 200, 3)
+	want := write(t, small(vfs.NewMem(), 5_000, 3))
+	for name, tt := range map[string]struct {
+		stops   func(p folder.Progress) bool
+		say     string
+		resumed int
+	}{
+		"at once":         {func(folder.Progress) bool { return true }, "broken off while it was set up; the same command begins anew: context canceled", 0},
+		"in the set-up":   {func(p folder.Progress) bool { return p.Week == 0 && p.Part > 0.5 }, "broken off while it was set up; the same command begins anew: context canceled", 0},
+		"in a week":       {func(p folder.Progress) bool { return p.Week == 2 }, "broken off before week 2; the same command goes on from there: context canceled", 1},
+		"in another week": {func(p folder.Progress) bool { return p.Week == 3 }, "broken off before week 3; the same command goes on from there: context canceled", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, stop := context.WithCancel(t.Context())
+			o := small(vfs.NewMem(), 5_000, 3)
+			o.Progress = func(p folder.Progress) {
+				if tt.stops(p) {
+					stop()
+				}
+			}
+			if _, err := folder.Write(ctx, o); !errors.Is(err, context.Canceled) || err.Error() != tt.say {
+				t.Fatalf("stopped: %v, want %q", err, tt.say)
+			}
+			o.Progress = nil
+			sum, err := folder.Write(t.Context(), o)
+			if err != nil || sum.Resumed != tt.resumed {
+				t.Fatalf("resumed %d weeks, want %d: %v", sum.Resumed, tt.resumed, err)
+			}
+			if diff := cmp.Diff(want, contents(t, o.FS, "/out")); diff != "" {
+				t.Errorf("-whole +resumed:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTheSetUpSaysHowFarItIs(t *testing.T) {
+	t.Parallel()
+	o := small(vfs.NewMem(), 20_000, 1)
+	var told []folder.Progress
 	o.Progress = func(p folder.Progress) {
-		if p.Week == 2 {
-			stop()
+		if p.Week == 0 {
+			told = append(told, p)
 		}
 	}
-	if _, err := folder.Write(ctx, o); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "same command") {
-		t.Fatalf("stopped: %v", err)
+	write(t, o)
+	for i, p := range told[1:] {
+		if p.Part < told[i].Part || p.Lines < told[i].Lines || p.Part-told[i].Part > 0.2 {
+			t.Errorf("%v of the set-up comes after %v, %d rows after %d", p.Part, told[i].Part, p.Lines, told[i].Lines)
+		}
 	}
-	o.Progress = nil
-	sum, err := folder.Write(t.Context(), o)
-	if err != nil || sum.Resumed == 0 {
-		t.Fatalf("resumed %d weeks: %v", sum.Resumed, err)
+	if first, last := told[0], told[len(told)-1]; first.Part != 0 || last.Part != 1 || last.Lines < 100_000 {
+		t.Errorf("it is told from %+v to %+v", first, last)
 	}
-	if diff := cmp.Diff(want, contents(t, o.FS, "/out")); diff != "" {
-		t.Errorf("-whole +resumed:\n%s", diff)
+}
+
+// What cannot be written is said of one file, also where two are written at once.
+func TestAnErrorNamesOneFile(t *testing.T) {
+	t.Parallel()
+	disk := vfs.NewMem()
+	o := small(errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if strings.Contains(op.Path, "truth/receipts/") && op.Kind == errorfs.OpFileWrite {
+			return errors.New("input/output error")
+		}
+		return nil
+	})), 200, 2)
+	_, err := folder.Write(t.Context(), o)
+	if err == nil || strings.Count(err.Error(), ".parquet") != 1 || !strings.Contains(err.Error(), "write truth/receipts/week-0001.parquet: input/output error") {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -258,10 +308,13 @@ func TestTheReadmeSaysHowToLoadTheFolder(t *testing.T) {
 		return string(out)
 	}
 	with, without := text([]grocer.Commune{{Code: "01004", Name: "Ambérieu", Department: "01", Population: 14_000}}), text(nil)
-	for _, say := range []string{"endcap init --dir $D", "--zone Europe/Paris --currency EUR", "endcap ingest --dir $D --kind $kind --mapping mapping.json $file", "ODbL"} {
+	for _, say := range []string{"endcap init --dir $D", "--zone Europe/Paris --currency EUR", "endcap ingest --dir $D --kind $kind --mapping mapping.json $file", "visits are not loaded", "ODbL"} {
 		if !strings.Contains(with, say) || !strings.Contains(without, say) {
 			t.Errorf("README.txt does not say %q", say)
 		}
+	}
+	if strings.Contains(with, "API") {
+		t.Error("README.txt says that files are told over the API, and nothing tells them")
 	}
 	if !strings.Contains(with, "@etalab/decoupage-administratif") || strings.Contains(without, "ommunes") {
 		t.Errorf("communes are credited where there are none, or not where there are:\n%s\n%s", with, without)
@@ -275,25 +328,73 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestADamagedStateIsNotGoneOnWith(t *testing.T) {
-	t.Parallel()
+// broken is a run that was broken off in its second week.
+func broken(t *testing.T) folder.Options {
+	t.Helper()
 	o := small(vfs.NewMem(), 200, 3)
 	ctx, stop := context.WithCancel(t.Context())
-	o.Progress = func(folder.Progress) { stop() }
-	_, _ = folder.Write(ctx, o)
-	o.Progress = nil
-	names, err := o.FS.List("/out")
-	must(t, err)
-	for _, n := range names {
-		if !strings.HasPrefix(n, "state.bin") {
-			continue
+	o.Progress = func(p folder.Progress) {
+		if p.Week == 2 {
+			stop()
 		}
-		f, err := o.FS.Create("/out/"+n, vfs.WriteCategoryUnspecified)
-		must(t, err)
-		_, _ = f.Write([]byte("00000000 and more"))
-		must(t, f.Close())
 	}
-	if _, err := folder.Write(t.Context(), o); err == nil || !strings.Contains(err.Error(), "damaged") && !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a damaged state: %v", err)
+	if _, err := folder.Write(ctx, o); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	o.Progress = nil
+	return o
+}
+
+func TestWhatIsDamagedOrLostIsNotGoneOnWith(t *testing.T) {
+	t.Parallel()
+	put := func(text string) func(*testing.T, vfs.FS, string) {
+		return func(t *testing.T, fs vfs.FS, name string) {
+			t.Helper()
+			f, err := fs.Create(name, vfs.WriteCategoryUnspecified)
+			must(t, err)
+			_, _ = f.Write([]byte(text))
+			must(t, f.Close())
+		}
+	}
+	remove := func(t *testing.T, fs vfs.FS, name string) {
+		t.Helper()
+		must(t, fs.Remove(name))
+	}
+	for name, tt := range map[string]struct {
+		file string
+		do   func(*testing.T, vfs.FS, string)
+		want string
+	}{
+		"a damaged state":   {"state.bin.1", put("00000000 and more"), "state.bin.1, the state after week 1, is damaged"},
+		"a cut state":       {"state.bin.1", put("0000"), "state.bin.1, the state after week 1, is damaged"},
+		"no state":          {"state.bin.1", remove, "state.bin.1, the state after week 1, is missing"},
+		"receipts are lost": {"receipts/week-0001.parquet", remove, "receipts/week-0001.parquet is missing"},
+		"receipts are cut":  {"receipts/week-0001.parquet", put("PAR1"), "receipts/week-0001.parquet has 4 bytes, and "},
+		"links are lost":    {"truth/links/week-0001.parquet", remove, "truth/links/week-0001.parquet is missing"},
+		"shoppers are lost": {"shoppers.parquet", remove, "shoppers.parquet is missing"},
+		"prices are cut":    {"prices/week-0000.parquet", put(""), "prices/week-0000.parquet has 0 bytes, and "},
+		"no mapping":        {"mapping.json", remove, "mapping.json is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := broken(t)
+			tt.do(t, o.FS, "/out/"+tt.file)
+			_, err := folder.Write(t.Context(), o)
+			e, ok := errors.AsType[*retail.Error](err)
+			if !ok || e.Kind != retail.Conflict || !strings.HasPrefix(e.Say, tt.want) || !strings.Contains(e.Cure, "begin again in an empty folder") || strings.Contains(e.Error(), "goes on") {
+				t.Errorf("%v, want %q and a cure", err, tt.want)
+			}
+		})
+	}
+}
+
+// A folder that is finished is not called so once a file of it is gone.
+func TestAFinishedFolderIsWhole(t *testing.T) {
+	t.Parallel()
+	o := small(vfs.NewMem(), 200, 2)
+	write(t, o)
+	must(t, o.FS.Remove("/out/visits/week-0002.parquet"))
+	if _, err := folder.Write(t.Context(), o); err == nil || !strings.Contains(err.Error(), "visits/week-0002.parquet is missing") {
+		t.Error(err)
 	}
 }

@@ -70,7 +70,8 @@ endcap on the path:
   done
 
 The same again changes nothing; what broke off goes on.
-campaigns, coupons, targets, redemptions and visits are told over the API.
+campaigns, coupons, targets, redemptions and visits are not loaded: no kind of
+endcap ingest is for them. They are here for whoever works on the files.
 truth/ is what the product has to find out by itself; it is never loaded.
 %s
 Spread of categories and Nutri-Score: counts over Open Food Facts, © Open Food

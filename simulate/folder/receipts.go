@@ -89,7 +89,7 @@ func (w *writer) receipts(ctx context.Context, plan *life.Plan, entry *weekEntry
 	if err != nil {
 		return err
 	}
-	return writeRows(w, weekFile("redemptions", plan.Week+1), redeemed)
+	return writeRows(ctx, w, weekFile("redemptions", plan.Week+1), redeemed)
 }
 
 // chunks fills a plan's visits chunk by chunk, several at once, and hands them to
@@ -280,10 +280,5 @@ func channelOf(r *life.Receipt) int {
 // tell says how far the run got: which of the week's visits are written.
 func (w *writer) tell(plan *life.Plan, visits, lines int) {
 	w.told.Lines += int64(lines)
-	if w.Progress == nil {
-		return
-	}
-	w.told.Week, w.told.Weeks = plan.Week+1, w.Scenario.Weeks
-	w.told.Part = (float64(plan.Week) + float64(visits)/float64(len(plan.Visits))) / float64(w.Scenario.Weeks)
-	w.Progress(w.told)
+	w.progress(plan.Week+1, (float64(plan.Week)+float64(visits)/float64(len(plan.Visits)))/float64(w.Scenario.Weeks))
 }

@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"iter"
@@ -15,24 +16,26 @@ import (
 // table is one file that does not change with the weeks.
 type table struct {
 	name  string
-	write func(w *writer, name string) (int64, error)
+	rows  float64 // about how many it will have, for progress
+	write func(ctx context.Context, w *writer, name string) (int64, error)
 }
 
 // tables lists them in the order in which they are written.
 func (w *writer) tables() []table {
+	people, stores, products := float64(w.Scenario.Shoppers), float64(w.Scenario.StoreCount()+1), float64(w.Scenario.Products)
 	return []table{
-		{"stores.parquet", each(rows.Stores)},
-		{"products.parquet", each(rows.Products)},
-		{"shoppers.parquet", each(rows.Shoppers)},
-		{"campaigns.parquet", (*writer).campaigns},
-		{"coupons.parquet", (*writer).coupons},
-		{"targets.parquet", (*writer).targets},
-		{"truth/shoppers.parquet", (*writer).truthShoppers},
-		{weekFile("truth/links", 0), (*writer).truthLinks},
-		{"truth/clicks.json", (*writer).truthClicks},
-		{weekFile("consents", 0), each(rows.Consents)},
-		{weekFile("prices", 0), each(rows.Prices)},
-		{weekFile("stock", 0), each(rows.Stocks)},
+		{"stores.parquet", stores, each(rows.Stores)},
+		{"products.parquet", products, each(rows.Products)},
+		{"shoppers.parquet", 1.2 * people, each(rows.Shoppers)},
+		{"campaigns.parquet", 1, campaigns},
+		{"coupons.parquet", 100, coupons},
+		{"targets.parquet", people, targets},
+		{"truth/shoppers.parquet", people, truthShoppers},
+		{weekFile("truth/links", 0), 3 * people, truthLinks},
+		{"truth/clicks.json", 1, truthClicks},
+		{weekFile("consents", 0), people, each(rows.Consents)},
+		{weekFile("prices", 0), products, each(rows.Prices)},
+		{weekFile("stock", 0), stores * products, each(rows.Stocks)},
 	}
 }
 
@@ -48,13 +51,15 @@ const (
 )
 
 // each writes the rows of a table that the world tells.
-func each[T any](of func(*life.World) iter.Seq[T]) func(w *writer, name string) (int64, error) {
-	return func(w *writer, name string) (int64, error) { return sequence(w, name, of(w.world)) }
+func each[T any](of func(*life.World) iter.Seq[T]) func(ctx context.Context, w *writer, name string) (int64, error) {
+	return func(ctx context.Context, w *writer, name string) (int64, error) {
+		return sequence(ctx, w, name, of(w.world))
+	}
 }
 
 // sequence writes rows that come one by one.
-func sequence[T any](w *writer, name string, all iter.Seq[T]) (int64, error) {
-	return stream(w, name, func(yield func(T) error) (err error) {
+func sequence[T any](ctx context.Context, w *writer, name string, all iter.Seq[T]) (int64, error) {
+	return stream(ctx, w, name, func(yield func(T) error) (err error) {
 		for row := range all {
 			if err = yield(row); err != nil {
 				break
@@ -64,15 +69,21 @@ func sequence[T any](w *writer, name string, all iter.Seq[T]) (int64, error) {
 	})
 }
 
-// stream writes a table row by row.
-func stream[T any](w *writer, name string, each func(yield func(T) error) error) (count int64, err error) {
+// stream writes a table row by row, until ctx ends.
+func stream[T any](ctx context.Context, w *writer, name string, each func(yield func(T) error) error) (count int64, err error) {
 	err = w.create(name, func(out io.Writer) error {
 		to := pq.NewGenericWriter[T](out, append(options(), pq.MaxRowsPerRowGroup(groupRows))...)
 		buf := make([]T, 0, rowsBuffer)
 		flush := func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			_, err := to.Write(buf)
 			count += int64(len(buf))
 			buf = buf[:0]
+			if w.streamed != nil {
+				w.streamed(count)
+			}
 			return err
 		}
 		err := each(func(row T) error {
@@ -93,8 +104,8 @@ func stream[T any](w *writer, name string, each func(yield func(T) error) error)
 }
 
 // writeRows writes rows that are at hand.
-func writeRows[T any](w *writer, name string, at []T) error {
-	_, err := sequence(w, name, slices.Values(at))
+func writeRows[T any](ctx context.Context, w *writer, name string, at []T) error {
+	_, err := sequence(ctx, w, name, slices.Values(at))
 	return err
 }
 
@@ -105,9 +116,9 @@ type campaignRow struct {
 	Last     int32  `parquet:"last_day,date"`
 }
 
-func (w *writer) campaigns(name string) (int64, error) {
+func campaigns(ctx context.Context, w *writer, name string) (int64, error) {
 	first := int32(w.Scenario.First())
-	return stream(w, name, func(yield func(campaignRow) error) error {
+	return stream(ctx, w, name, func(yield func(campaignRow) error) error {
 		for n, c := range w.world.Campaigns() {
 			if err := yield(campaignRow{int32(n), c.Type, first + int32(c.From), first + int32(c.To) - 1}); err != nil {
 				return err
@@ -124,8 +135,8 @@ type couponRow struct {
 	Value    int32 `parquet:"value,decimal(2:9)"`
 }
 
-func (w *writer) coupons(name string) (int64, error) {
-	return stream(w, name, func(yield func(couponRow) error) error {
+func coupons(ctx context.Context, w *writer, name string) (int64, error) {
+	return stream(ctx, w, name, func(yield func(couponRow) error) error {
 		for n, c := range w.world.Campaigns() {
 			for k := range c.Coupons {
 				for _, p := range c.Coupons[k].Products {
@@ -145,11 +156,14 @@ type targetRow struct {
 }
 
 // targets writes who is sent which campaign, of those with a card.
-func (w *writer) targets(name string) (int64, error) {
+func targets(ctx context.Context, w *writer, name string) (int64, error) {
 	campaigns := w.world.Campaigns()
-	return stream(w, name, func(yield func(targetRow) error) error {
+	return stream(ctx, w, name, func(yield func(targetRow) error) error {
 		for n := range campaigns {
 			for i := range w.world.Crowd.Shoppers {
+				if i%groupRows == 0 && ctx.Err() != nil { // few may be targeted
+					return ctx.Err()
+				}
 				if !campaigns[n].Targeted(i) {
 					continue
 				}

@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"slices"
@@ -25,8 +26,8 @@ type truthShopper struct {
 }
 
 // truthShoppers writes what kind of shopper each is.
-func (w *writer) truthShoppers(name string) (int64, error) {
-	return stream(w, name, func(yield func(truthShopper) error) error {
+func truthShoppers(ctx context.Context, w *writer, name string) (int64, error) {
+	return stream(ctx, w, name, func(yield func(truthShopper) error) error {
 		for i := range w.world.Crowd.Shoppers {
 			s := &w.world.Crowd.Shoppers[i]
 			say := w.world.Crowd.Saying(i)
@@ -52,8 +53,8 @@ type truthLink struct {
 // truthLinks writes which keys are whose, mistakes named as such: cards, and what
 // the retailer's systems know. Nobody can find a key that no file carries: it has
 // no link.
-func (w *writer) truthLinks(name string) (int64, error) {
-	return stream(w, name, func(yield func(truthLink) error) error {
+func truthLinks(ctx context.Context, w *writer, name string) (int64, error) {
+	return stream(ctx, w, name, func(yield func(truthLink) error) error {
 		for i := range w.world.Crowd.Shoppers {
 			for _, l := range w.links(i) {
 				if err := yield(l); err != nil {
@@ -93,10 +94,10 @@ func (w *writer) links(i int) []truthLink {
 
 // seenLinks writes whose the devices are that visits of a week show and the
 // online shop has not on record.
-func (w *writer) seenLinks(week int, who []int32) error {
+func (w *writer) seenLinks(ctx context.Context, week int, who []int32) error {
 	slices.Sort(who)
 	who = slices.Compact(who)
-	_, err := stream(w, weekFile("truth/links", week+1), func(yield func(truthLink) error) error {
+	_, err := stream(ctx, w, weekFile("truth/links", week+1), func(yield func(truthLink) error) error {
 		for _, i := range who {
 			if err := yield(truthLink{i, "device", w.world.Crowd.Device(int(i), 0), false}); err != nil {
 				return err
@@ -108,7 +109,7 @@ func (w *writer) seenLinks(week int, who []int32) error {
 }
 
 // truthClicks writes by which probabilities shoppers click.
-func (w *writer) truthClicks(name string) (int64, error) {
+func truthClicks(_ context.Context, w *writer, name string) (int64, error) {
 	type clicks struct {
 		Declared string    `json:"declared"`
 		About    string    `json:"about"`
