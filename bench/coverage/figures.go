@@ -127,11 +127,11 @@ func tellCell(w io.Writer, cell string, all []judged) string {
 	return c.breach(cell)
 }
 
-// whole prints the figures of all campaigns, and says what is wrong with them. The
-// upper end of the figure is for those whose shoppers are alike: where shoppers
-// differ in what moves them, what the treated spend varies more with adverts than
-// without, the product cannot know how much, and its intervals are wider than an
-// oracle's, and hold the truth more often.
+// whole prints the figures of all campaigns, and says what is wrong with them. Where
+// an advert works, what the treated spend varies more than it would have without:
+// the product sees them with adverts alone, so its intervals are wider than an
+// oracle's and hold the truth more often than they say, most where shoppers differ
+// in what moves them. So the upper end of the figure is for those who are alike.
 func whole(w io.Writer, all, alike []judged) (wrong []string) {
 	c := count(all)
 	if !figure.Goal(w, "coverage.intervals", c.told, fmt.Sprintf("of %d", len(all)), fmt.Sprintf(">=%d", int(math.Ceil(toldLeast*float64(len(all)))))) {

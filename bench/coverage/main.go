@@ -6,7 +6,8 @@
 //
 // What a world gave is kept under the hash of the code that it was played on: a run
 // that was broken off goes on where it stopped. What is made of it is this package's
-// alone, which the hash leaves out: what is judged otherwise is not played again.
+// alone, which the hash leaves out with all that only it needs: what is judged
+// otherwise is not played again.
 //
 // It stands outside the road of a receipt and judges its end: make coverage.
 package main
@@ -59,7 +60,7 @@ func run(ctx context.Context, out io.Writer, o *options) error {
 	hash := ""
 	if o.cache != "" {
 		var err error
-		if hash, err = covered.Hash(ctx, "endcap/bench/coverage", "endcap/cmd/endcap"); err != nil {
+		if hash, err = covered.All(ctx, "endcap/bench/coverage/world", "endcap/cmd/endcap"); err != nil {
 			return err
 		}
 		_, _ = fmt.Fprintln(out, "covered code", hash)

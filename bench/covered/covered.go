@@ -34,7 +34,13 @@ type module struct {
 // goes through: every file of this module's own packages from which they are
 // linked, and the versions of the others. The first of paths keeps the count: its
 // own files change no run and are left out. It is asked within the module.
-func Hash(ctx context.Context, paths ...string) (string, error) {
+func Hash(ctx context.Context, paths ...string) (string, error) { return hash(ctx, paths[0], paths) }
+
+// All is a Hash of which no package keeps the count: who does links them, and is
+// linked with more that changes no run.
+func All(ctx context.Context, paths ...string) (string, error) { return hash(ctx, "", paths) }
+
+func hash(ctx context.Context, without string, paths []string) (string, error) {
 	args := []string{"list", "-deps", "-json=ImportPath,Dir,Module,GoFiles,CgoFiles,EmbedFiles"}
 	cmd := exec.CommandContext(ctx, "go", append(args, paths...)...)
 	cmd.Stderr = os.Stderr
@@ -50,7 +56,7 @@ func Hash(ctx context.Context, paths ...string) (string, error) {
 		} else if err != nil {
 			return "", fmt.Errorf("list what is covered: %w", err)
 		}
-		if p.ImportPath == paths[0] {
+		if p.ImportPath == without {
 			continue
 		}
 		if err := p.write(h); err != nil {

@@ -61,6 +61,18 @@ func TestACountBeginsAnewWhereTheCodeIsAnother(t *testing.T) {
 	if hash("house/count") == was {
 		t.Error("what is embedded does not count")
 	}
+	all, err := covered.All(t.Context(), "house/room")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("count/main.go", "package main\n\nimport _ \"strings\"\n\nfunc main() {}\n")
+	if got, err := covered.All(t.Context(), "house/room"); err != nil || got != all {
+		t.Errorf("who counts changes what is counted: %v", err)
+	}
+	write("room/room.go", "package room\n")
+	if got, err := covered.All(t.Context(), "house/room"); err != nil || got == all {
+		t.Errorf("what is run does not count: %v", err)
+	}
 	if _, err := covered.Hash(t.Context(), "house/nowhere"); err == nil {
 		t.Error("a package that is not there has a hash")
 	}
