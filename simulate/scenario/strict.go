@@ -20,11 +20,8 @@ func strict(text []byte, exact bool) error {
 		value bool            // a value comes next, not a name
 	}
 	var open []level
-	for dec := json.NewDecoder(bytes.NewReader(text)); ; {
-		token, err := dec.Token()
-		if err != nil {
-			return nil
-		}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	for token, err := dec.Token(); err == nil; token, err = dec.Token() {
 		in := len(open) - 1
 		name, isText := token.(string)
 		switch {
@@ -52,6 +49,7 @@ func strict(text []byte, exact bool) error {
 			open[in].names[name], open[in].value = true, true
 		}
 	}
+	return nil
 }
 
 // knobLetters are those of which names of knobs are made.
