@@ -163,7 +163,7 @@ func TestAFullDiskSaysSoAndTheRunGoesOnOnceThereIsRoom(t *testing.T) {
 // A run may be stopped at any time: while it is set up, in a week, and as one ends.
 func TestAStoppedRunSaysHowToGoOn(t *testing.T) {
 	t.Parallel()
-	want := write(t, small(vfs.NewMem(), 5_000, 3))
+	want := write(t, small(vfs.NewMem(), 500, 3))
 	for name, tt := range map[string]struct {
 		stops   func(p folder.Progress) bool
 		say     string
@@ -177,7 +177,7 @@ func TestAStoppedRunSaysHowToGoOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, stop := context.WithCancel(t.Context())
-			o := small(vfs.NewMem(), 5_000, 3)
+			o := small(vfs.NewMem(), 500, 3)
 			o.Progress = func(p folder.Progress) {
 				if tt.stops(p) {
 					stop()
