@@ -34,7 +34,7 @@ const (
 	weekShopper = 99  // twelve lines of receipts, and whose they are
 	weekCard    = 46  // more of one with a card
 	weekBrowse  = 75  // a visit to the site without an order
-	weekOrder   = 254 // the visits that end with the orders of somebody who always orders
+	weekOrder   = 235 // the visits that end with the orders of somebody who always orders
 	weekProduct = 4.2 // prices that change
 	weekShelf   = 0.35
 )
