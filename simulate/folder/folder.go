@@ -215,7 +215,7 @@ func (w *writer) enter() (begun bool, err error) {
 	if err := json.Unmarshal(text, &w.found); err != nil || w.found.Declared != Declared {
 		return false, notOurs
 	}
-	if w.found.Scenario != w.Scenario || w.found.Model != hashOf(w.Model) || w.found.Communes != hashOf(w.Communes) {
+	if w.found.Scenario != w.Scenario || w.found.Model != scenario.Sum(w.Model) || w.found.Communes != scenario.Sum(w.Communes) {
 		return false, &retail.Error{
 			Kind: retail.Conflict, Field: "out", Say: w.Dir + " holds another simulation: scenario, model or communes differ",
 			Cure: "repeat what it was begun with, or name another folder",
@@ -277,7 +277,7 @@ func (w *writer) abandoned(names []string) bool {
 	for _, n := range names {
 		if slices.Contains(folders, n) {
 			inside, err := w.FS.List(w.path(n))
-			if declared || err == nil && len(slices.DeleteFunc(inside, func(n string) bool { return n == "receipts" || n == "links" })) == 0 {
+			if declared || err == nil && len(slices.DeleteFunc(inside, func(n string) bool { return n == "receipts" || n == "links" || n == "redemptions" })) == 0 {
 				continue
 			}
 			return false
@@ -290,7 +290,7 @@ func (w *writer) abandoned(names []string) bool {
 }
 
 // folders are the folders of what comes weekly.
-var folders = []string{"receipts", "visits", "prices", "stock", "promotions", "consents", "redemptions", "truth", "truth/receipts", "truth/links"}
+var folders = []string{"receipts", "visits", "prices", "stock", "promotions", "consents", "redemptions", "truth", "truth/receipts", "truth/links", "truth/redemptions"}
 
 func (w *writer) makeDirs() error {
 	for _, name := range append([]string{"."}, folders...) {
@@ -314,7 +314,7 @@ func (w *writer) setUp(ctx context.Context) error {
 	}
 	found := manifest{
 		Declared: Declared, About: "A grocer that does not exist, made by endcap simulate. Nobody in it is a real person.",
-		Scenario: w.Scenario, Model: hashOf(w.Model), Communes: hashOf(w.Communes), Weeks: []weekEntry{},
+		Scenario: w.Scenario, Model: scenario.Sum(w.Model), Communes: scenario.Sum(w.Communes), Weeks: []weekEntry{},
 	}
 	if err := w.put(readmeName, []byte(w.readme())); err != nil {
 		return err
@@ -503,13 +503,4 @@ func (w *writer) syncDir(name string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// hashOf tells two values apart by their JSON.
-func hashOf(v any) string {
-	h := xxhash.New()
-	if err := json.NewEncoder(h).Encode(v); err != nil {
-		panic("folder: bug: " + err.Error())
-	}
-	return fmt.Sprintf("%016x", h.Sum64())
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"endcap/simulate/life"
+	"endcap/simulate/rows"
 )
 
 // receiptLine is the schema of receipts: one row per line.
@@ -61,16 +62,18 @@ type chunk struct {
 	values []pq.Value
 }
 
-// receipts writes a week's receipts, whose they are, and redeemed coupons. Row
-// groups are filled side by side and written in their order.
+// receipts writes a week's receipts, whose they are, redeemed coupons, and what they
+// changed. Row groups are filled side by side and written in their order.
 func (w *writer) receipts(ctx context.Context, plan *life.Plan, entry *weekEntry) error {
 	var redeemed []redemptionRow
+	var moved []rows.Moved
 	err := w.create(weekFile("receipts", plan.Week+1), func(lines io.Writer) error {
 		return w.create(weekFile("truth/receipts", plan.Week+1), func(truth io.Writer) error {
 			to := pq.NewGenericWriter[receiptLine](lines, options()...)
 			whose := pq.NewGenericWriter[receiptTruth](truth, options()...)
 			err := w.chunks(ctx, plan, to, whose, func(c *chunk) error {
 				w.count(c, entry, &redeemed)
+				moved = append(moved, rows.AllMoved(w.world, c.batch.Moved)...)
 				if _, err := c.lines.Commit(); err != nil {
 					return err
 				}
@@ -89,7 +92,10 @@ func (w *writer) receipts(ctx context.Context, plan *life.Plan, entry *weekEntry
 	if err != nil {
 		return err
 	}
-	return writeRows(ctx, w, weekFile("redemptions", plan.Week+1), redeemed)
+	if err := writeRows(ctx, w, weekFile("redemptions", plan.Week+1), redeemed); err != nil {
+		return err
+	}
+	return writeRows(ctx, w, weekFile("truth/redemptions", plan.Week+1), moved)
 }
 
 // chunks fills a plan's visits chunk by chunk, several at once, and hands them to

@@ -33,6 +33,7 @@ func (w *writer) tables() []table {
 		{"truth/shoppers.parquet", people, truthShoppers},
 		{weekFile("truth/links", 0), 3 * people, truthLinks},
 		{"truth/clicks.json", 1, truthClicks},
+		{"truth/coupons.json", 1, truthCoupons},
 		{weekFile("consents", 0), people, each(rows.Consents)},
 		{weekFile("prices", 0), products, each(rows.Prices)},
 		{weekFile("stock", 0), stores * products, each(rows.Stocks)},

@@ -130,3 +130,12 @@ func truthClicks(_ context.Context, w *writer, name string) (int64, error) {
 	}
 	return 1, w.put(name, append(text, '\n'))
 }
+
+// truthCoupons writes the planted effect of coupons.
+func truthCoupons(_ context.Context, w *writer, name string) (int64, error) {
+	text, err := json.MarshalIndent(map[string]any{"declared": Declared, "about": rows.AboutMoved, "terms": life.Planted()}, "", "  ")
+	if err != nil {
+		return 0, err
+	}
+	return 1, w.put(name, append(text, '\n'))
+}

@@ -147,3 +147,71 @@ func TestALinkIsWrongWhereTheKeyIsNotHers(t *testing.T) {
 		t.Errorf("wrong links: %v", wrong)
 	}
 }
+
+// What every shopper spent more by coupons, and every redemption, is in the truth.
+func TestTheTruthSaysWhatEachCouponDid(t *testing.T) {
+	t.Parallel()
+	type redemption struct {
+		Receipt  int64 `parquet:"receipt"`
+		Campaign int32 `parquet:"campaign"`
+		Coupon   int32 `parquet:"coupon"`
+	}
+	type moved struct {
+		Receipt  int64  `parquet:"receipt"`
+		Shopper  int32  `parquet:"shopper"`
+		Campaign *int32 `parquet:"campaign,optional"`
+		Coupon   *int32 `parquet:"coupon,optional"`
+		Product  *int64 `parquet:"product,optional"`
+		With     int32  `parquet:"with"`
+		Without  int32  `parquet:"without"`
+	}
+	type line struct {
+		Receipt int64 `parquet:"receipt"`
+		Sales   int32 `parquet:"sales"`
+	}
+	spent := func(reach float64) (by map[int32]int64, extra map[int32]int64) {
+		o := small(vfs.NewMem(), 1_500, 12)
+		o.Scenario.CouponReach = reach
+		write(t, o)
+		whose := make(map[int64]int32)
+		for _, r := range rows[struct {
+			Receipt int64 `parquet:"receipt"`
+			Shopper int32 `parquet:"shopper"`
+		}](t, o.FS, o.Dir+"/truth/receipts", "week") {
+			whose[r.Receipt] = r.Shopper
+		}
+		by, extra = make(map[int32]int64), make(map[int32]int64)
+		for _, l := range rows[line](t, o.FS, o.Dir+"/receipts", "week") {
+			by[whose[l.Receipt]] += int64(l.Sales)
+		}
+		redeemed := make(map[redemption]int)
+		for _, r := range rows[redemption](t, o.FS, o.Dir+"/redemptions", "week") {
+			redeemed[r]++
+		}
+		for _, m := range rows[moved](t, o.FS, o.Dir+"/truth/redemptions", "week") {
+			extra[m.Shopper] += int64(m.With - m.Without)
+			if m.Product != nil {
+				redeemed[redemption{m.Receipt, *m.Campaign, *m.Coupon}]--
+			}
+		}
+		for r, n := range redeemed {
+			if n != 0 {
+				t.Errorf("%+v is in one of redemptions and truth, and not in the other", r)
+			}
+		}
+		if reach > 0 && len(redeemed) == 0 {
+			t.Error("nobody redeemed")
+		}
+		return by, extra
+	}
+	with, extra := spent(2)
+	without, none := spent(0)
+	if len(none) > 0 || len(extra) == 0 {
+		t.Errorf("%d shoppers are moved without coupons, %d with", len(none), len(extra))
+	}
+	for who, cents := range with {
+		if cents-extra[who] != without[who] {
+			t.Errorf("shopper %d spends %d cents and %d without coupons; the truth says %d more", who, cents, without[who], extra[who])
+		}
+	}
+}
