@@ -72,10 +72,13 @@ func run(ctx context.Context, out io.Writer, o *options) error {
 	defer func() { _ = os.RemoveAll(scratch) }()
 	p := player{o: o, out: out, kept: tally{o.cache, hash, o.name, o.size.Shoppers}, scratch: scratch}
 	worlds := make([][]world.Outcome, o.of)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	all, ctx := errgroup.WithContext(ctx)
 	all.SetLimit(runtime.GOMAXPROCS(0))
 	for n, played := 0, 0; n < o.of; n++ {
 		if worlds[n], err = p.kept.load(n); err != nil {
+			stop()
 			return errors.Join(err, all.Wait())
 		}
 		if worlds[n] == nil && played < o.more {
@@ -100,7 +103,7 @@ type player struct {
 
 func (p *player) play(ctx context.Context, n int) ([]world.Outcome, error) {
 	start := time.Now()
-	scenario, err := world.Of(p.o.name, n, p.o.size)
+	scenario, err := world.Of(ctx, p.o.name, n, p.o.size)
 	if err != nil {
 		return nil, fmt.Errorf("world %d: %w", n, err)
 	}

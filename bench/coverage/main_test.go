@@ -95,7 +95,7 @@ func TestNoCellOfTheShareIsTooSmallToFail(t *testing.T) {
 	t.Parallel()
 	cells, played := make(map[string]int), shareWorlds*world.Share.Campaigns
 	for index := range shareWorlds {
-		s, err := world.Of(shareName, index, world.Share)
+		s, err := world.Of(t.Context(), shareName, index, world.Share)
 		if err != nil {
 			t.Fatal(err)
 		}

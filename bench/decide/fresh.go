@@ -54,7 +54,7 @@ func fresh(ctx context.Context, out io.Writer, o *options, p *process) error {
 	if o.calls, err = callsOfBodies(bodies); err != nil {
 		return err
 	}
-	crowd, err := traffic.Open(traffic.Options{Scenario: *o.grocer.world, Model: model.Fitted(), Run: runOf("visits"), Now: time.Now})
+	crowd, err := traffic.Open(ctx, traffic.Options{Scenario: *o.grocer.world, Model: model.Fitted(), Run: runOf("visits"), Now: time.Now})
 	if err != nil {
 		return err
 	}

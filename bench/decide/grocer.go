@@ -72,9 +72,9 @@ func (g *grocer) load(ctx context.Context, o *options) error {
 }
 
 // sales reads what was sold, and who came afterwards.
-func (g *grocer) sales(o *options) (*sales, error) {
+func (g *grocer) sales(ctx context.Context, o *options) (*sales, error) {
 	if g.world != nil {
-		return g.simulatedSales()
+		return g.simulatedSales(ctx)
 	}
 	sold, err := readSales(o.data)
 	if err != nil {

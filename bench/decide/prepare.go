@@ -48,7 +48,7 @@ func prepare(ctx context.Context, o *options) error {
 			return err
 		}
 	}
-	sold, err := o.grocer.sales(o)
+	sold, err := o.grocer.sales(ctx, o)
 	if err != nil {
 		return err
 	}

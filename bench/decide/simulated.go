@@ -70,10 +70,10 @@ func (g *grocer) loadSimulated(ctx context.Context, o *options) error {
 }
 
 // simulatedSales lives the weeks once more, and one more, for who comes in it.
-func (g *grocer) simulatedSales() (*sales, error) {
+func (g *grocer) simulatedSales(ctx context.Context) (*sales, error) {
 	s := *g.world
 	s.Weeks++
-	w, err := life.Open(&s, model.Fitted(), nil)
+	w, err := life.Open(ctx, &s, model.Fitted(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("open world: %w", err)
 	}

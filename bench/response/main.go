@@ -70,7 +70,7 @@ func simulated(ctx context.Context, out io.Writer, o *options) error {
 	if err != nil {
 		return err
 	}
-	s, err := open(o)
+	s, err := open(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -94,11 +95,11 @@ type allowed struct{ offers, ads int }
 // bookings is how many brands advertise in a category, at most.
 const bookings = 8
 
-func open(o *options) (*shop, error) {
+func open(ctx context.Context, o *options) (*shop, error) {
 	s := scenario.Defaults()
 	s.Shoppers, s.Weeks, s.Seed = o.shoppers, o.quiet+o.learn+o.judge, o.seed
 	s.Account, s.CardShared, s.CardWrong = 1, 0, 0
-	w, err := life.Open(&s, model.Fitted(), nil)
+	w, err := life.Open(ctx, &s, model.Fitted(), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -45,18 +45,18 @@ func (*simulateCheckCmd) Help() string {
 
 // Run simulates the weeks of the data and compares them with the half of its
 // households on which the model was not fitted.
-func (c *simulateCheckCmd) Run(_ context.Context, m *Main) error {
+func (c *simulateCheckCmd) Run(ctx context.Context, m *Main) error {
 	s, journey, err := c.open()
 	if err != nil {
 		return err
 	}
-	world, err := life.Open(&s, model.Fitted(), nil)
+	world, err := life.Open(ctx, &s, model.Fitted(), nil)
 	if err != nil {
 		return err
 	}
 	report := calibrate.Compare(calibrate.Simulate(world), journey)
 	if c.Page != "" {
-		if report.Spread, err = c.spread(s); err != nil {
+		if report.Spread, err = c.spread(ctx, s); err != nil {
 			return err
 		}
 		if err := writeTo(c.Page, report.Page); err != nil {
@@ -74,7 +74,7 @@ const outlinesFile = "data/france/departements.svg"
 
 // spread is where a grocer under the check's seed would be, for the page's map;
 // nil where make data has not fetched what it takes.
-func (c *simulateCheckCmd) spread(s scenario.Scenario) (*calibrate.Spread, error) {
+func (c *simulateCheckCmd) spread(ctx context.Context, s scenario.Scenario) (*calibrate.Spread, error) {
 	if _, err := os.Stat(placesFile); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -94,7 +94,7 @@ func (c *simulateCheckCmd) spread(s scenario.Scenario) (*calibrate.Spread, error
 		return nil, err
 	}
 	s.Shoppers = calibrate.SpreadShoppers
-	return calibrate.Spreads(s, model.Fitted(), communes, outlines)
+	return calibrate.Spreads(ctx, s, model.Fitted(), communes, outlines)
 }
 
 // writeTo writes a file anew.
@@ -119,14 +119,14 @@ func (*simulateFitCmd) Help() string {
 }
 
 // Run fits the model on one half of the households.
-func (c *simulateFitCmd) Run(_ context.Context, m *Main) error {
+func (c *simulateFitCmd) Run(ctx context.Context, m *Main) error {
 	s, journey, err := c.open()
 	if err != nil {
 		return err
 	}
 	half := journey.Half(calibrate.HalfSeed, 0)
 	p := calibrate.Fit(half)
-	if err := calibrate.Tune(p, half, calibrate.Tuning{Scenario: s, Rounds: c.Rounds, Tell: m.Stderr}); err != nil {
+	if err := calibrate.Tune(ctx, p, half, calibrate.Tuning{Scenario: s, Rounds: c.Rounds, Tell: m.Stderr}); err != nil {
 		return err
 	}
 	return writeTo(c.Out, func(w io.Writer) error {

@@ -96,7 +96,7 @@ func (c *loadCmd) visits(ctx context.Context, m *Main, plan *load.Plan) (about s
 	if err != nil {
 		return "", nil, err
 	}
-	crowd, err := traffic.Open(traffic.Options{Scenario: s, Model: model.Fitted(), Communes: communes, Run: "load-" + strings.ToLower(rand.Text()[:12]), Now: time.Now})
+	crowd, err := traffic.Open(ctx, traffic.Options{Scenario: s, Model: model.Fitted(), Communes: communes, Run: "load-" + strings.ToLower(rand.Text()[:12]), Now: time.Now})
 	if err != nil {
 		return "", nil, err
 	}

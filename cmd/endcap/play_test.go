@@ -50,7 +50,7 @@ func playHouse(t *testing.T, s *scenario.Scenario) *server {
 // on all, in cents, where nobody sees an advert.
 func withoutAdverts(t *testing.T, s *scenario.Scenario, of func(category, brand string) bool) (sum int64) {
 	t.Helper()
-	w, err := life.Open(s, model.Fitted(), playPlaces)
+	w, err := life.Open(t.Context(), s, model.Fitted(), playPlaces)
 	if err != nil {
 		t.Fatal(err)
 	}

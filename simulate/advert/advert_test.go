@@ -44,7 +44,7 @@ func live(t *testing.T, turn func(*advert.Terms)) year {
 	t.Helper()
 	s := scenario.Defaults()
 	s.Shoppers, s.Weeks, s.Seed, s.Products, s.Account = 400, 10, 21, 1_000, 0
-	w, err := life.Open(&s, model.Fitted(), nil)
+	w, err := life.Open(t.Context(), &s, model.Fitted(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestAdStockFadesAndSaturatesByPlacementAndPosition(t *testing.T) {
 	t.Parallel()
 	s := scenario.Defaults()
 	s.Shoppers, s.Weeks, s.Seed, s.Products = 10, 1, 2, 1_000
-	w, err := life.Open(&s, model.Fitted(), nil)
+	w, err := life.Open(t.Context(), &s, model.Fitted(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestSusceptibilityIsOneOnAverageAndDiffers(t *testing.T) {
 	t.Parallel()
 	s := scenario.Defaults()
 	s.Shoppers, s.Weeks, s.Seed, s.Products = 10, 1, 2, 1_000
-	w, err := life.Open(&s, model.Fitted(), nil)
+	w, err := life.Open(t.Context(), &s, model.Fitted(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func TestSimulatedShoppingIsCloseToRealShopping(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := calibrate.Scenario(1_800, 424_242)
-	w, err := life.Open(&s, model.Fitted(), nil)
+	w, err := life.Open(t.Context(), &s, model.Fitted(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestBasketsKeepTheWallClock(t *testing.T) {
 	s := calibrate.Scenario(500, 5)
 	s.Start, s.Weeks, s.Products = "2025-01-06", 42, 1_000
 	open := func() *life.World {
-		w, err := life.Open(&s, model.Fitted(), nil)
+		w, err := life.Open(t.Context(), &s, model.Fitted(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestTheFitFindsAKnownModelAgain(t *testing.T) {
 	t.Parallel()
 	truth := model.Fitted()
 	s := calibrate.Scenario(1_000, 5)
-	w, err := life.Open(&s, truth, nil)
+	w, err := life.Open(t.Context(), &s, truth, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestTheFitFindsAKnownModelAgain(t *testing.T) {
 	// One round of tuning must run, and leave a model that can be lived.
 	half := l.Half(1, 0)
 	s.Shoppers = 200
-	if err := calibrate.Tune(got, half, calibrate.Tuning{Scenario: s, Rounds: 1, Tell: io.Discard}); err != nil {
+	if err := calibrate.Tune(t.Context(), got, half, calibrate.Tuning{Scenario: s, Rounds: 1, Tell: io.Discard}); err != nil {
 		t.Fatal(err)
 	}
 	if err := got.Check(); err != nil {

@@ -1,6 +1,7 @@
 package calibrate
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math"
@@ -321,11 +322,11 @@ type Tuning struct {
 
 // Tune finds what no statistic gives by itself: it simulates, measures, and moves
 // each number towards what the log says.
-func Tune(p *model.Parameters, l *Log, t Tuning) error {
+func Tune(ctx context.Context, p *model.Parameters, l *Log, t Tuning) error {
 	want := Measure(l)
 	for n := range t.Rounds {
 		t.Scenario.Seed++ // what is promoted differs by seed: no round may learn one by heart
-		w, err := life.Open(&t.Scenario, p, nil)
+		w, err := life.Open(ctx, &t.Scenario, p, nil)
 		if err != nil {
 			return fmt.Errorf("open the world of round %d: %w", n+1, err)
 		}

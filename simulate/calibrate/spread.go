@@ -2,6 +2,7 @@ package calibrate
 
 import (
 	"cmp"
+	"context"
 	"slices"
 
 	"endcap/simulate/grocer"
@@ -38,9 +39,9 @@ type Spread struct {
 const classesMax = 5
 
 // Spreads lives one week of a grocer whose stores lie in communes.
-func Spreads(s scenario.Scenario, p *model.Parameters, communes []grocer.Commune, outlines []Outline) (*Spread, error) {
+func Spreads(ctx context.Context, s scenario.Scenario, p *model.Parameters, communes []grocer.Commune, outlines []Outline) (*Spread, error) {
 	s.Weeks = 1
-	w, err := life.Open(&s, p, communes)
+	w, err := life.Open(ctx, &s, p, communes)
 	if err != nil {
 		return nil, err
 	}

@@ -82,7 +82,7 @@ func TestTheMapTellsWhereShoppersSpend(t *testing.T) {
 	}
 	s := calibrate.Scenario(400, 9)
 	s.Stores, s.Products = 4, 1_000
-	got, err := calibrate.Spreads(s, model.Fitted(), communes, outlines)
+	got, err := calibrate.Spreads(t.Context(), s, model.Fitted(), communes, outlines)
 	if err != nil {
 		t.Fatal(err)
 	}

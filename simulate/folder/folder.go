@@ -141,7 +141,7 @@ func (w *writer) write(ctx context.Context, begun bool) (err error) {
 		began = w.Now()
 	}
 	w.progress(0, 0)
-	if w.world, err = life.Open(&w.Scenario, w.Model, w.Communes); err != nil {
+	if w.world, err = life.Open(ctx, &w.Scenario, w.Model, w.Communes); err != nil {
 		return err
 	}
 	if begun {

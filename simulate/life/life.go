@@ -8,6 +8,7 @@
 package life
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -56,8 +57,9 @@ type World struct {
 	visits, site []Visit
 }
 
-// Open makes the world before its first week.
-func Open(s *scenario.Scenario, p *model.Parameters, communes []grocer.Commune) (*World, error) {
+// Open makes the world before its first week. It fails where the scenario is not
+// one, and where ctx ends first.
+func Open(ctx context.Context, s *scenario.Scenario, p *model.Parameters, communes []grocer.Commune) (*World, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
@@ -69,7 +71,11 @@ func Open(s *scenario.Scenario, p *model.Parameters, communes []grocer.Commune) 
 	if err != nil {
 		return nil, fmt.Errorf("find zone: %w", err)
 	}
-	w := &World{Scenario: s, Model: p, Grocer: g, Crowd: people.Gather(s, p, g), zone: zone, key: draw.Seed(s.Seed), weeks: make(map[int]*grocer.Week)}
+	crowd, err := people.Gather(ctx, s, p, g)
+	if err != nil {
+		return nil, fmt.Errorf("gather shoppers: %w", err)
+	}
+	w := &World{Scenario: s, Model: p, Grocer: g, Crowd: crowd, zone: zone, key: draw.Seed(s.Seed), weeks: make(map[int]*grocer.Week)}
 	w.taste = newTaste(p, g)
 	for position := 1; position <= Results; position++ {
 		w.examine[position] = Examine(position)
@@ -87,6 +93,9 @@ func Open(s *scenario.Scenario, p *model.Parameters, communes []grocer.Commune) 
 	}
 	w.calendar = newCalendar(w)
 	for i := range w.Crowd.Shoppers {
+		if i%(1<<12) == 0 && ctx.Err() != nil {
+			return nil, fmt.Errorf("remember last trips: %w", ctx.Err())
+		}
 		w.remember(i)
 	}
 	return w, nil

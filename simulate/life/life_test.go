@@ -19,7 +19,7 @@ func world(t *testing.T, shoppers, weeks int, turn func(*scenario.Scenario)) *li
 	if turn != nil {
 		turn(&s)
 	}
-	w, err := life.Open(&s, model.Fitted(), nil)
+	w, err := life.Open(t.Context(), &s, model.Fitted(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@
 package people
 
 import (
+	"context"
 	"math"
 	"runtime"
 	"sync"
@@ -79,8 +80,8 @@ type compiled struct {
 // rateSteps is how finely rates are worked out.
 const rateSteps = 512
 
-// Gather makes the shoppers of a scenario.
-func Gather(s *scenario.Scenario, p *model.Parameters, g *grocer.Grocer) *Crowd {
+// Gather makes the shoppers of a scenario. It fails only where ctx ends first.
+func Gather(ctx context.Context, s *scenario.Scenario, p *model.Parameters, g *grocer.Grocer) (*Crowd, error) {
 	c := &Crowd{Shoppers: make([]Shopper, s.Shoppers), scenario: s, key: draw.Seed(s.Seed), start: int64(s.First())}
 	m := compiled{p: p, corr: p.Correlation}
 	m.rates = make(draw.Quantiles, rateSteps+1)
@@ -98,13 +99,19 @@ func Gather(s *scenario.Scenario, p *model.Parameters, g *grocer.Grocer) *Crowd 
 	for from := 0; from < len(c.Shoppers); from += step {
 		wait.Go(func() {
 			for i := from; i < min(from+step, len(c.Shoppers)); i++ {
+				if i%glance == 0 && ctx.Err() != nil {
+					return
+				}
 				c.Shoppers[i] = c.trait(&m, i)
 			}
 		})
 	}
 	wait.Wait()
-	return c
+	return c, ctx.Err()
 }
+
+// glance is after how many shoppers it is asked whether anybody still waits.
+const glance = 4_096
 
 // trait is shopper i before her first trip. Trips, lines and worth are linked as
 // their normal scores are in the model (a Gaussian copula).
@@ -137,7 +144,7 @@ func (c *Crowd) trait(m *compiled, i int) Shopper {
 		{Account, c.scenario.Account},
 		{Shares, c.scenario.CardShared},
 		{Misheard, c.scenario.EmailWrong},
-		{TwoDevices, 0.35},
+		{TwoDevices, c.scenario.TwoDevices},
 	} {
 		if k.Chance(has.share) {
 			sh.Has |= has.what

@@ -24,7 +24,11 @@ func crowd(t *testing.T, turn func(*scenario.Scenario)) *people.Crowd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return people.Gather(&s, p, g)
+	c, err := people.Gather(t.Context(), &s, p, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func TestShoppersAreSpreadAsTheModelSays(t *testing.T) {

@@ -102,8 +102,8 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 }
 
 // raise makes the world with its campaigns.
-func raise(o *Options) (*life.World, []campaign, error) {
-	w, err := life.Open(&o.Scenario, o.Model, o.Communes)
+func raise(ctx context.Context, o *Options) (*life.World, []campaign, error) {
+	w, err := life.Open(ctx, &o.Scenario, o.Model, o.Communes)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -124,7 +124,7 @@ func open(ctx context.Context, o Options) (*player, error) {
 	case o.Loaded < 0 || o.Loaded >= max(o.Scenario.Weeks, 1):
 		return nil, refuse("loaded", fmt.Sprintf("%d weeks are loaded of %d", o.Loaded, o.Scenario.Weeks), "leave a week to play")
 	}
-	w, all, err := raise(&o)
+	w, all, err := raise(ctx, &o)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func world(t *testing.T, text string) *life.World {
 	if err := scenario.Read(strings.NewReader(text), &s); err != nil {
 		t.Fatal(err)
 	}
-	w, err := life.Open(&s, model.Fitted(), nil)
+	w, err := life.Open(t.Context(), &s, model.Fitted(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

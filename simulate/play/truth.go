@@ -123,7 +123,7 @@ type seeker struct {
 // campaigns share a category, each counts with and without all adverts. It fails
 // where a day is not lived as it was played.
 func Truth(ctx context.Context, o Options, through map[string]retail.Day) (found []Found, err error) {
-	w, all, err := raise(&o)
+	w, all, err := raise(ctx, &o)
 	if err != nil {
 		return nil, err
 	}

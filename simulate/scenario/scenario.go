@@ -47,6 +47,7 @@ type Scenario struct {
 	CardWrong   float64 `json:"card_wrong"`   // receipts that carry somebody else's card
 	EmailWrong  float64 `json:"email_wrong"`  // e-mail addresses at the till desk that were misheard
 	NoAddress   float64 `json:"no_address"`   // cards whose holder told the desk no e-mail address
+	TwoDevices  float64 `json:"two_devices"`  // of those with an account who browse with a second device, which no system knows
 	Consent     float64 `json:"consent"`      // shoppers with a key who allow personal offers
 	Withdraw    float64 `json:"withdraw"`     // of those who withdraw within a year
 	Returns     float64 `json:"returns"`      // trips at which something comes back
@@ -63,7 +64,7 @@ type Scenario struct {
 func Defaults() Scenario {
 	return Scenario{
 		Start: "2025-01-06", Zone: "Europe/Paris", Currency: "EUR", Products: 20_000,
-		Card: 0.85, Account: 0.4, Online: 0.15, CardShown: 0.93, CardShared: 0.05, CardWrong: 0.004, EmailWrong: 0.03, NoAddress: 0.2,
+		Card: 0.85, Account: 0.4, Online: 0.15, CardShown: 0.93, CardShared: 0.05, CardWrong: 0.004, EmailWrong: 0.03, NoAddress: 0.2, TwoDevices: 0.35,
 		Consent: 0.7, Withdraw: 0.05, Returns: 0.006, OutOfStock: 0.02, Browse: 0.3, Promotions: 1, CouponReach: 1,
 	}
 }
@@ -134,6 +135,7 @@ func (s *Scenario) Check() error {
 		{"card_wrong", s.CardWrong, 0.5},
 		{"email_wrong", s.EmailWrong, 0.5},
 		{"no_address", s.NoAddress, 1},
+		{"two_devices", s.TwoDevices, 1},
 		{"consent", s.Consent, 1},
 		{"withdraw", s.Withdraw, 1},
 		{"returns", s.Returns, 0.5},

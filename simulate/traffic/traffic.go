@@ -9,6 +9,7 @@
 package traffic
 
 import (
+	"context"
 	"errors"
 	"iter"
 	"strconv"
@@ -77,13 +78,13 @@ const spareWeeks = 52
 
 // Open makes the crowd on the first day after the scenario's weeks. Close must be
 // called.
-func Open(o Options) (*Traffic, error) {
+func Open(ctx context.Context, o Options) (*Traffic, error) {
 	t := &Traffic{Options: o, clock: o.Now}
 	t.Scenario.Weeks = min(o.Scenario.Weeks+spareWeeks, scenario.WeeksMax)
 	for i := range t.shows {
 		t.shows[i] = true
 	}
-	if err := t.begin(min(o.Scenario.Weeks, t.Scenario.Weeks-1)); err != nil {
+	if err := t.begin(ctx, min(o.Scenario.Weeks, t.Scenario.Weeks-1)); err != nil {
 		return nil, err
 	}
 	t.numbers = numbersOf(t.world)
@@ -95,10 +96,12 @@ func Open(o Options) (*Traffic, error) {
 func (t *Traffic) Close() { t.stop() }
 
 // begin lives the weeks up to one, and stands at its first instant.
-func (t *Traffic) begin(week int) (err error) {
-	if t.world, err = life.Open(&t.Scenario, t.Model, t.Communes); err != nil {
+func (t *Traffic) begin(ctx context.Context, week int) error {
+	w, err := life.Open(ctx, &t.Scenario, t.Model, t.Communes)
+	if err != nil {
 		return err
 	}
+	t.world = w
 	for t.week = range week {
 		t.world.Plan(t.week)
 	}
@@ -146,14 +149,14 @@ type happening struct {
 const chunk = 64
 
 // next is the next thing that happens, in the order of the scenario's time.
-func (t *Traffic) next() (happening, error) {
+func (t *Traffic) next(ctx context.Context) (happening, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for {
 		t.fill()
 		trip := t.receipt < len(t.trips.Receipts)
 		if !trip && t.session == nil {
-			if err := t.roll(); err != nil {
+			if err := t.roll(ctx); err != nil {
 				return happening{}, err
 			}
 			continue
@@ -195,13 +198,13 @@ func (t *Traffic) fill() {
 
 // roll goes on to the next week, or begins again with the first after those that
 // were loaded.
-func (t *Traffic) roll() error {
+func (t *Traffic) roll(ctx context.Context) error {
 	t.stop()
 	if t.week+1 < t.Scenario.Weeks {
 		t.turn(t.week + 1)
 		return nil
 	}
-	return t.begin(max(t.Scenario.Weeks-spareWeeks, 0))
+	return t.begin(ctx, max(t.Scenario.Weeks-spareWeeks, 0))
 }
 
 // bought takes a receipt with its lines out of a batch.

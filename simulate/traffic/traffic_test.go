@@ -24,7 +24,7 @@ func open(t *testing.T, shoppers, weeks int) *traffic.Traffic {
 	t.Helper()
 	s := scenario.Defaults()
 	s.Shoppers, s.Weeks, s.Seed, s.Products, s.Browse = shoppers, weeks, 5, 1_000, 2
-	crowd, err := traffic.Open(traffic.Options{Scenario: s, Model: model.Fitted(), Run: "r", Now: func() time.Time { return noon }})
+	crowd, err := traffic.Open(t.Context(), traffic.Options{Scenario: s, Model: model.Fitted(), Run: "r", Now: func() time.Time { return noon }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,12 +132,12 @@ func TestTheCrowdGoesToItsOwnStores(t *testing.T) {
 	s.Shoppers, s.Weeks, s.Seed, s.Products, s.CardShared, s.CardWrong = 400, 1, 5, 1_000, 0, 0
 	places := []grocer.Commune{{Code: "1", Name: "A", Population: 200}, {Code: "2", Name: "B", Population: 900_000}, {Code: "3", Name: "C", Population: 50}}
 	strangers := func(communes []grocer.Commune) (n int) {
-		crowd, err := traffic.Open(traffic.Options{Scenario: s, Model: model.Fitted(), Communes: communes, Run: "r", Now: func() time.Time { return noon }})
+		crowd, err := traffic.Open(t.Context(), traffic.Options{Scenario: s, Model: model.Fitted(), Communes: communes, Run: "r", Now: func() time.Time { return noon }})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer crowd.Close()
-		w, err := life.Open(&s, model.Fitted(), places)
+		w, err := life.Open(t.Context(), &s, model.Fitted(), places)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,9 +24,11 @@ const proposals = 8
 // Visit makes the next visit. Its requests follow one another as answers come:
 // nobody clicks on what she has not been shown. A request that fails ends it.
 func (t *Traffic) Visit(ctx context.Context, s Sender) {
-	h, err := t.next()
+	h, err := t.next(ctx)
 	if err != nil {
-		s.Fail(Receipts) // a world that opened once opens again
+		if ctx.Err() == nil {
+			s.Fail(Receipts) // a world that opened once opens again
+		}
 		return
 	}
 	v := visitor{t: t, happening: h, sender: s}

@@ -14,7 +14,7 @@ func world(t *testing.T) *life.World {
 	t.Helper()
 	s := scenario.Defaults()
 	s.Shoppers, s.Weeks, s.Seed, s.Products = 2_000, 1, 5, 1_000
-	w, err := life.Open(&s, model.Fitted(), nil)
+	w, err := life.Open(t.Context(), &s, model.Fitted(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

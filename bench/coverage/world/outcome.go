@@ -1,6 +1,8 @@
 package world
 
 import (
+	"fmt"
+
 	"endcap/retail"
 	"endcap/simulate/play"
 	"endcap/simulate/scenario"
@@ -45,6 +47,9 @@ func (a *Arm) add(x *play.Exposed) {
 
 // outcome puts what a report says beside what the play found.
 func outcome(r *report, f *play.Found, c *scenario.Campaign) (Outcome, error) {
+	if f.SeenTreated.Extra() != f.Treated.Extra() || f.SeenTreated.Shoppers != f.Treated.Shoppers {
+		return Outcome{}, fmt.Errorf("bug: tills and site saw %+v of what the treated bought, %+v: keys of these worlds are right and complete", f.SeenTreated, f.Treated)
+	}
 	o := Outcome{Campaign: c.Name, Where: string(c.Where), Effect: string(c.Effect), Alike: !c.Heterogeneous, Through: f.Through}
 	for i := range f.Exposed {
 		switch x := &f.Exposed[i]; {

@@ -19,7 +19,8 @@ func TestAnOutcomeKeepsWhatAReportSaysAndTheSumsThatAreTrue(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		t.Fatal(err)
 	}
-	found := play.Found{Through: 20_000, Exposed: []play.Exposed{
+	moved := play.Side{Shoppers: 2, Store: 1, Online: 2}
+	found := play.Found{Through: 20_000, Treated: moved, SeenTreated: moved, Exposed: []play.Exposed{
 		{Measured: true, Before: 3, WithStore: 5, WithOnline: 2, WithoutStore: 4},
 		{Measured: true, Before: 1, WithStore: 1, WithoutStore: 1},
 		{Measured: true, Held: true, Before: 2, WithStore: 10, WithoutOnline: 6},
@@ -35,6 +36,11 @@ func TestAnOutcomeKeepsWhatAReportSaysAndTheSumsThatAreTrue(t *testing.T) {
 	if err != nil || got != want {
 		t.Errorf("got  %+v\nwant %+v: %v", got, want, err)
 	}
+	found.SeenTreated.Store--
+	if _, err := outcome(&r, &found, &scenario.Campaign{}); err == nil {
+		t.Error("a world whose tills see less than happened is judged")
+	}
+	found.SeenTreated.Store++
 	r.Figures[0].Value.Amount = "much"
 	if _, err := outcome(&r, &found, &scenario.Campaign{}); err == nil {
 		t.Error("a report whose amounts are none is taken")

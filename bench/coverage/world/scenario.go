@@ -1,6 +1,7 @@
 package world
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -43,13 +44,13 @@ const flight = 3
 // and complete, so that who is measured is who was shown: how well identities are
 // found is measured elsewhere (make eval). Effects, and whether shoppers are alike,
 // take turns over campaigns and worlds.
-func Of(test string, index int, size Size) (scenario.Scenario, error) {
+func Of(ctx context.Context, test string, index int, size Size) (scenario.Scenario, error) {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", test, index))
 	s := scenario.Defaults()
 	s.Shoppers, s.Products, s.Weeks, s.Seed = size.Shoppers, size.Products, size.Quiet+flight+1, binary.BigEndian.Uint64(sum[:8])
 	s.Card, s.Account, s.Browse = 1, 0.8, size.Browse
-	s.CardShown, s.CardShared, s.CardWrong, s.EmailWrong, s.NoAddress, s.Consent, s.Withdraw = 1, 0, 0, 0, 0, 1, 0
-	categories, err := busiest(&s, size.Campaigns)
+	s.CardShown, s.CardShared, s.CardWrong, s.EmailWrong, s.NoAddress, s.TwoDevices, s.Consent, s.Withdraw = 1, 0, 0, 0, 0, 0, 1, 0
+	categories, err := busiest(ctx, &s, size.Campaigns)
 	if err != nil {
 		return s, err
 	}
@@ -69,8 +70,8 @@ func Of(test string, index int, size Size) (scenario.Scenario, error) {
 const tripsCounted = 100_000
 
 // busiest names the n categories by whose shelves most trips come, most first.
-func busiest(s *scenario.Scenario, n int) ([]string, error) {
-	w, err := life.Open(s, model.Fitted(), nil)
+func busiest(ctx context.Context, s *scenario.Scenario, n int) ([]string, error) {
+	w, err := life.Open(ctx, s, model.Fitted(), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 // of counts the campaigns of a world by kind.
 func of(t *testing.T, test string, index int, size world.Size) map[string]int {
 	t.Helper()
-	s, err := world.Of(test, index, size)
+	s, err := world.Of(t.Context(), test, index, size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestSeedsAreMadeOfNameAndIndexAlone(t *testing.T) {
 		{"test", 0, 0x76489f616a131ae9},
 		{"test", 1, 0xf67213b122a5d442},
 	} {
-		s, err := world.Of(tt.test, tt.index, world.Share)
+		s, err := world.Of(t.Context(), tt.test, tt.index, world.Share)
 		if err != nil || s.Seed != tt.want {
 			t.Errorf("the seed of world %q %d is %#x, want %#x: %v", tt.test, tt.index, s.Seed, tt.want, err)
 		}
