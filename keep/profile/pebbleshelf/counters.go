@@ -228,26 +228,38 @@ func (s *Store) Forget(ctx context.Context, who shopper.ID) error {
 	return nil
 }
 
-// deleteAll deletes all keys of a shopper, and takes back that nobody's bytes
-// lie in files.
+// deleteAll deletes all keys of a shopper.
 func (s *Store) deleteAll(who shopper.ID) (err error) {
 	batch := s.db.NewBatch()
 	defer func() { err = errors.Join(err, batch.Close()) }()
 	if err := batch.DeleteRange(appendPrefix(nil, who), after(appendPrefix(nil, who)), nil); err != nil {
 		return err
 	}
+	return s.commitDeletion(batch, pebble.Sync)
+}
+
+// commitDeletion commits a batch that deletes what was kept of shoppers, and
+// takes back that nothing deleted lies in files. Every deletion must come this
+// way, not that of Forget alone: a follower that lags writes of a forgotten
+// shopper after Forget and Compact, and deletes it when it comes to the fact that
+// forgets her.
+//
+// A value set over another needs no such word. The older one lies under the key
+// of the newer, so the deletion of the newer has Compact rewrite both; and while
+// nobody deletes the newer, what is kept of its shopper is not to be gone.
+func (s *Store) commitDeletion(batch *pebble.Batch, o *pebble.WriteOptions) error {
 	if err := batch.Delete([]byte{tagClean}, nil); err != nil {
 		return err
 	}
-	s.forgetting.Lock()
-	defer s.forgetting.Unlock()
-	s.forgotten++
-	return batch.Commit(pebble.Sync)
+	s.deleting.Lock()
+	defer s.deleting.Unlock()
+	s.deletions++
+	return batch.Commit(o)
 }
 
 // Compact implements profile.Counting. It rewrites every file over which a
-// forgotten shopper's deletion lies; readers and writers go on meanwhile. Where
-// nobody was forgotten since the last time it does nothing.
+// deletion lies; readers and writers go on meanwhile. Where nothing was deleted
+// since the last time it does nothing.
 func (s *Store) Compact(ctx context.Context) (err error) {
 	if err := s.enter(ctx); err != nil {
 		return err
@@ -258,9 +270,9 @@ func (s *Store) Compact(ctx context.Context) (err error) {
 			err = fmt.Errorf("compact profiles: %w", err)
 		}
 	}()
-	s.forgetting.Lock()
-	before := s.forgotten
-	s.forgetting.Unlock()
+	s.deleting.Lock()
+	before := s.deletions
+	s.deleting.Unlock()
 	_, closer, err := s.db.Get([]byte{tagClean})
 	if err == nil {
 		return closer.Close()
@@ -274,9 +286,9 @@ func (s *Store) Compact(ctx context.Context) (err error) {
 	if err := s.db.Compact(ctx, []byte{tagShopper}, []byte{tagShopper + 1}, true); err != nil {
 		return err
 	}
-	s.forgetting.Lock()
-	defer s.forgetting.Unlock()
-	if s.forgotten != before { // the next Compact is hers
+	s.deleting.Lock()
+	defer s.deleting.Unlock()
+	if s.deletions != before { // the next Compact is theirs
 		return nil
 	}
 	return s.db.Set([]byte{tagClean}, nil, pebble.Sync)

@@ -165,7 +165,7 @@ func (s *Store) Apply(ctx context.Context, follower string, partition int, next 
 	if err := errors.Join(fill(batch, changes), batch.Set(cursorKey(follower, partition), []byte(next), nil)); err != nil {
 		return errors.Join(fmt.Errorf("apply for %s: %w", follower, err), batch.Close())
 	}
-	if err := batch.Commit(pebble.NoSync); err != nil {
+	if err := s.commit(batch, changes); err != nil {
 		return fmt.Errorf("apply for %s: %w", follower, err)
 	}
 	for i := range changes {
@@ -219,6 +219,16 @@ func fill(batch *pebble.Batch, changes []profile.Change) error {
 		}
 	}
 	return nil
+}
+
+// commit commits what fill filled with changes.
+func (s *Store) commit(batch *pebble.Batch, changes []profile.Change) error {
+	for i := range changes {
+		if changes[i].Value == nil {
+			return s.commitDeletion(batch, pebble.NoSync)
+		}
+	}
+	return batch.Commit(pebble.NoSync)
 }
 
 // Cursor implements profile.Store.
@@ -376,11 +386,14 @@ func (s *Store) deleteSections(ctx context.Context, gone map[string]bool) error 
 			err = errors.Join(err, batch.Delete(iter.Key(), nil))
 		}
 		if batch.Len() >= deleteBatch {
-			err = errors.Join(err, batch.Commit(pebble.NoSync), batch.Close())
+			err = errors.Join(err, s.commitDeletion(batch, pebble.NoSync), batch.Close())
 			batch = s.db.NewBatch()
 		}
 	}
-	return errors.Join(err, iter.Error(), iter.Close(), batch.Commit(pebble.NoSync), batch.Close())
+	if !batch.Empty() {
+		err = errors.Join(err, s.commitDeletion(batch, pebble.NoSync))
+	}
+	return errors.Join(err, iter.Error(), iter.Close(), batch.Close())
 }
 
 // Dump calls each with every section of every shopper, in the order of shopper

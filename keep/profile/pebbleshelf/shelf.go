@@ -36,7 +36,7 @@ import (
 //	s | shopper (8) | 0xff                  → her counters
 //	c | follower | 0 | partition (4)        → the follower's cursor
 //	r | follower                            → the sections a Replace has yet to delete
-//	g                                       → nothing; there while no bytes of the forgotten lie in files
+//	g                                       → nothing; there while nothing deleted lies in files
 const (
 	tagShopper = 's'
 	tagCursor  = 'c'
@@ -93,8 +93,8 @@ type Store struct {
 	cursors  cursors
 	counting [256]tallies // by the last byte of the shopper's ID
 
-	forgetting sync.Mutex
-	forgotten  uint64 // calls of Forget since Open; guarded by forgetting
+	deleting  sync.Mutex
+	deletions uint64 // batches since Open that deleted of shoppers; guarded by deleting
 
 	recent  recent
 	names   names
