@@ -62,8 +62,8 @@ func historyMemory() int {
 	return int(min(max(machineMemory()/8, uint64(duck.Defaults().MemoryMB)), historyMost))
 }
 
-// profileMemory is the same of profiles, a sixteenth: where a shopper is read
-// from disk for each receipt of hers, a third of the processor's time goes there.
+// profileMemory is the same of profiles, a sixteenth: where they outgrow it, a
+// shopper is read from disk for each receipt of hers.
 func profileMemory() int { return int(min(max(machineMemory()/16, profilesDefault), profilesMost)) }
 
 // machineMemory is what the machine has, or the container, in MB; 0 where nobody
