@@ -6,6 +6,8 @@
 // prove/measure recomputes it.
 package trial
 
+import "endcap/retail"
+
 // Arm is a unit's side in an experiment.
 type Arm uint8
 
@@ -35,7 +37,7 @@ func SeedOf(name string) Seed {
 	for i := range len(name) {
 		h = (h ^ uint64(name[i])) * 1099511628211
 	}
-	return Seed(mix(h))
+	return Seed(step(h))
 }
 
 // Assign puts unit into Control with probability controlPPM parts per million,
@@ -54,14 +56,8 @@ func Assign(seed Seed, unit uint64, controlPPM int) Arm {
 // Draw gives a number in [0, n) that is a pure function of seed and unit; n
 // must be positive. The bias of the modulus is below n/2^64.
 func Draw(seed Seed, unit, n uint64) uint64 {
-	return mix(mix(uint64(seed))^mix(unit+0x9e3779b97f4a7c15)) % n
+	return step(step(uint64(seed))^step(unit+retail.GoldenGamma)) % n
 }
 
-// mix is the finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection
-// whose output bits each depend on every input bit.
-func mix(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
+// step is that of SplitMix64.
+func step(x uint64) uint64 { return retail.Mix(x + retail.GoldenGamma) }

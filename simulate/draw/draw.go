@@ -9,35 +9,26 @@ package draw
 import (
 	"math"
 	"math/bits"
+
+	"endcap/retail"
 )
-
-// Mix is the finaliser of SplitMix64 (Steele, Lea, Flood 2014): it spreads
-// every bit of x over all bits.
-func Mix(x uint64) uint64 {
-	x ^= x >> 30
-	x *= 0xbf58476d1ce4e5b9
-	x ^= x >> 27
-	x *= 0x94d049bb133111eb
-	return x ^ x>>31
-}
-
-// golden is the odd number by which SplitMix64 counts.
-const golden = 0x9e3779b97f4a7c15
 
 // Key names a stream: a seed, and what it is for.
 type Key uint64
 
 // Seed is the key of everything under one seed.
-func Seed(seed uint64) Key { return Key(Mix(seed + golden)) }
+func Seed(seed uint64) Key { return Key(retail.Mix(seed + retail.GoldenGamma)) }
 
 // For is the key of one thing under k: a purpose, a shopper, a day.
-func (k Key) For(what uint64) Key { return Key(Mix(uint64(k)*0xd1342543de82ef95 + what*golden + 1)) }
+func (k Key) For(what uint64) Key {
+	return Key(retail.Mix(uint64(k)*0xd1342543de82ef95 + what*retail.GoldenGamma + 1))
+}
 
 // Unit is the key's own number in [0, 1).
-func (k Key) Unit() float64 { return unit(Mix(uint64(k) + golden)) }
+func (k Key) Unit() float64 { return unit(retail.Mix(uint64(k) + retail.GoldenGamma)) }
 
 // Uint64 is the key's own number.
-func (k Key) Uint64() uint64 { return Mix(uint64(k) + golden) }
+func (k Key) Uint64() uint64 { return retail.Mix(uint64(k) + retail.GoldenGamma) }
 
 // Stream begins the key's stream.
 func (k Key) Stream() Stream { return Stream{uint64(k)} }
@@ -47,8 +38,8 @@ type Stream struct{ at uint64 }
 
 // Uint64 draws 64 bits.
 func (s *Stream) Uint64() uint64 {
-	s.at += golden
-	return Mix(s.at)
+	s.at += retail.GoldenGamma
+	return retail.Mix(s.at)
 }
 
 // Unit draws from [0, 1).

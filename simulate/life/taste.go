@@ -3,6 +3,7 @@ package life
 import (
 	"math"
 
+	"endcap/retail"
 	"endcap/simulate/draw"
 	"endcap/simulate/grocer"
 	"endcap/simulate/model"
@@ -119,15 +120,15 @@ func (w *World) wish(s *draw.Stream, who draw.Key, step int) int {
 // likes it dear, or cheap, takes the dearest or cheapest of several.
 func (w *World) entry(who draw.Key, worth float32, c, rank int) int32 {
 	k := who.For(uint64(c+1)<<16 | uint64(rank))
-	x := draw.Mix(uint64(k))
+	x := retail.Mix(uint64(k))
 	span, popular := w.Grocer.Spans[c], &w.Grocer.Popular[c]
 	best := span.From + int32(popular.Of(x))
 	for lean := math.Abs(float64(worth)); lean > 0; lean-- {
-		x = draw.Mix(x + 1)
+		x = retail.Mix(x + 1)
 		if float64(x>>40)*0x1p-24 >= lean {
 			break
 		}
-		x = draw.Mix(x + 2)
+		x = retail.Mix(x + 2)
 		other := span.From + int32(popular.Of(x))
 		if (w.Grocer.Products[other].Price > w.Grocer.Products[best].Price) == (worth > 0) {
 			best = other

@@ -3,7 +3,7 @@ package wire
 import (
 	"strconv"
 
-	"endcap/simulate/draw"
+	"endcap/retail"
 	"endcap/simulate/life"
 )
 
@@ -104,7 +104,7 @@ const forLook = 402
 func Glance(w *life.World, v *Visit, placement, slot int, product int32) (looks, clicks bool) {
 	id := uint64(0)
 	for _, b := range []byte(v.ID) {
-		id = draw.Mix(id*31 + uint64(b))
+		id = retail.Mix(id*31 + uint64(b))
 	}
 	s := w.Crowd.Key().For(forLook).For(id).For(uint64(placement)<<8 | uint64(slot)).Stream()
 	looks = s.Chance(life.Examine(slot + 1))

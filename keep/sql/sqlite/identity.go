@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"endcap/keep/vault"
+	"endcap/retail"
 	"endcap/retail/shopper"
 )
 
@@ -174,12 +175,7 @@ func (v *Vault) mint(c *conn, first shopper.ID) (shopper.ID, error) {
 
 // scramble is the step of SplitMix64, a permutation of 64-bit numbers without
 // short cycles.
-func scramble(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
+func scramble(x uint64) uint64 { return retail.Mix(x + retail.GoldenGamma) }
 
 // Lookup implements vault.Identities.
 func (v *Vault) Lookup(ctx context.Context, keys []shopper.Key) ([]shopper.ID, error) {

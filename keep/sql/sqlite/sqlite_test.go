@@ -101,3 +101,27 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		}
 	}
 }
+
+// The ids that stand in for one that is taken are part of what a vault means.
+func TestAShopperWhoseIDIsTakenGetsTheSameOneAsEver(t *testing.T) {
+	t.Parallel()
+	v := openVault(t, t.TempDir())
+	defer func() { _ = v.Close() }()
+	var sets [][]shopper.Key
+	for _, value := range []string{"a", "b", "c"} {
+		key, err := shopper.ParseKey(shopper.Card, value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sets = append(sets, []shopper.Key{key})
+	}
+	who, err := v.Resolve(t.Context(), sets, func(shopper.Key) shopper.ID { return shopper.FromUint64(42) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []uint64{42, 13679457532755275413, 6332618229526065668} {
+		if got := who[i].Reveal(); got != want {
+			t.Errorf("the %d. gets %d, want %d", i+1, got, want)
+		}
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"math/bits"
 
 	"github.com/cespare/xxhash/v2"
+
+	"endcap/retail"
 )
 
 // feature is one group of coordinates: each of its values has one.
@@ -68,25 +70,13 @@ type example struct {
 	shift uint8 // 64 less the bits of a coordinate
 }
 
-// golden is the odd number by which SplitMix64 counts.
-const golden = 0x9e3779b97f4a7c15
-
-// mix is the finaliser of SplitMix64 (Steele, Lea, Flood 2014).
-func mix(x uint64) uint64 {
-	x ^= x >> 30
-	x *= 0xbf58476d1ce4e5b9
-	x ^= x >> 27
-	x *= 0x94d049bb133111eb
-	return x ^ x>>31
-}
-
 // put adds the coordinate of a feature's value: a number for each side of a cross.
 func (e *example) put(f feature, value float64, sides ...uint64) {
-	h := uint64(f+1) * golden
+	h := uint64(f+1) * retail.GoldenGamma
 	for _, side := range sides {
-		h = mix(h ^ side*golden)
+		h = retail.Mix(h ^ side*retail.GoldenGamma)
 	}
-	e.at[e.n], e.value[e.n], e.what[e.n] = uint32(mix(h)>>e.shift), value, f
+	e.at[e.n], e.value[e.n], e.what[e.n] = uint32(retail.Mix(h)>>e.shift), value, f
 	e.n++
 }
 
