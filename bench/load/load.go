@@ -113,7 +113,9 @@ type drive struct {
 	oldest  time.Duration // how long the longest of them had been due
 }
 
-// work makes every visit it can claim until begin ends; ctx ends those under way.
+// work makes every visit it can claim until begin ends, or the next is due later
+// than that: where the machine is slow, begin is told of its end late. ctx ends
+// those under way.
 func (d *drive) work(ctx, begin context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -130,6 +132,9 @@ func (d *drive) work(ctx, begin context.Context) {
 				case <-timer.C:
 				}
 			}
+		}
+		if due.Sub(d.start) >= d.Warm+d.Measure {
+			return
 		}
 		s := Session{drive: d, due: due, measured: due.Sub(d.start) >= d.Warm}
 		d.Visit(ctx, n, &s)

@@ -79,6 +79,27 @@ func TestTheLastAnswersCountHoweverLate(t *testing.T) {
 	}
 }
 
+// A driver that wakes late finds many visits due. Those that are due after the end
+// are not of the load, or it would measure more than the rate it states.
+func TestNoVisitIsMadeThatIsDueAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	p := plan(server, "GET /")
+	p.Rate, p.Measure = 10, 10*time.Second // nobody waits for its end
+	start := time.Now()
+	var asked atomic.Bool
+	p.Now = func() time.Time {
+		if !asked.Swap(true) {
+			return start
+		}
+		return start.Add(time.Minute) // the driver slept, and nobody told it of the end
+	}
+	if r := run(t, p); r.Visits != 100 || r.Unbegun != 0 {
+		t.Errorf("%d visits in 10 s at 10 a second, %d were due and not begun", r.Visits, r.Unbegun)
+	}
+}
+
 func TestALoadThatIsInterruptedTellsWhatItMeasured(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

@@ -86,7 +86,7 @@ func TestSimulatedVisitsLoadAHouse(t *testing.T) {
 			t.Errorf("no request of the kind %s: %v", kind, sent)
 		}
 	}
-	if told.Failed != 0 || told.Visits == 0 || told.Visits > 241 {
+	if told.Failed != 0 || told.Visits == 0 || told.Visits > 240 {
 		t.Errorf("%d of %d requests failed, %d visits in 4 s at 60 a second", told.Failed, told.Requests, told.Visits)
 	}
 	h.settle(t)
