@@ -237,7 +237,7 @@ func (k *chain) run() {
 	}
 }
 
-// put gives a rank to a product, or to the rest.
+// put gives a rank to a product, or to the rest by -1.
 func (k *chain) put(rank, product int) {
 	k.ranks[rank] = product
 	k.count(rank, 1)
@@ -312,5 +312,5 @@ func (k *chain) draw(rank int) {
 			return
 		}
 	}
-	k.ranks[rank] = -1
+	k.put(rank, -1)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"endcap/know/recommend/response"
+	"endcap/retail"
 	"endcap/retail/catalog"
 	"endcap/retail/media"
 	"endcap/simulate/draw"
@@ -50,8 +51,16 @@ type place struct {
 	slots int
 }
 
-// places are the placements by the numbers under which their looks are drawn.
-var places = [...]place{{sponsored, 4}, {banner, 1}, {results, life.Results}, {proposals, 4}}
+// The numbers of the placements, under which their looks are drawn.
+const (
+	inSponsored = iota
+	inBanner
+	inResults
+	inProposals
+)
+
+// places are the placements by their numbers.
+var places = [...]place{inSponsored: {sponsored, 4}, inBanner: {banner, 1}, inResults: {results, life.Results}, inProposals: {proposals, 4}}
 
 // addsOf is the chance that a product that was clicked is put into the basket: the
 // simulator's, of results.
@@ -89,7 +98,7 @@ type booking struct {
 	bid      draw.Key
 }
 
-// allowed is through which day a shopper allows personal offers and ads; 0 is never.
+// allowed is before which day a shopper allows personal offers and ads; 0 is never.
 type allowed struct{ offers, ads int }
 
 // bookings is how many brands advertise in a category, at most.
@@ -231,8 +240,9 @@ func searches(all []moment, v *life.Session) []moment {
 	return all
 }
 
+// day is the shop's day of an instant, from 0.
 func (s *shop) day(micros int64) int {
-	return int(micros/1_000_000/86_400) - int(s.world.Scenario.First())
+	return int(retail.DayOf(time.UnixMicro(micros), s.zone) - s.world.Scenario.First())
 }
 
 func (s *shop) of(shopper, category int) *[]stat {
@@ -277,18 +287,18 @@ func (s *shop) serve(m *moment, week int) *search {
 	out := &search{week: week, shopper: m.who, category: category, known: m.known && day < a.offers, query: m.steps[0].Query}
 	out.before = slices.Clone(*s.of(m.who, category))
 	ads := m.known && day < a.ads
-	c := s.page(m, category)
+	c := s.page(m, category, week)
 	span := s.world.Grocer.Spans[category]
-	for i := range min(life.Results, span.Len()) {
-		out.add(s, c, &slot{placement: 2, position: i + 1, product: span.From + int32(i), known: out.known})
+	for i := range min(places[inResults].slots, span.Len()) {
+		out.add(s, c, &slot{placement: inResults, position: i + 1, product: span.From + int32(i), known: out.known})
 	}
 	for i, p := range s.proposed(m.who, category, out.known) {
-		out.add(s, c, &slot{placement: 3, position: i + 1, product: p, known: out.known})
+		out.add(s, c, &slot{placement: inProposals, position: i + 1, product: p, known: out.known})
 	}
 	for i, w := range s.auction(m.who, category, week, ads) {
-		at := &slot{placement: 0, position: i + 1, product: w.product, item: w.item, known: ads}
-		if i == places[0].slots {
-			at.placement, at.position = 1, 1
+		at := &slot{placement: inSponsored, position: i + 1, product: w.product, item: w.item, known: ads}
+		if i == places[inSponsored].slots {
+			at.placement, at.position = inBanner, 1
 		}
 		out.add(s, c, at)
 	}
@@ -347,7 +357,7 @@ type page struct {
 	promoted func(int32) (cut float64, mailer bool)
 }
 
-func (s *shop) page(m *moment, category int) *page {
+func (s *shop) page(m *moment, category, week int) *page {
 	at := time.UnixMicro(m.at).In(s.zone)
 	c := &page{words: strings.Fields(m.steps[0].Query), hour: at.Hour(), day: s.day(m.at)}
 	for _, x := range *s.of(m.who, category) {
@@ -360,13 +370,13 @@ func (s *shop) page(m *moment, category int) *page {
 			c.regulars++
 		}
 	}
-	week := s.world.Promotions(c.day / 7)
+	promotions := s.world.Promotions(week)
 	c.promoted = func(i int32) (float64, bool) {
-		cut := week.Cut(i)
+		cut := promotions.Cut(i)
 		if cut == 0 {
 			return 0, false
 		}
-		_, mailer := week.Place(s.world.Grocer.OnlineShop(), i)
+		_, mailer := promotions.Place(s.world.Grocer.OnlineShop(), i)
 		return float64(cut) / float64(s.world.Grocer.Products[i].Price), mailer != ""
 	}
 	return c
@@ -436,7 +446,7 @@ func (s *shop) proposed(shopper, category int, known bool) []int32 {
 			return cmp.Or(cmp.Compare(b.receipts, a.receipts), cmp.Compare(b.last, a.last), cmp.Compare(a.product, b.product))
 		})
 	}
-	out := make([]int32, 0, places[3].slots)
+	out := make([]int32, 0, places[inProposals].slots)
 	for _, x := range mine[:min(len(mine), cap(out))] {
 		out = append(out, x.product)
 	}
@@ -455,9 +465,9 @@ type winner struct {
 	score   float64
 }
 
-// auction gives the slots of search and banner to bookings of the category by
+// auction gives the slots of sponsored and banner to bookings of the category by
 // quality × bid, as sell/decide does with the quality of recommend.Weigher: each
-// with the product that she buys most, or sells best.
+// with the product that she buys most, or sells best. Bids are 25 to 60 cents.
 func (s *shop) auction(shopper, category, week int, known bool) []winner {
 	var all []winner
 	for i := range s.booked[category] {
@@ -476,5 +486,5 @@ func (s *shop) auction(shopper, category, week int, known bool) []winner {
 		all = append(all, w)
 	}
 	slices.SortStableFunc(all, func(a, b winner) int { return cmp.Compare(b.score, a.score) })
-	return all[:min(len(all), places[0].slots+places[1].slots)]
+	return all[:min(len(all), places[inSponsored].slots+places[inBanner].slots)]
 }

@@ -72,7 +72,7 @@ type example struct {
 
 // put adds the coordinate of a feature's value: a number for each side of a cross.
 func (e *example) put(f feature, value float64, sides ...uint64) {
-	h := uint64(f+1) * retail.GoldenGamma
+	h := retail.Mix(uint64(f+1) * retail.GoldenGamma) // or features would meet where one's side is another's number
 	for _, side := range sides {
 		h = retail.Mix(h ^ side*retail.GoldenGamma)
 	}
@@ -116,7 +116,7 @@ func tenth(x float64) uint64 { return uint64(math.Round(10*x) + 10) }
 // sides are what of a showing is crossed with how she stands to it.
 type sides struct{ placement, product, popular uint64 }
 
-// read lays a showing out. The place itself is no feature: package doc.
+// read lays a showing out. Its position is no feature: see the package doc.
 func (e *example) read(sh *Showing, dimBits int) {
 	s := e.common(sh, dimBits)
 	e.relate(sh.Relation, s)
@@ -171,7 +171,7 @@ func (e *example) relate(r *Relation, s sides) {
 		days = 1 + level(r.Days/7, daysMost/7)
 	}
 	part := float64(r.Receipts) / float64(max(r.Receipts, r.CategoryReceipts, 1))
-	seen := level(min(r.Shown, shownMost), shownMost)<<8 | level(min(r.Clicked, shownMost), shownMost)
+	seen := level(r.Shown, shownMost)<<8 | level(r.Clicked, shownMost)
 	e.put(ofReceipts, 1, n)
 	e.put(receiptsDays, 1, n, days)
 	e.put(receiptsCategory, 1, n, c)

@@ -1,6 +1,7 @@
 package response_test
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -23,17 +24,50 @@ func TestAShowingStandsWhereItAlwaysStood(t *testing.T) {
 	unknown, _ := response.Coordinates(&sh, 24)
 	for name, tt := range map[string]struct{ got, want []uint32 }{
 		"known": {known, []uint32{
-			0xe220a8, 0xeaa113, 0x35f8a9, 0x80e673, 0xd659cb, 0xaf0769, 0x5da833, 0x23c86c, 0x44131c, 0x0, 0xba76ba,
-			0x85098c, 0x24250c, 0x32343f, 0x694fc7, 0x84bb3f, 0x7d2982, 0xd0e54e, 0x7027a8, 0x1325e8, 0xd4edfa, 0xcd6935,
-			0xb518, 0xcad1a2, 0x2148e5, 0xd1240a, 0x6c69a2, 0xd21f8b, 0x90078c, 0xb983d7, 0xc7de8, 0x5582d,
+			0x482182, 0x73a3d2, 0x40be4d, 0x6992fd, 0xe1a315, 0x882422, 0x52111, 0x37d69b, 0xe60928, 0x1dcde4, 0x65013,
+			0x390f1, 0x40e0de, 0x88bd85, 0x3c807e, 0x9e1f72, 0xe3e715, 0xaffb3e, 0x176003, 0xdb2851, 0xb6c0bd, 0xaa6aff,
+			0x7b4477, 0x1cc50a, 0xabf970, 0x82a451, 0x2f2418, 0xd399d8, 0xdb2ec5, 0xea2572, 0x174e57, 0x991207,
 		}},
 		"unknown": {unknown, []uint32{
-			0xe220a8, 0xeaa113, 0x35f8a9, 0x80e673, 0xd659cb, 0xaf0769, 0x5da833, 0x23c86c, 0x44131c, 0x0, 0xba76ba,
-			0x85098c, 0x24250c, 0x32343f, 0x694fc7, 0x84bb3f, 0x7d2982, 0x9a192c, 0xbf0990,
+			0x482182, 0x73a3d2, 0x40be4d, 0x6992fd, 0xe1a315, 0x882422, 0x52111, 0x37d69b, 0xe60928, 0x1dcde4, 0x65013,
+			0x390f1, 0x40e0de, 0x88bd85, 0x3c807e, 0x9e1f72, 0xe3e715, 0x8b4a56, 0x179585,
 		}},
 	} {
 		if !slices.Equal(tt.got, tt.want) {
 			t.Errorf("%s: at %#v, want %#v", name, tt.got, tt.want)
 		}
+	}
+}
+
+// Features and their buckets are small numbers; were those not told apart, a price
+// would share its weight with a popularity.
+func TestFeaturesDoNotMeetWhereTheirBucketsAreAlike(t *testing.T) {
+	t.Parallel()
+	const dimBits = 24
+	plain := response.Showing{Placement: "search", Position: 1, Product: "oats", Words: response.NotAsked, Within: response.NotAsked}
+	begin, _ := response.Coordinates(&plain, dimBits)
+	seen := make(map[uint32]string)
+	for of, set := range map[string]func(sh *response.Showing, bucket float64){
+		"price":      func(sh *response.Showing, bucket float64) { sh.Price = math.Exp2(bucket/2 - 4) },
+		"popularity": func(sh *response.Showing, bucket float64) { sh.Popularity = math.Exp2(bucket/2 - 9) },
+		"score":      func(sh *response.Showing, bucket float64) { sh.Score = math.Exp2(bucket/2 - 9) },
+	} {
+		for bucket := range 17 {
+			sh := plain
+			set(&sh, float64(bucket))
+			at, value := response.Coordinates(&sh, dimBits)
+			for i, a := range at {
+				if value[i] != 1 || slices.Contains(begin, a) {
+					continue
+				}
+				if other := seen[a]; other != "" && other != of {
+					t.Errorf("%s and %s meet at %#x", of, other, a)
+				}
+				seen[a] = of
+			}
+		}
+	}
+	if len(seen) < 3*16 {
+		t.Errorf("%d coordinates tell three features of 17 buckets apart", len(seen))
 	}
 }

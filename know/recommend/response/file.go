@@ -23,7 +23,7 @@ import (
 // all before.
 const (
 	magic      = "endcap-response\n"
-	fileLayout = 1
+	fileLayout = 2
 	fileMax    = 1 << 30
 	sumSize    = 8
 )
@@ -52,7 +52,6 @@ func (l *Learner) encode() []byte {
 		p.floats(r.Alpha, r.Beta, r.L1, r.L2)
 	}
 	p.floats(l.cfg.RecentShowings, l.cfg.RecentClicks)
-	p.uint(l.seen)
 	p.head(&l.clicks)
 	p.head(&l.buys)
 	spots := slices.SortedFunc(maps.Keys(l.places), func(a, b spot) int {
@@ -151,7 +150,7 @@ func decode(b []byte) (*Learner, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	l := &Learner{cfg: cfg, seen: s.uint()}
+	l := &Learner{cfg: cfg}
 	l.clicks, l.buys = newHead(cfg.Click, 1<<cfg.Bits, clicksPrior), newHead(cfg.Buy, 1<<cfg.Bits, buysPrior)
 	s.head(&l.clicks)
 	s.head(&l.buys)
@@ -268,16 +267,16 @@ func (s *scanner) places() map[spot]*look {
 			s.fail("a name is cut off")
 			break
 		}
-		at := spot{placement: media.PlacementID(s.b[:name])}
+		where := spot{placement: media.PlacementID(s.b[:name])}
 		s.b = s.b[name:]
-		at.position = int(s.count(PositionMax))
+		where.position = int(s.count(PositionMax))
 		k := new(look)
 		s.floats(&k.Z, &k.N, &k.predicted, &k.observed, &k.shown)
-		if k.N < 0 || min(k.predicted, k.observed, k.shown) < 0 || at.position < 1 || out[at] != nil {
-			s.fail("place %d is none", at.position)
+		if k.N < 0 || min(k.predicted, k.observed, k.shown) < 0 || where.position < 1 || out[where] != nil {
+			s.fail("place %d is none", where.position)
 			break
 		}
-		out[at] = k
+		out[where] = k
 	}
 	return out
 }

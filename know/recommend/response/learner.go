@@ -19,11 +19,15 @@ const (
 
 // Config is how a model learns. It is part of the model and kept with it.
 type Config struct {
-	Bits           int        // a model has 2^Bits coordinates for clicks and as many for purchases, of 16 bytes while it learns and 8 while it answers
-	Click, Buy     ftrl.Rates // of the weights
-	Place          ftrl.Rates // of what is looked at
-	RecentShowings float64    // showings after which one counts half in the calibration of clicks; a quarter of all, while those are fewer
-	RecentClicks   float64    // clicks after which one counts half in the calibration of purchases, likewise
+	// Bits say how many coordinates a model has: 2^Bits for clicks and as many for
+	// purchases, of 16 bytes while it learns and 8 while it answers.
+	Bits       int
+	Click, Buy ftrl.Rates // of the weights
+	Place      ftrl.Rates // of what is looked at
+	// RecentShowings are those after which one counts half in the calibration of
+	// clicks; a quarter of all, while those are fewer. RecentClicks are the same of
+	// purchases.
+	RecentShowings, RecentClicks float64
 }
 
 // Defaults has 2^20 coordinates a model: 48 MB in all while it learns and answers.
@@ -92,7 +96,6 @@ type Learner struct {
 	clicks   head
 	buys     head
 	places   map[spot]*look
-	seen     uint64 // showings
 }
 
 // head is one of the two models, with what its calibration rests on.
@@ -101,8 +104,8 @@ type head struct {
 	prior  float64 // the score before anything is learned
 	cells  []ftrl.Cell
 	ladder ladder
-	curve  curve // of the ladder when it was last climbed
-	seen   uint64
+	curve  curve  // of the ladder when it was last climbed
+	seen   uint64 // showings, or clicks
 }
 
 // The scores before anything is learned: of what is looked at one in twenty is
@@ -150,7 +153,6 @@ func (l *Learner) Learn(all []Outcome) error {
 func (l *Learner) learn(o *Outcome, e *example) {
 	e.read(&o.Showing, l.cfg.Bits)
 	place := l.place(at(&o.Showing))
-	l.seen++
 	l.click(o, e, place)
 	if o.Clicked {
 		s := l.buys.sum(e)

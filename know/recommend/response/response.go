@@ -39,8 +39,8 @@ const NotAsked = -1
 const PositionMax = 64
 
 // Showing is one product at one place of one answer, as far as is known when it
-// is decided; whether she looks at it is for the model to say. Ids may be empty where there is none; an unpaid product has neither
-// advertiser nor line item.
+// is decided; whether she looks at it is for the model to say. Ids may be empty
+// where there is none; an unpaid product has neither advertiser nor line item.
 type Showing struct {
 	Placement media.PlacementID
 	Position  int // within the placement, from 1

@@ -55,13 +55,9 @@ type Watched struct {
 func (l *Learner) Publish() *Scorer {
 	l.learning.Lock()
 	defer l.learning.Unlock()
-	return l.publish()
-}
-
-func (l *Learner) publish() *Scorer {
 	s := &Scorer{
 		bits: l.cfg.Bits, clicks: l.clicks.freeze(), buys: l.buys.freeze(),
-		places: make(map[spot]float64, len(l.places)), seen: l.seen, clicked: l.buys.seen,
+		places: make(map[spot]float64, len(l.places)), seen: l.clicks.seen, clicked: l.buys.seen,
 	}
 	for at, p := range l.places {
 		examined := habit(at.position, p.Weight(&l.cfg.Place))
