@@ -10,7 +10,7 @@ SHELL       := bash
 MAKEFLAGS   += --no-print-directory
 
 T       ?= 1m
-TIMEOUT ?= 20m
+TIMEOUT ?= 40m
 DATASET ?=
 DATA    ?=
 KEEP    ?= 1
@@ -48,7 +48,7 @@ demo: build ## load a year of real receipts, replay four weeks live, print the r
 	@DATASET='$(DATASET)' SHOPPERS='$(SHOPPERS)' DATA='$(DATA)' KEEP='$(KEEP)' scripts/demo.sh
 
 .PHONY: test
-test: data ## run every test with the race detector, on the whole of the data (TIMEOUT=20m)
+test: data ## run every test with the race detector, on the whole of the data (TIMEOUT=40m)
 	go test $(race) -shuffle=on -timeout $(TIMEOUT) ./...
 
 .PHONY: bench-ledger
