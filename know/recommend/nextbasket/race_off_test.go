@@ -1,0 +1,5 @@
+//go:build !race
+
+package nextbasket_test
+
+const raced = false

@@ -1,0 +1,6 @@
+//go:build race
+
+package nextbasket_test
+
+// raced is set where the race detector makes pools forget.
+const raced = true
