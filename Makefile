@@ -138,12 +138,24 @@ bench-erasure: build data ## erase one of a million shoppers, and search every f
 	@go run ./bench/erasure
 
 .PHONY: eval
-eval: .cache/splink/.done ## judge linkage and chances of clicks where the truth is known (DATA=dir with febrl/, splink-persons/, open-bandit/, RECORDS=1000000 GROWN=5000000)
+eval: eval-linkage eval-response eval-proposals ## judge linkage, chances of clicks and proposals where the truth is known (DATA=dir with febrl/, splink-persons/, open-bandit/, nbr/)
+
+.PHONY: eval-linkage
+eval-linkage: .cache/splink/.done ## judge linkage where the truth is known, beside Splink (DATA=dir with febrl/ and splink-persons/, RECORDS=1000000 GROWN=5000000)
 	@PYTHONPATH=.cache/splink go run ./bench/linkage -records '$(RECORDS)' -grown '$(GROWN)' -data '$(DATA)' -splink bench/linkage/reference.py
+
+.PHONY: eval-response
+eval-response: ## judge chances of clicks and purchases where the truth is known (DATA=dir with open-bandit/)
 	@go run ./bench/response -data '$(DATA)'
 
-# Splink lives here alone, at the versions pinned; nothing else sees it.
+.PHONY: eval-proposals
+eval-proposals: .cache/implicit/.done data ## judge proposals by what was bought next, beside ALS and others (DATA=dir with nbr/, SHOPPERS=20000,100000,1000000: simulated houses)
+	@PYTHONPATH=.cache/implicit go run ./bench/proposals $(if $(SHOPPERS),-shoppers '$(SHOPPERS)') -data '$(DATA)' -journey data/complete-journey -als bench/proposals/als.py
+
+# Splink and implicit live here alone, at the versions pinned; nothing else sees them.
 .cache/splink/.done: bench/linkage/requirements.txt
+.cache/implicit/.done: bench/proposals/requirements.txt
+.cache/splink/.done .cache/implicit/.done:
 	@rm -rf $(@D)
 	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-input --no-deps --only-binary=:all: --target $(@D) -r $< </dev/null
 	@touch $@
