@@ -51,10 +51,14 @@ type grower struct {
 	columns []int // that the tree sees
 	free    [][]sum
 	tree    []branch
+	leaves  []*leaf
+	aside   []int32   // lists that the tree does not see
+	curve   []float64 // of curveOf
 }
 
-// Grow learns from a table. The trees are as many as order the held lists best; of
-// a table that holds none back, all.
+// Grow learns from a table: as many sums of trees as there are bags, each of draws
+// of its own and of as many trees as order the held lists best; their mean is the
+// score. Of a table that holds no list back all trees are kept.
 func Grow(t *Table, s *Settings) (*Trees, *Held, error) {
 	if err := s.Check(); err != nil {
 		return nil, nil, err
@@ -62,8 +66,8 @@ func Grow(t *Table, s *Settings) (*Trees, *Held, error) {
 	t.settle()
 	n := t.Rows()
 	g := &grower{
-		s: s, t: t, rnd: rand.New(rand.NewPCG(s.Seed, 1)), //nolint:gosec // a draw that can be repeated
-		weights: make([]float32, len(t.lists)), score: make([]float32, n), g: make([]float32, n), h: make([]float32, n), sums: make([]sum, n),
+		s: s, t: t, weights: make([]float32, len(t.lists)), curve: curveOf(),
+		score: make([]float32, n), g: make([]float32, n), h: make([]float32, n), sums: make([]sum, n),
 	}
 	for i, l := range t.lists {
 		g.weights[i] = float32(math.Pow(float64(max(l.truth, 1)), -s.Balance))
@@ -72,24 +76,41 @@ func Grow(t *Table, s *Settings) (*Trees, *Held, error) {
 	if !s.Rank {
 		out.Base = g.prior()
 	}
-	for i := range g.score {
-		g.score[i] = out.Base
+	mean := make([]float32, n)
+	for bag := range s.Bags {
+		g.rnd = rand.New(rand.NewPCG(s.Seed, uint64(bag)+1)) //nolint:gosec // a draw that can be repeated
+		for i, score := range g.bag(out) {
+			mean[i] += score / float32(s.Bags)
+		}
 	}
 	best := newBest(t)
-	for k := range s.Trees {
+	best.enough(mean, out.Len(), s.Patience)
+	return out, best.held(), nil
+}
+
+// bag appends one sum of trees, each worth its share of all bags, and returns the
+// scores of rows by it alone.
+func (g *grower) bag(to *Trees) []float32 {
+	for i := range g.score {
+		g.score[i] = to.Base
+	}
+	best, from := newBest(g.t), to.Len()
+	for k := range g.s.Trees {
 		if !g.grow() {
 			break
 		}
 		g.advance()
-		out.roots = append(out.roots, int32(len(out.nodes)))
-		g.write(out, 0)
-		if (k+1)%roundTrees == 0 && best.enough(g.score, k+1, s.Patience) {
+		to.roots = append(to.roots, int32(len(to.nodes)))
+		g.write(to, 0)
+		if (k+1)%roundTrees == 0 && best.enough(g.score, k+1, g.s.Patience) {
 			break
 		}
 	}
-	held := best.held(g.score, out.Len())
-	out.keep(held.Trees)
-	return out, held, nil
+	if best.score == nil {
+		return g.score
+	}
+	to.keep(from + best.top.Trees)
+	return best.score
 }
 
 // prior is the log-odds of a row's being bought.
@@ -116,9 +137,10 @@ func (g *grower) prior() float32 {
 // their rows.
 func (g *grower) slopes() {
 	drawn := make([]int32, 0, len(g.t.lists))
-	g.order = g.order[:0]
+	g.order, g.aside = g.order[:0], g.aside[:0]
 	for i, l := range g.t.lists {
 		if l.held || g.s.Lists < 1 && g.rnd.Float64() >= g.s.Lists {
+			g.aside = append(g.aside, int32(i))
 			continue
 		}
 		drawn = append(drawn, int32(i))
@@ -128,7 +150,7 @@ func (g *grower) slopes() {
 	}
 	const listsAtOnce = 128
 	work.Each((len(drawn)+listsAtOnce-1)/listsAtOnce, func(chunk int) {
-		var r ranker
+		r := ranker{curve: g.curve}
 		for _, i := range drawn[chunk*listsAtOnce : min((chunk+1)*listsAtOnce, len(drawn))] {
 			if g.s.Rank {
 				r.slopes(g, i)
@@ -188,15 +210,15 @@ func (g *grower) grow() bool {
 	all := g.count(root.hist, root.lo, root.hi)
 	g.tree[0].value = g.value(all)
 	g.judge(root, all)
-	leaves := []*leaf{root}
-	for len(leaves) < g.s.Leaves {
-		best := slices.MaxFunc(leaves, func(a, b *leaf) int { return cmp.Or(cmp.Compare(a.gain, b.gain), cmp.Compare(b.node, a.node)) })
+	g.leaves = append(g.leaves[:0], root)
+	for len(g.leaves) < g.s.Leaves {
+		best := slices.MaxFunc(g.leaves, func(a, b *leaf) int { return cmp.Or(cmp.Compare(a.gain, b.gain), cmp.Compare(b.node, a.node)) })
 		if best.gain <= 0 {
 			break
 		}
-		leaves = append(leaves, g.split(best))
+		g.leaves = append(g.leaves, g.split(best))
 	}
-	for _, l := range leaves {
+	for _, l := range g.leaves {
 		g.free = append(g.free, l.hist)
 	}
 	return true
@@ -321,11 +343,20 @@ func (g *grower) split(l *leaf) *leaf {
 	return r
 }
 
-// advance adds the new tree to every row's score.
+// advance adds the new tree to every row's score. The rows that it saw lie leaf by
+// leaf.
 func (g *grower) advance() {
+	work.Each(len(g.leaves), func(i int) {
+		l := g.leaves[i]
+		value := g.tree[l.node].value
+		for _, r := range g.order[l.lo:l.hi] {
+			g.score[r] += value
+		}
+	})
 	n := g.t.columns
-	work.Each((len(g.score)+chunkRows-1)/chunkRows, func(chunk int) {
-		for i := chunk * chunkRows; i < min((chunk+1)*chunkRows, len(g.score)); i++ {
+	work.Each(len(g.aside), func(k int) {
+		l := &g.t.lists[g.aside[k]]
+		for i := int(l.lo); i < int(l.hi); i++ {
 			row, at := g.t.bins[i*n:][:n], &g.tree[0]
 			for at.column >= 0 {
 				if row[at.column] > at.bin {
@@ -343,7 +374,7 @@ func (g *grower) advance() {
 func (g *grower) write(f *Trees, at int) {
 	b := &g.tree[at]
 	if b.column < 0 {
-		f.nodes = append(f.nodes, node{cut: b.value, column: -1})
+		f.nodes = append(f.nodes, node{cut: b.value / float32(g.s.Bags), column: -1})
 		return
 	}
 	me := len(f.nodes)

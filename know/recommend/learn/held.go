@@ -2,7 +2,6 @@ package learn
 
 import (
 	"cmp"
-	"math"
 	"slices"
 
 	"endcap/know/recommend/internal/work"
@@ -10,7 +9,7 @@ import (
 
 // Held is how well the held lists were ordered, and what a score means there.
 type Held struct {
-	Trees       int     // how many ordered them best
+	Trees       int     // how many were kept, of all bags
 	NDCG        float64 // of the first ten, against all that was bought
 	Recall      float64 // of the first ten
 	Calibration Calibration
@@ -44,6 +43,7 @@ func newBest(t *Table) *best {
 // better for too long.
 func (b *best) enough(score []float32, trees, patience int) bool {
 	if len(b.lists) == 0 {
+		b.top.Trees = trees
 		return false
 	}
 	ndcg, recall := b.judge(score)
@@ -83,15 +83,8 @@ func (b *best) judge(score []float32) (ndcg, recall float64) {
 	return ndcg / float64(len(parts)), recall / float64(len(parts))
 }
 
-// held is what is to be kept: of all trees where none was judged.
-func (b *best) held(score []float32, trees int) *Held {
-	if b.score == nil {
-		b.enough(score, trees, math.MaxInt)
-	}
-	if b.score == nil {
-		b.top.Trees = trees
-		return &b.top
-	}
+// held is what the best order was worth, and what its scores mean.
+func (b *best) held() *Held {
 	var seen []observation
 	for _, i := range b.lists {
 		l := &b.t.lists[i]

@@ -75,7 +75,7 @@ func (p *planted) table(share float32, held int) *learn.Table {
 
 func settings(rank bool) *learn.Settings {
 	s := learn.Defaults()
-	s.Trees, s.Leaves, s.Rank, s.Columns, s.LeafMin = 120, 8, rank, 1, 0.5
+	s.Bags, s.Trees, s.Leaves, s.Rank, s.Columns, s.LeafMin = 1, 120, 8, rank, 1, 0.5
 	return &s
 }
 
@@ -165,6 +165,33 @@ func precision[T float32 | float64](scores []T, bought []bool) (hits float64) {
 	return hits
 }
 
+// The mean of several sums of trees orders new lists better than one of them does.
+func TestBagsAreBetterThanOne(t *testing.T) {
+	t.Parallel()
+	known, fresh := plant(600, seed), plant(2000, seed+1)
+	ordered := func(bags int, seed uint64) (right float64) {
+		s := settings(true)
+		s.Bags, s.Seed = bags, seed
+		trees, held := grow(t, known.table(0.5, 100), s)
+		if held.Trees != trees.Len() {
+			t.Errorf("%d trees of %d bags are said to be %d", trees.Len(), bags, held.Trees)
+		}
+		for i := range fresh.rows {
+			scores := make([]float32, len(fresh.bought[i]))
+			trees.Score(fresh.rows[i], scores)
+			right += precision(scores, fresh.bought[i])
+		}
+		return right
+	}
+	var alone float64
+	for k := range 4 {
+		alone += ordered(1, uint64(k)+1) / 4
+	}
+	if together := ordered(4, 1); together < 1.005*alone {
+		t.Errorf("%.0f purchases among the first three by four bags, %.0f by one (seed %d)", together, alone, seed)
+	}
+}
+
 // It changes how many processors there are, so nothing runs beside it.
 func TestTreesAreTheSameOnAnyNumberOfProcessors(t *testing.T) { //nolint:paralleltest // see above
 	p := plant(1500, seed)
@@ -172,7 +199,9 @@ func TestTreesAreTheSameOnAnyNumberOfProcessors(t *testing.T) { //nolint:paralle
 		var want []byte
 		for _, n := range []int{1, 2, 5} {
 			before := runtime.GOMAXPROCS(n)
-			trees, held := grow(t, p.table(0.5, 300), settings(rank))
+			s := settings(rank)
+			s.Bags, s.Trees = 2, 60
+			trees, held := grow(t, p.table(0.5, 300), s)
 			runtime.GOMAXPROCS(before)
 			got := held.Calibration.Append(trees.Append(nil))
 			if want == nil {
@@ -251,6 +280,7 @@ func TestTablesThatTeachNothing(t *testing.T) {
 func TestSettingsThatGrowNothing(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(*learn.Settings){
+		"no bags":          func(s *learn.Settings) { s.Bags = 0 },
 		"no trees":         func(s *learn.Settings) { s.Trees = 0 },
 		"one leaf":         func(s *learn.Settings) { s.Leaves = 1 },
 		"no step":          func(s *learn.Settings) { s.Rate = 0 },

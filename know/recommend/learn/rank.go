@@ -15,6 +15,7 @@ type ranker struct {
 	place  []int32  // of each row
 	bought []int32
 	worths []float64 // of places
+	curve  []float64 // of curveOf
 }
 
 func (r *ranker) slopes(g *grower, i int32) {
@@ -34,7 +35,11 @@ func (r *ranker) slopes(g *grower, i int32) {
 			r.bought = append(r.bought, row)
 		}
 	}
+	r.worth(n)
+	scale := float64(g.weights[i]) / ideal
 	for _, b := range r.bought {
+		worth := r.worths[r.place[b]]
+		var slope, evidence float32
 		for at, o := range r.order {
 			row := int32(uint32(o)) // the lower half is the row
 			if at >= rankMost && r.place[b] >= rankMost {
@@ -43,13 +48,15 @@ func (r *ranker) slopes(g *grower, i int32) {
 			if g.t.bought[l.lo+row] {
 				continue
 			}
-			swap := math.Abs(r.worth(int(r.place[b]))-r.worth(at)) / ideal * float64(g.weights[i])
-			p := logistic(float64(score[row] - score[b]))
-			gs[b] -= float32(p * swap)
-			gs[row] += float32(p * swap)
-			hs[b] += float32(p * (1 - p) * swap)
-			hs[row] += float32(p * (1 - p) * swap)
+			swap := math.Abs(worth-r.worths[at]) * scale
+			p := r.logistic(score[row] - score[b])
+			pull, weight := float32(p*swap), float32(p*(1-p)*swap)
+			slope, evidence = slope-pull, evidence+weight
+			gs[row] += pull
+			hs[row] += weight
 		}
+		gs[b] += slope
+		hs[b] += evidence
 	}
 }
 
@@ -78,4 +85,24 @@ func (r *ranker) worth(place int) float64 {
 		r.worths = append(r.worths, 1/math.Log2(float64(n)+2))
 	}
 	return r.worths[place]
+}
+
+// How finely the logistic curve is known.
+const (
+	curveEnd   = 16 // beyond it the curve is level
+	curveSteps = 256
+)
+
+// curveOf is the logistic curve at equal steps.
+func curveOf() []float64 {
+	curve := make([]float64, 2*curveEnd*curveSteps+1)
+	for i := range curve {
+		curve[i] = logistic(float64(i)/curveSteps - curveEnd)
+	}
+	return curve
+}
+
+// logistic is as near to 1 ÷ (1 + e^−x) as slopes need.
+func (r *ranker) logistic(x float32) float64 {
+	return r.curve[int((min(max(x, -curveEnd), curveEnd)+curveEnd)*curveSteps+0.5)]
 }

@@ -7,7 +7,8 @@ import (
 
 // Settings say how trees are grown.
 type Settings struct {
-	Trees    int     // at most; held lists say how many are enough
+	Bags     int     // sums of trees, whose mean is the score
+	Trees    int     // of each sum at most; held lists say how many are enough
 	Leaves   int     // of one tree, at most
 	Rate     float64 // by which each tree's step is shortened
 	L2       float64 // added to a leaf's weight of evidence
@@ -22,7 +23,7 @@ type Settings struct {
 
 // Defaults are settings that do well on most tables.
 func Defaults() Settings {
-	return Settings{Trees: 400, Leaves: 15, Rate: 0.1, L2: 10, LeafMin: 1, Lists: 0.5, Columns: 0.3, Rank: true, Balance: 0.8, Patience: 40, Seed: 1}
+	return Settings{Bags: 3, Trees: 400, Leaves: 15, Rate: 0.1, L2: 10, LeafMin: 1, Lists: 0.5, Columns: 0.3, Rank: true, Balance: 0.8, Patience: 40, Seed: 1}
 }
 
 // ErrSettings is returned for settings with which nothing can be grown.
@@ -38,8 +39,8 @@ const (
 // Check says what is wrong with settings.
 func (s *Settings) Check() error {
 	switch {
-	case s.Trees < 1 || s.Trees > treesMax:
-		return fmt.Errorf("%w: %d trees", ErrSettings, s.Trees)
+	case s.Bags < 1 || s.Trees < 1 || s.Bags > treesMax || s.Bags*s.Trees > treesMax:
+		return fmt.Errorf("%w: %d bags of %d trees", ErrSettings, s.Bags, s.Trees)
 	case s.Leaves < 2 || s.Leaves > leavesMax:
 		return fmt.Errorf("%w: %d leaves", ErrSettings, s.Leaves)
 	case !(s.Rate > 0 && s.Rate <= 1):
