@@ -24,6 +24,8 @@ type own struct {
 	short, middle, long float32 // decayed counts, by baskets
 	week, month, season float32 // by days
 	gaps, squares       float32 // days between purchases, and their squares
+	priced, off         float32 // baskets whose discount is known, and the sum of their discounts
+	lastOff             float32 // the newest one
 	events, exposures   [gapsMax]float32
 }
 
@@ -119,7 +121,7 @@ func (a *asker) readHistory() {
 		back, days := float64(n-1-t), max(float64(a.q.Day)-float64(b.Day), 0)
 		short, middle, long := exp(back/2), exp(back/6), exp(back/20)
 		week, month, season := exp(days/10), exp(days/35), exp(days/120)
-		for _, p := range b.Products {
+		for k, p := range b.Products {
 			at := a.place[p]
 			if at == 0 {
 				a.hers = append(a.hers, own{product: p, line: -1, first: int32(t), last: -1, before: -1})
@@ -134,6 +136,9 @@ func (a *asker) readHistory() {
 			if t < a.past {
 				o.counted++
 				o.tally(o.last, int32(t), true)
+			}
+			if off, ok := b.off(k); ok {
+				o.priced, o.off, o.lastOff = o.priced+1, o.off+off, off
 			}
 			o.before, o.last = o.last, int32(t)
 			a.lines = append(a.lines, line{int32(t), o.line})

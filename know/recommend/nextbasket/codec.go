@@ -218,7 +218,7 @@ func indexOf(r *wire.Reader, members, products int) *index {
 
 func (t *tally) appendTally(b []byte) []byte {
 	b = wire.Append(b, []float32{t.baskets, t.withNext})
-	for _, v := range [][]float32{t.count, t.buyers, t.lately, t.events, t.exposures} {
+	for _, v := range [][]float32{t.count, t.buyers, t.lately, t.events, t.exposures, t.prices.known, t.prices.off, t.latest.known, t.latest.off} {
 		b = wire.Append(b, v)
 	}
 	return b
@@ -231,10 +231,15 @@ func tallyOf(r *wire.Reader, products int) tally {
 	}
 	t.count, t.buyers, t.lately = weightsOf(r, products), weightsOf(r, products), weightsOf(r, products)
 	t.events, t.exposures = weightsOf(r, products*gapsMax), weightsOf(r, products*gapsMax)
+	t.prices, t.latest = pricesOf(r, products), pricesOf(r, products)
 	if !r.Bad() {
 		t.finish()
 	}
 	return t
+}
+
+func pricesOf(r *wire.Reader, products int) prices {
+	return prices{weightsOf(r, products), weightsOf(r, products)}
 }
 
 func (p *pairs) append(b []byte) []byte {

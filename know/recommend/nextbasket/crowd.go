@@ -41,6 +41,9 @@ type tally struct {
 	events    []float32 // of a product and how many baskets ago it was bought: baskets with it again …
 	exposures []float32 // … of so many
 	curve     []float32 // events ÷ exposures of all products
+	prices    prices    // of pasts
+	latest    prices    // of next baskets
+	usual     float32   // discount in pasts, of all products
 }
 
 // Limits of a crowd. Beyond them shoppers are left out, by no order but that of
@@ -50,6 +53,32 @@ const (
 	linesMost   = 5_000_000 // products in all their baskets
 	commonMost  = 200
 )
+
+// prices are the discounts at which products were bought.
+type prices struct {
+	known []float32 // of a product: baskets in which its discount is known
+	off   []float32 // the sum of these discounts
+}
+
+func newPrices(products int) prices {
+	return prices{make([]float32, products), make([]float32, products)}
+}
+
+// add counts the k-th product of a basket.
+func (s *prices) add(p Product, b *Basket, k int) {
+	if off, ok := b.off(k); ok {
+		s.known[p]++
+		s.off[p] += off
+	}
+}
+
+// few is how many baskets weigh as much as what is usual.
+const few = 3
+
+// mean is a product's discount, drawn to what is usual where few know it.
+func (s *prices) mean(p Product, usual float32) float32 {
+	return (s.off[p] + few*usual) / (s.known[p] + few)
+}
 
 // gapsMax is how many ranges of baskets since the last purchase are told apart.
 const gapsMax = 8
@@ -92,7 +121,7 @@ func (l *lists) of(i int32) []Product { return l.all[l.start[i]:l.start[i+1]] }
 type member struct {
 	key  uint64
 	past History
-	next []Product
+	next Basket
 }
 
 // membersOf draws the crowd's shoppers: all, or as many as there is room for.
@@ -123,7 +152,7 @@ func membersOf(shoppers []Shopper) []member {
 		h := shoppers[i].History
 		out[k] = member{key: shoppers[i].Key, past: h}
 		if n := len(h) - 1; n > 0 {
-			out[k].past, out[k].next = h[:n], h[n].Products
+			out[k].past, out[k].next = h[:n], h[n]
 		}
 	}
 	return out
@@ -146,7 +175,7 @@ func newCrowd(r *Range, shoppers []Shopper, s *Settings) *Crowd {
 		pasts[i] = m.past
 		c.keys = append(c.keys, m.key)
 		c.through = append(c.through, m.past[len(m.past)-1].Day)
-		c.nexts.add(m.next)
+		c.nexts.add(m.next.Products)
 	}
 	work.Each(3, func(part int) {
 		switch part {
@@ -182,7 +211,13 @@ func (c *Crowd) finish() {
 
 // heavier orders products by weight, the heaviest first.
 func heavier(a, b weighed) int {
-	return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(a.product, b.product))
+	switch {
+	case a.weight > b.weight:
+		return -1
+	case a.weight < b.weight:
+		return 1
+	}
+	return int(a.product) - int(b.product)
 }
 
 // following is each basket of a past and the next one.
@@ -210,7 +245,7 @@ func together(members []member) (out []meeting) {
 func leading(members []member) (out []meeting) {
 	for i := range members {
 		m := &members[i]
-		if len(m.next) == 0 {
+		if len(m.next.Products) == 0 {
 			continue
 		}
 		var all []Product
@@ -218,7 +253,7 @@ func leading(members []member) (out []meeting) {
 			all = append(all, b.Products...)
 		}
 		slices.Sort(all)
-		out = append(out, meeting{slices.Compact(all), m.next})
+		out = append(out, meeting{slices.Compact(all), m.next.Products})
 	}
 	return out
 }
@@ -226,6 +261,7 @@ func leading(members []member) (out []meeting) {
 // newTally counts.
 func newTally(products int, members []member) tally {
 	t := tally{
+		prices: newPrices(products), latest: newPrices(products),
 		count: make([]float32, products), buyers: make([]float32, products), lately: make([]float32, products),
 		events: make([]float32, products*gapsMax), exposures: make([]float32, products*gapsMax), curve: make([]float32, gapsMax),
 	}
@@ -237,7 +273,8 @@ func newTally(products int, members []member) tally {
 			for _, p := range had {
 				t.exposures[int(p)*gapsMax+gapOf(k+1-int(last[p]))]++
 			}
-			for _, p := range b.Products {
+			for at, p := range b.Products {
+				t.prices.add(p, &b, at)
 				t.count[p]++
 				if last[p] == 0 {
 					had = append(had, p)
@@ -253,11 +290,12 @@ func newTally(products int, members []member) tally {
 			last[p] = 0
 		}
 		had = had[:0]
-		if len(m.next) > 0 {
+		if len(m.next.Products) > 0 {
 			t.withNext++
 		}
-		for _, p := range m.next {
+		for at, p := range m.next.Products {
 			t.lately[p]++
+			t.latest.add(p, &m.next, at)
 		}
 	}
 	t.finish()
@@ -271,6 +309,11 @@ func (t *tally) finish() {
 		e[k%gapsMax] += float64(t.events[k])
 		x[k%gapsMax] += float64(t.exposures[k])
 	}
+	var known, off float64
+	for p := range t.prices.known {
+		known, off = known+float64(t.prices.known[p]), off+float64(t.prices.off[p])
+	}
+	t.usual = float32(off / max(known, 1))
 	for g := range gapsMax {
 		t.curve[g] = float32((e[g] + 0.02) / (x[g] + 1))
 	}

@@ -68,7 +68,15 @@ type neighbour struct {
 	like float64 // cosine
 }
 
-func nearer(a, b neighbour) int { return cmp.Or(cmp.Compare(a.far, b.far), cmp.Compare(a.who, b.who)) }
+func nearer(a, b neighbour) int {
+	switch {
+	case a.far < b.far:
+		return -1
+	case a.far > b.far:
+		return 1
+	}
+	return int(a.who) - int(b.who)
+}
 
 // finder looks for neighbours in an index; one goroutine at a time.
 type finder struct {

@@ -20,6 +20,15 @@ type Product = int32
 type Basket struct {
 	Day      int32
 	Products []Product
+	Off      []uint8 // of each product, the discount in hundredths of its full price; nil where it is not known
+}
+
+// off is the discount of the k-th product, and whether it is known.
+func (b *Basket) off(k int) (float32, bool) {
+	if k < len(b.Off) {
+		return float32(b.Off[k]), true
+	}
+	return 0, false
 }
 
 // History is one shopper's baskets, the oldest first. A basket may be empty where
@@ -51,9 +60,10 @@ type Query struct {
 // Plan is the promotions of a week as one shopper meets them. Slices are by
 // product.
 type Plan struct {
-	Display, Mailer           []uint8   // how prominent in her store, 0 for not at all; nil where that store is not known
-	DisplayShare, MailerShare []float32 // in which share of the stores
-	DisplayUsual, MailerUsual []float32 // in which share of the stores on average before
+	Display, Mailer             []uint8   // how prominent in her store, 0 for not at all; nil where that store is not known
+	DisplayShare, MailerShare   []float32 // in which share of the stores
+	DisplayBefore, MailerBefore []float32 // in which share of the stores the week before
+	DisplayUsual, MailerUsual   []float32 // in which share of the stores on average before
 }
 
 // Case is a query with its answer.

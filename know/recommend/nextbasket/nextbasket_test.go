@@ -56,7 +56,11 @@ func town(shoppers int, seed uint64) (*nextbasket.Range, []nextbasket.Shopper) {
 			}
 			slices.Sort(b)
 			if b = slices.Compact(b); len(b) > 0 {
-				h = append(h, nextbasket.Basket{Day: int32(day), Products: b})
+				off := make([]uint8, len(b))
+				for k, p := range b {
+					off[k] = uint8((int(p) + day/7) % 4 * 10) // an offer lasts a week
+				}
+				h = append(h, nextbasket.Basket{Day: int32(day), Products: b, Off: off})
 			}
 		}
 		out[i] = nextbasket.Shopper{Key: uint64(i + 1), History: h}
@@ -71,7 +75,7 @@ func town(shoppers int, seed uint64) (*nextbasket.Range, []nextbasket.Shopper) {
 
 func settings() nextbasket.Settings {
 	s := nextbasket.Defaults()
-	s.Trees.Trees, s.Neighbours = 40, 50
+	s.Trees.Bags, s.Trees.Trees, s.Neighbours = 2, 20, 50
 	return s
 }
 
@@ -186,10 +190,11 @@ func shuffled(all []nextbasket.Shopper, from, until int32) (out []nextbasket.Sho
 	for i := range all {
 		var h nextbasket.History
 		for _, b := range all[i].History {
-			h = append(h, nextbasket.Basket{Day: b.Day, Products: slices.Clone(b.Products)})
 			if b.Day >= from && b.Day < until {
 				dealt = append(dealt, b.Products...)
+				b.Products, b.Off = slices.Clone(b.Products), nil
 			}
+			h = append(h, b)
 		}
 		out = append(out, nextbasket.Shopper{Key: all[i].Key, History: h})
 	}
@@ -277,7 +282,7 @@ func TestStrangeShoppersGetLists(t *testing.T) {
 		"bought at the end of days":        {History: nextbasket.History{{Day: math.MinInt32, Products: []int32{7}}, {Day: math.MaxInt32, Products: []int32{7}}}, Day: 3},
 		"days out of order":                {History: nextbasket.History{{Day: 100, Products: []int32{7}}, {Day: 10, Products: []int32{7, 8}}}, Day: 105},
 		"a member whose past was lost":     {Key: known.Key, Day: 105},
-		"a plan that is no number":         {History: known.History, Day: 105, Plan: &nextbasket.Plan{DisplayShare: shares, MailerShare: shares, DisplayUsual: shares, MailerUsual: shares}},
+		"a plan that is no number":         {History: known.History, Day: 105, Plan: &nextbasket.Plan{DisplayShare: shares, MailerShare: shares, DisplayBefore: shares, MailerBefore: shares, DisplayUsual: shares, MailerUsual: shares}},
 	}
 	for name, q := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -400,6 +405,123 @@ func TestSignalsHaveNames(t *testing.T) {
 	slices.Sort(names)
 	if n := len(names); len(slices.Compact(names)) != n {
 		t.Error("two signals have one name")
+	}
+}
+
+// signalsOf are those of each product in question for a cut's only case.
+func signalsOf(t *testing.T, r *nextbasket.Range, cut *nextbasket.Cut) func(p nextbasket.Product, name string) float32 {
+	t.Helper()
+	s := settings()
+	names := nextbasket.Columns(len(r.Groups))
+	rows := map[nextbasket.Product][]float32{}
+	nextbasket.Lists(r, cut, &s, seed, func(_ *nextbasket.Case, products []nextbasket.Product, l *learn.List) {
+		for i, p := range products {
+			rows[p] = slices.Clone(l.Signals[i*len(names) : (i+1)*len(names)])
+		}
+	})
+	return func(p nextbasket.Product, name string) float32 {
+		at := slices.Index(names, name)
+		if rows[p] == nil || at < 0 {
+			t.Fatalf("no signal %q of product %d", name, p)
+		}
+		return rows[p][at]
+	}
+}
+
+func near(got, want float32) bool {
+	return got == want || got != got && want != want || math.Abs(float64(got-want)) < 1e-4
+}
+
+// Was it cheap when she bought it, is it cheap now?
+func TestDiscountsAreSignals(t *testing.T) {
+	t.Parallel()
+	others := nextbasket.History{ // the last basket is the newest that the crowd knows
+		{Day: 1, Products: []int32{0, 1}, Off: []uint8{10, 0}},
+		{Day: 2, Products: []int32{0, 1}, Off: []uint8{20, 0}},
+		{Day: 3, Products: []int32{0, 1}, Off: []uint8{0, 50}},
+	}
+	hers := nextbasket.History{
+		{Day: 1, Products: []int32{0}, Off: []uint8{30}},
+		{Day: 2, Products: []int32{0, 2}, Off: []uint8{40, 0}},
+		{Day: 3, Products: []int32{3}}, // whoever sent it knew no prices
+	}
+	cut := &nextbasket.Cut{
+		Shoppers: []nextbasket.Shopper{{Key: 1, History: others}},
+		Cases:    []nextbasket.Case{{Query: nextbasket.Query{History: hers, Day: 4}, Truth: []int32{0}}},
+	}
+	signal := signalsOf(t, &nextbasket.Range{Products: 4}, cut)
+	none := float32(math.NaN())
+	const usual = 30.0 / 4 // of all products in the others' past
+	mean0, mean1 := float32((10+20+3*usual)/5), float32(3*usual/5)
+	tests := map[string]struct {
+		product nextbasket.Product
+		want    float32
+	}{
+		"discount of hers":            {0, 35},
+		"last discount of hers":       {0, 40},
+		"usual discount":              {0, mean0},
+		"discount of hers less usual": {0, 35 - mean0},
+		"discount lately":             {1, (50 + 3*mean1) / 4},
+		"discount lately less usual":  {1, (50+3*mean1)/4 - mean1},
+		"her discount":                {2, 70.0 / 3},
+	}
+	for name, test := range tests {
+		if got := signal(test.product, name); !near(got, test.want) {
+			t.Errorf("%s of product %d is %v, want %v", name, test.product, got, test.want)
+		}
+	}
+	if got := signal(3, "discount of hers"); !near(got, none) {
+		t.Errorf("a discount that nobody knows is %v", got)
+	}
+}
+
+// Is it in the mailer this week and was not before, is something else of its kind?
+func TestPromotionsAreSignals(t *testing.T) {
+	t.Parallel()
+	hers := nextbasket.History{{Day: 1, Products: []int32{0, 1}}, {Day: 2, Products: []int32{0, 2}}, {Day: 3, Products: []int32{0, 3}}}
+	plan := &nextbasket.Plan{
+		Display: []uint8{0, 3, 0, 0}, Mailer: []uint8{0, 0, 0, 7},
+		DisplayShare: []float32{0, 0.5, 0, 0}, MailerShare: []float32{0, 0, 0, 0.9},
+		DisplayBefore: []float32{0, 0.1, 0, 0}, MailerBefore: []float32{0, 0, 0, 1},
+		DisplayUsual: []float32{0, 0.2, 0, 0}, MailerUsual: []float32{0, 0, 0, 0.3},
+	}
+	chain := *plan
+	chain.Display, chain.Mailer = nil, nil
+	r := &nextbasket.Range{Products: 4, Groups: [][]int32{{0, 0, 0, -1}}}
+	none := float32(math.NaN())
+	type want struct {
+		product nextbasket.Product
+		want    float32
+	}
+	tests := map[string]struct {
+		plan *nextbasket.Plan
+		want map[string]want
+	}{
+		"in her store": {plan, map[string]want{
+			"display": {1, 3}, "mailer": {3, 7}, "share of stores with display": {1, 0.5}, "more display than usual": {1, 0.3},
+			"more display than before": {1, 0.4}, "more mailer than usual": {3, 0.6}, "more mailer than before": {3, -0.1},
+			"group 1: others of hers promoted": {0, 0.5}, // one purchase of two
+		}},
+		"in a store nobody knows": {&chain, map[string]want{
+			"display": {1, none}, "mailer": {3, none}, "share of stores with mailer": {3, 0.9}, "group 1: others of hers promoted": {2, 0.125},
+		}},
+		"in a week without a plan": {nil, map[string]want{
+			"display": {1, none}, "more mailer than before": {3, none}, "group 1: others of hers promoted": {0, none},
+		}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			signal := signalsOf(t, r, &nextbasket.Cut{
+				Shoppers: []nextbasket.Shopper{{Key: 1, History: hers}},
+				Cases:    []nextbasket.Case{{Query: nextbasket.Query{History: hers, Day: 4, Plan: test.plan}, Truth: []int32{0}}},
+			})
+			for name, w := range test.want {
+				if got := signal(w.product, name); !near(got, w.want) {
+					t.Errorf("%s of product %d is %v, want %v", name, w.product, got, w.want)
+				}
+			}
+		})
 	}
 }
 

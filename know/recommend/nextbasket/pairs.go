@@ -1,7 +1,6 @@
 package nextbasket
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -52,7 +51,7 @@ func newPairs(products int, meetings []meeting, alone bool) *pairs {
 	parts := make([][][]weighed, (products+chunk-1)/chunk)
 	work.Each(len(parts), func(c int) {
 		s := newScratch(products)
-		var all []weighed
+		var all, lifts []weighed
 		for i := c * chunk; i < min((c+1)*chunk, products); i++ {
 			for _, k := range list[start[i]:start[i+1]] {
 				for _, j := range meetings[k].to {
@@ -62,7 +61,8 @@ func newPairs(products int, meetings []meeting, alone bool) *pairs {
 				}
 			}
 			all = s.take(all[:0])
-			parts[c] = append(parts[c], partners(all, often))
+			lifts = liftsOf(all, often, lifts[:0])
+			parts[c] = append(parts[c], partners(all, lifts))
 		}
 	})
 	for i := range products {
@@ -74,12 +74,23 @@ func newPairs(products int, meetings []meeting, alone bool) *pairs {
 	return p
 }
 
-// partners copies those that count.
-func partners(all []weighed, often []float32) []weighed {
-	lift := func(w weighed) float32 { return w.weight / sqrt(often[w.product]) }
-	return slices.Clone(least(all, pairsMost, func(a, b weighed) int {
-		return cmp.Or(cmp.Compare(lift(b), lift(a)), cmp.Compare(a.product, b.product))
-	}))
+// liftsOf appends by how much more often than their own number lets expect partners
+// come. It names them by their place among all.
+func liftsOf(all []weighed, often []float32, lifts []weighed) []weighed {
+	for k, w := range all {
+		lifts = append(lifts, weighed{Product(k), w.weight / sqrt(often[w.product])})
+	}
+	return lifts
+}
+
+// partners copies those of most lift.
+func partners(all, lifts []weighed) []weighed {
+	most := least(lifts, pairsMost, heavier)
+	out := make([]weighed, len(most))
+	for k, w := range most {
+		out[k] = all[w.product]
+	}
+	return out
 }
 
 func sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }

@@ -51,7 +51,9 @@ func Search(r *Range, cuts, judged []Cut, p Plays) (Settings, []Trial, error) {
 		if k > 0 {
 			d.trees(&s.Trees)
 		}
-		_, held, err := learn.Grow(t, &s.Trees)
+		one := s.Trees
+		one.Bags = 1 // which of two settings is the better shows without
+		_, held, err := learn.Grow(t, &one)
 		if err != nil {
 			return s, nil, fmt.Errorf("grow trees: %w", err)
 		}

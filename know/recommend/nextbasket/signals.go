@@ -7,18 +7,25 @@ import (
 
 // habits is what of her history says what kind of shopper she is.
 type habits struct {
-	baskets, size, distinct, repeats, gap, since, lastSize float32
+	baskets, size, distinct, repeats, gap, since, lastSize, off float32
 }
 
 func habitsOf(q *Query, distinct int) habits {
 	h := q.History
-	u := habits{baskets: float32(len(h)), distinct: float32(distinct)}
+	u := habits{baskets: float32(len(h)), distinct: float32(distinct), off: float32(math.NaN())}
 	if len(h) == 0 {
 		return u
 	}
 	var lines float32
+	var priced, off float32
 	for _, b := range h {
 		lines += float32(len(b.Products))
+		for _, o := range b.Off {
+			priced, off = priced+1, off+float32(o)
+		}
+	}
+	if priced > 0 {
+		u.off = off / priced
 	}
 	last := len(h) - 1
 	u.size, u.since, u.lastSize = lines/u.baskets, float32(q.Day-h[last].Day), float32(len(h[last].Products))
@@ -41,10 +48,11 @@ func Columns(kinds int) []string {
 		"neighbours and she", "neighbours buy", "neighbours bought next", "alike bought next", "follows", "lies ahead", "goes with",
 		"neighbours buy more", "neighbours bought next more", "alike bought next more",
 		"her baskets", "her basket size", "her products", "her repeats", "her days between", "her days since", "her last basket's size", "her days since ÷ between",
-		"display", "mailer", "share of stores with display", "share of stores with mailer", "more display than usual", "more mailer than usual",
+		"discount of hers", "last discount of hers", "usual discount", "discount lately", "discount lately less usual", "discount of hers less usual", "her discount",
+		"display", "mailer", "share of stores with display", "share of stores with mailer", "more display than usual", "more mailer than usual", "more display than before", "more mailer than before",
 	}
 	for kind := range kinds {
-		for _, name := range []string{"count", "count per basket", "baskets since", "days since", "days since ÷ between", "this product's share", "this product's lag"} {
+		for _, name := range []string{"count", "count per basket", "baskets since", "days since", "days since ÷ between", "this product's share", "this product's lag", "others of hers promoted"} {
 			names = append(names, "group "+strconv.Itoa(kind+1)+": "+name)
 		}
 	}
@@ -59,6 +67,7 @@ func (a *asker) row(p Product, o *own) {
 	a.crowdSignals(p, o)
 	u := &a.habits
 	a.rows = append(a.rows, u.baskets, u.size, u.distinct, u.repeats, u.gap, u.since, u.lastSize, u.since/max(u.gap, 0.5))
+	a.priceSignals(p, o)
 	a.planSignals(p)
 	for g := range a.groups {
 		a.rows = a.groups[g].signals(a.rows, a.q, p, o)
@@ -133,12 +142,25 @@ func (a *asker) crowdSignals(p Product, o *own) {
 	)
 }
 
+// priceSignals are from the discounts at which she and others bought.
+func (a *asker) priceSignals(p Product, o *own) {
+	none := float32(math.NaN())
+	c := a.c
+	hers, last := none, none
+	if o.priced > 0 {
+		hers, last = o.off/o.priced, o.lastOff
+	}
+	usual := c.prices.mean(p, c.usual)
+	lately := c.latest.mean(p, usual)
+	a.rows = append(a.rows, hers, last, usual, lately, lately-usual, hers-usual, a.habits.off)
+}
+
 // planSignals are from the week's promotions.
 func (a *asker) planSignals(p Product) {
 	none := float32(math.NaN())
 	plan := a.q.Plan
 	if plan == nil {
-		a.rows = append(a.rows, none, none, none, none, none, none)
+		a.rows = append(a.rows, none, none, none, none, none, none, none, none)
 		return
 	}
 	display, mailer := none, none
@@ -146,7 +168,7 @@ func (a *asker) planSignals(p Product) {
 		display, mailer = float32(plan.Display[p]), float32(plan.Mailer[p])
 	}
 	displays, mailers := plan.DisplayShare[p], plan.MailerShare[p]
-	a.rows = append(a.rows, display, mailer, displays, mailers, displays-plan.DisplayUsual[p], mailers-plan.MailerUsual[p])
+	a.rows = append(a.rows, display, mailer, displays, mailers, displays-plan.DisplayUsual[p], mailers-plan.MailerUsual[p], displays-plan.DisplayBefore[p], mailers-plan.MailerBefore[p])
 }
 
 func log1(x float32) float32 { return float32(math.Log1p(float64(max(x, 0)))) }
@@ -162,8 +184,9 @@ func bit(b bool) float32 {
 
 // grouped is what she did with a group of products.
 type grouped struct {
-	count       float32 // baskets
-	first, last int32   // baskets
+	count            float32 // baskets
+	bought, promoted float32 // purchases of its products, and those of products promoted now
+	first, last      int32   // baskets
 }
 
 // groupScratch is one kind of groups.
@@ -197,6 +220,10 @@ func (s *groupScratch) read(q *Query) {
 				e.count++
 			}
 			e.last = int32(t)
+			e.bought++
+			if q.Plan != nil {
+				e.promoted += q.Plan.of(p)
+			}
 		}
 	}
 }
@@ -210,12 +237,13 @@ func (s *groupScratch) reset() {
 
 // signals appends those of a product's group.
 func (s *groupScratch) signals(rows []float32, q *Query, p Product, o *own) []float32 {
+	none := float32(math.NaN())
 	var e grouped
 	if g := s.of[p]; g >= 0 {
 		e = s.groups[g]
 	}
 	if e.count == 0 {
-		return append(rows, 0, 0, -1, -1, -1, -1, -1)
+		return append(rows, 0, 0, -1, -1, -1, -1, -1, none)
 	}
 	n, last := len(q.History), q.History[e.last].Day
 	days, due, lag := float32(q.Day-last), float32(-1), float32(-1)
@@ -226,5 +254,24 @@ func (s *groupScratch) signals(rows []float32, q *Query, p Product, o *own) []fl
 	if o.count > 0 {
 		lag = float32(e.last - o.last)
 	}
-	return append(rows, e.count, e.count/float32(n), float32(n-int(e.last)), days, due, o.count/e.count, lag)
+	promoted := none
+	if plan := q.Plan; plan != nil {
+		others, more := e.bought, e.promoted
+		if o.count > 0 {
+			others, more = others-o.count, more-o.count*plan.of(p)
+		}
+		if others > 0 {
+			promoted = more / others
+		}
+	}
+	return append(rows, e.count, e.count/float32(n), float32(n-int(e.last)), days, due, o.count/e.count, lag, promoted)
+}
+
+// of is how much a product is promoted, from 0 to 1: in her store or, where that
+// is not known, in which share of all.
+func (p *Plan) of(product Product) float32 {
+	if p.Display != nil {
+		return bit(p.Display[product] > 0 || p.Mailer[product] > 0)
+	}
+	return max(p.DisplayShare[product], p.MailerShare[product])
 }
