@@ -26,9 +26,11 @@ type receipts struct {
 }
 
 // readReceipts reads the lines. Days are those of New York, whose clock is five
-// hours behind the files'; coupons, fuel and what no catalogue has are left out.
+// hours behind the files'; coupons, fuel and what no catalogue has are left out. A
+// discount is the retailer's, in hundredths of the full price.
 const readReceipts = `
 select t.household_id, t.basket_id, t.store_id, (epoch(t.transaction_timestamp) - 18000)::bigint // 86400 as day, t.week, t.product_id,
+ coalesce(round(100 * least(greatest(retail_disc / nullif(sales_value + retail_disc + coupon_match_disc, 0), 0), 1)), 0)::utinyint,
  coalesce(product_category, ''), coalesce(product_type, ''), coalesce(manufacturer_id::varchar, '') || '/' || coalesce(product_type, '')
 from read_parquet('%s') t join read_parquet('%s') p using (product_id)
 where department not in ('FUEL', 'MISCELLANEOUS', 'COUPON')
@@ -55,9 +57,10 @@ func loadReceipts(ctx context.Context, dir string) (*receipts, error) {
 	var household, lastHousehold, basket, lastBasket, store, product int64
 	var day int32
 	var week int
+	var off uint8
 	var names [kinds]string
 	for rows.Next() {
-		if err := rows.Scan(&household, &basket, &store, &day, &week, &product, &names[0], &names[1], &names[2]); err != nil {
+		if err := rows.Scan(&household, &basket, &store, &day, &week, &product, &off, &names[0], &names[1], &names[2]); err != nil {
 			return nil, fmt.Errorf("read receipts: %w", err)
 		}
 		if household != lastHousehold {
@@ -84,7 +87,7 @@ func loadReceipts(ctx context.Context, dir string) (*receipts, error) {
 			lastBasket = basket
 		}
 		if b := &s.History[len(s.History)-1]; !slices.Contains(b.Products, p) {
-			b.Products = append(b.Products, p)
+			b.Products, b.Off = append(b.Products, p), append(b.Off, off)
 		}
 		d.weekEnds[week] = max(d.weekEnds[week], day+1)
 	}
