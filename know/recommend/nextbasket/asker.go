@@ -6,9 +6,9 @@ import (
 
 // How many products come into question.
 const (
-	ownMost     = 200 // of those she bought
-	broughtMost = 60  // of each other source
-	commonAsked = 60
+	ownMost     = 150 // of those she bought
+	broughtMost = 40  // of each other source
+	commonAsked = 40
 	alikeMost   = 150 // shoppers who point the same way
 	recentMost  = 60  // products of hers from which others are concluded
 )

@@ -43,7 +43,7 @@ func (s *Settings) Check() error {
 
 // Defaults are settings to begin a search with.
 func Defaults() Settings {
-	return Settings{Decay: Decay{Basket: 0.9, Group: 0.9, Groups: 7}, Neighbours: 300, Own: 0.1, Negatives: 0.5, Trees: learn.Defaults()}
+	return Settings{Decay: Decay{Basket: 0.9, Group: 0.9, Groups: 7}, Neighbours: 300, Own: 0.1, Negatives: 0.3, Trees: learn.Defaults()}
 }
 
 // Model proposes what is bought next. It is safe for concurrent use.
