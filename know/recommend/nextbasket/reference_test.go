@@ -174,3 +174,21 @@ func TestItemItemFindsWhatGoesTogether(t *testing.T) {
 		})
 	}
 }
+
+// A trial that repeats the best so far teaches nothing and costs as much as any.
+func TestTrialsThatMendTheBestDiffer(t *testing.T) {
+	t.Parallel()
+	r, all := town(30, seed)
+	judged := []nextbasket.Cut{nextbasket.ByDay(all, 90, 105)}
+	for seed := range uint64(5) {
+		trials := nextbasket.SearchNeighbours(r, judged, nextbasket.Defaults(), nextbasket.Plays{Trials: 12, Seed: seed})
+		if len(trials) != 12 {
+			t.Fatalf("%d trials", len(trials))
+		}
+		for k := 1; k < len(trials); k++ {
+			if trials[k].Settings == nextbasket.Best(trials[:k]).Settings {
+				t.Errorf("seed %d: trial %d is the best of those before it again", seed, k)
+			}
+		}
+	}
+}

@@ -49,7 +49,7 @@ func Search(r *Range, cuts, judged []Cut, p Plays) (Settings, []Trial, error) {
 			s = Best(trials[first:]).Settings
 		}
 		if k > 0 {
-			d.trees(&s.Trees)
+			d.another(&s, func(s *Settings) { d.trees(&s.Trees) })
 		}
 		one := s.Trees
 		one.Bags = 1 // which of two settings is the better shows without
@@ -99,6 +99,17 @@ func (d *drawer) turn(k int, p Plays) (mend bool) {
 	return mend
 }
 
+// drawsMost is how often settings are drawn until they are others.
+const drawsMost = 20
+
+// another draws settings that are not those given, because no trial is worth making
+// twice.
+func (d *drawer) another(s *Settings, draw func(*Settings)) {
+	for was, n := *s, 0; *s == was && n < drawsMost; n++ {
+		draw(s)
+	}
+}
+
 // redraw gives a setting one of its values.
 func redraw[T any](d *drawer, to *T, values ...T) {
 	at, anew := d.rnd.IntN(len(values)), d.rnd.Float64() < d.share
@@ -138,7 +149,7 @@ func SearchNeighbours(r *Range, judged []Cut, base Settings, p Plays) []Trial {
 			s = Best(out).Settings
 		}
 		if k > 0 {
-			d.neighbours(&s)
+			d.another(&s, d.neighbours)
 		}
 		var answers []judge.Answer
 		for i := range judged {
