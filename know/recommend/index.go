@@ -4,9 +4,8 @@ import (
 	"cmp"
 	"math/bits"
 	"slices"
-	"strings"
-	"unicode"
 
+	"endcap/know/recommend/internal/words"
 	"endcap/retail/catalog"
 	"endcap/retail/consent/policy"
 )
@@ -33,9 +32,6 @@ type group struct {
 	table table
 }
 
-// wordsMax bounds the words of one product or query that count.
-const wordsMax = 32
-
 // newIndex ranks the catalogue's rows by a model, which may be nil; products
 // nobody bought come last, by id.
 func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher, shy *policy.Shield) *index {
@@ -61,7 +57,7 @@ func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher, sh
 		if p.Category != "" {
 			file(ix.categories, p.Category, no)
 		}
-		buf = wordsOf(buf[:0], p.Name, string(p.Brand), string(p.Type), string(p.Category), string(p.Department))
+		buf = words.Of(buf[:0], p.Name, string(p.Brand), string(p.Type), string(p.Category), string(p.Department))
 		for _, w := range buf {
 			file(ix.words, w, no)
 		}
@@ -142,23 +138,6 @@ func (t *table) find(hash uint64) int32 {
 	}
 }
 
-// wordsOf appends the different words of some texts, folded to lower case, a
-// plural s dropped.
-func wordsOf(out []string, texts ...string) []string {
-	for _, t := range texts {
-		for w := range strings.FieldsFuncSeq(t, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
-			w = strings.ToLower(w)
-			if len(w) > 3 && strings.HasSuffix(w, "s") && !strings.HasSuffix(w, "ss") {
-				w = w[:len(w)-1]
-			}
-			if len(out) < wordsMax && !slices.Contains(out, w) {
-				out = append(out, w)
-			}
-		}
-	}
-	return out
-}
-
 // query is a search as the index knows it: one group of products for each word
 // that any product has, the smallest first.
 type query struct {
@@ -173,9 +152,9 @@ func (ix *index) search(text string) query {
 		return q
 	}
 	var buf [8]string
-	words := wordsOf(buf[:0], text)
-	q.words = len(words)
-	for _, w := range words {
+	asked := words.Of(buf[:0], text)
+	q.words = len(asked)
+	for _, w := range asked {
 		if g := ix.words[w]; g != nil {
 			q.groups = append(q.groups, g)
 		}
