@@ -23,7 +23,8 @@ const (
 	LineItem   Kind = "line_item"
 	Audience   Kind = "audience"
 	Placement  Kind = "placement"
-	Key        Kind = "key" // an API key's hash, scopes and principal
+	Key        Kind = "key"  // an API key's hash, scopes and principal
+	Rule       Kind = "rule" // a merchandising rule of the retailer's
 )
 
 // Row is one version of one thing. Doc is JSON, opaque to the store.

@@ -113,17 +113,26 @@ func (s *Shelf) Products() []*catalog.Product {
 // InStock reports whether a store has a product. The store's own count wins
 // over the general one; where there is neither, it is taken to be in stock.
 func (s *Shelf) InStock(id catalog.ProductID, at catalog.StoreID) bool {
+	n, counted := s.Count(id, at)
+	return !counted || n > 0
+}
+
+// Count is how many of a product a store has: its own count, or the general one;
+// false where nobody counted.
+func (s *Shelf) Count(id catalog.ProductID, at catalog.StoreID) (int64, bool) {
 	it := s.products.Load().find(id)
 	if it == nil {
-		return true
+		return 0, false
 	}
 	if at != "" && it.stockStores.Load() {
 		if n, ok := s.stock.get(s.place(it, at)); ok {
-			return n > 0
+			return n, true
 		}
 	}
-	n := it.stock.Load()
-	return n == nil || *n > 0
+	if n := it.stock.Load(); n != nil {
+		return *n, true
+	}
+	return 0, false
 }
 
 // place is where something about an item at a store is kept; no place has the

@@ -72,6 +72,9 @@ func TestIsItInStock(t *testing.T) {
 			if got := s.InStock("oats", catalog.StoreID(tt.at)); got != tt.want {
 				t.Errorf("in stock at %q: got %v, want %v", tt.at, got, tt.want)
 			}
+			if n, counted := s.Count("oats", catalog.StoreID(tt.at)); (n > 0 || !counted) != tt.want {
+				t.Errorf("counted at %q: %d, %v", tt.at, n, counted)
+			}
 		})
 	}
 }

@@ -50,3 +50,25 @@ type Proposal struct {
 	Reason  Reason
 	Count   int // for BoughtOften: on how many of her receipts
 }
+
+// ListName names a list of products by what it is for. Words cross the wire, stand
+// in merchandising rules and never change.
+type ListName string
+
+// The lists.
+const (
+	ForYou      ListName = "for_you"     // whatever fits the visit: what a decision proposes
+	NextBasket  ListName = "next_basket" // what she will buy next, old and new
+	BuyAgain    ListName = "buy_again"   // what she is due to need again
+	Complements ListName = "complements" // what goes with the basket or the product she looks at
+	Substitutes ListName = "substitutes" // what may stand in for the product she looks at
+	Discovery   ListName = "discovery"   // what is new to her
+	Search      ListName = "search"      // what fits what she searched
+	InCategory  ListName = "category"    // the category page she is on
+	Trending    ListName = "trending"    // what sells more than it did
+)
+
+// ListNames lists every list.
+func ListNames() []ListName {
+	return []ListName{ForYou, NextBasket, BuyAgain, Complements, Substitutes, Discovery, Search, InCategory, Trending}
+}

@@ -21,7 +21,7 @@ const (
 	weightPrice = 2
 	weightTier  = 1 // both own label, or neither
 	weightBrand = 1
-	alikeMin    = 0.4 // what is less alike serves another need
+	alikeMin    = 0.3 // what is less alike serves another need
 )
 
 // item is a product as substitutes compare it.
@@ -79,7 +79,8 @@ func (v *vocabulary) settle() {
 	}
 }
 
-// alike is how alike two products are, from 0 to 1.
+// alike is how alike two products are, from 0 to 1; 0 where both have names that
+// share no word.
 func (v *vocabulary) alike(a, b *item) float64 {
 	sum, of := 0.0, 0.0
 	part := func(weight, share float64) {
@@ -87,7 +88,11 @@ func (v *vocabulary) alike(a, b *item) float64 {
 		of += weight
 	}
 	if len(a.words) > 0 && len(b.words) > 0 {
-		part(weightName, v.named(a.words, b.words))
+		named := v.named(a.words, b.words)
+		if named == 0 {
+			return 0
+		}
+		part(weightName, named)
 	}
 	if a.unit != 0 && a.unit == b.unit {
 		part(weightSize, nearness(a.amount, b.amount))

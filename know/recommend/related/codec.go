@@ -72,6 +72,7 @@ func (m *Model) appendBody(b []byte) []byte {
 	b = appendTexts(b, names)
 	b = appendTimes(b, m.general)
 	b = wire.Append(b, []float32{m.firm})
+	b = wire.Append(b, m.tuned[:])
 	b = appendRises(b, m.everywhere)
 	stores := slices.Sorted(maps.Keys(m.stores))
 	b = appendTexts(b, stores)
@@ -96,6 +97,7 @@ func decodeBody(b []byte) (*Model, error) {
 	names := textsOf[catalog.Category](r)
 	m.general = timesOf(r)
 	m.firm = wire.One[float32](r)
+	tuned := wire.Take[float32](r)
 	m.everywhere = risesOf(r, len(m.ids))
 	stores := textsOf[catalog.StoreID](r)
 	m.stores = make(map[catalog.StoreID][]Rise)
@@ -107,7 +109,12 @@ func decodeBody(b []byte) (*Model, error) {
 		m.categories[name] = int32(i)
 	}
 	m.index()
-	firm := m.firm >= backMin && m.firm <= backMax
+	firm := m.firm >= backMin && m.firm <= backMax && len(tuned) == tunings
+	for i, by := range tuned {
+		if firm = firm && by >= tuningMin && by <= tuningMax; firm {
+			m.tuned[i] = by
+		}
+	}
 	if r.Err() != nil || !firm || len(m.times) != len(m.ids) || len(m.general) != len(names)+1 ||
 		len(m.categories) != len(names) || len(m.stores) != len(stores) || len(m.numbers) != len(m.ids) {
 		return nil, fmt.Errorf("%w: its parts do not fit each other", ErrModel)

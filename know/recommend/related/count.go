@@ -126,6 +126,9 @@ func Count(ctx context.Context, from Asker, t Training) (*Model, error) {
 	c.complements()
 	c.substitutes()
 	c.dues()
+	if err := c.tune(ctx); err != nil {
+		return nil, fmt.Errorf("tune related products: %w", err)
+	}
 	c.m.index()
 	return c.m, nil
 }
@@ -249,11 +252,19 @@ func (c *counting) receipt(basket []int32) {
 	c.degrees += int64(len(basket)) * int64(len(basket)-1)
 }
 
-// byShoppers follows shoppers, some at a time: a part of the range of their ids.
+// byShoppers follows shoppers: when they buy again, and between what they change.
 func (c *counting) byShoppers(ctx context.Context) error {
 	c.switched = newCounter(c.Room)
 	c.rhythms = make([]rhythm, len(c.rows))
 	c.switches, c.inNeed = make([]int64, len(c.rows)), make([]int64, c.needed)
+	err := c.each(ctx, c.follow)
+	c.m.Lost[1] = c.switched.lost
+	return err
+}
+
+// each calls f with what every shopper bought. Some are read at a time: a part of
+// the range of their ids.
+func (c *counting) each(ctx context.Context, f func(*life)) error {
 	parts := uint64(c.lines/int64(c.Lines)) + 1
 	step := math.MaxUint64/parts + 1 // 0, for all of it, where there is one part
 	var life life
@@ -275,10 +286,9 @@ func (c *counting) byShoppers(ctx context.Context) error {
 					life.add(no, retail.Day(days[i]))
 				}
 			}
-			c.follow(&life)
+			f(&life)
 		}
 	}
-	c.m.Lost[1] = c.switched.lost
 	return nil
 }
 

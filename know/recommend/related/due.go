@@ -193,6 +193,7 @@ type Due struct {
 	today    retail.Day
 	mu, s    float64
 	comeBack float64
+	tuned    *tuning
 }
 
 // due is when somebody who bought on some days, rising and different, needs it
@@ -201,14 +202,15 @@ type Due struct {
 // product's, is shrunk to the product's as a normal mean with a normal prior is.
 // The chance that she comes back at all grows with each time she did, as in the
 // beta-geometric distribution.
-func (t *times) due(firm float32, days []retail.Day, today retail.Day) Due {
+func (t *times) due(m *Model, days []retail.Day, today retail.Day) Due {
+	firm := max(m.firm, backMin)
 	mu, sigma := float64(t.mu), float64(t.sigma)
 	own := sigma * sigma * float64(t.share)
 	between := sigma*sigma - own
 	mean, n := mean(days, max(3*math.Sqrt(own), clipLeast))
 	weight := n * between / (n*between + own)
 	mu = weight*mean + (1-weight)*mu
-	d := Due{last: days[len(days)-1], today: today, mu: mu, s: math.Sqrt(own + (1-weight)*between)}
+	d := Due{last: days[len(days)-1], today: today, tuned: &m.tuned, mu: mu, s: math.Sqrt(own + (1-weight)*between)}
 	d.comeBack = (float64(firm)*float64(t.back) + n) / (float64(firm) + n)
 	d.Every = math.Exp(mu)
 	d.On = d.last + retail.Day(math.Round(d.Every))
@@ -249,14 +251,22 @@ func (d *Due) Within(n int) float64 {
 	if n <= 0 {
 		return 0
 	}
+	return 1 - math.Exp(-d.hazard(n)*d.tuned.at(d.hazard(dueDays)))
+}
+
+// hazard is −log of the chance that she does not buy it within n days, before it is
+// tuned.
+func (d *Due) hazard(n int) float64 {
 	passed := float64(max(d.today-d.last, 1)) - 0.5
 	before, until := d.until(passed), d.until(passed+float64(n))
 	left := 1 - d.comeBack*before
-	if left <= 1e-9 {
+	if left <= hazardMin {
 		return 0
 	}
-	return min(d.comeBack*(until-before)/left, 1)
+	return -math.Log(max(1-d.comeBack*(until-before)/left, hazardMin))
 }
+
+const hazardMin = 1e-9
 
 // until is the share of those who come back that have within t days.
 func (d *Due) until(t float64) float64 {
@@ -281,4 +291,42 @@ func firmness(all []rhythm) float32 {
 		return backMax
 	}
 	return float32(min(max(up/down, backMin), backMax))
+}
+
+// What Due says is tuned to what happened in the last week of the window: hazards of
+// a week are multiplied by what was observed for each that was expected, by the size
+// of the hazard in steps of a factor of two, and in proportion between them.
+const (
+	dueDays      = 7
+	tunings      = 16 // the last for a hazard of 1 and more
+	shrinkTuning = 20 // purchases, observed and expected
+	tuningMin    = 0.05
+	tuningMax    = 20
+)
+
+type tuning [tunings]float32
+
+// plain changes nothing.
+func plain() (t tuning) {
+	for i := range t {
+		t[i] = 1
+	}
+	return t
+}
+
+func tuningOf(hazard float64) int {
+	return int(min(max(math.Round(tuningAt(hazard)), 0), tunings-1))
+}
+
+func tuningAt(hazard float64) float64 { return tunings - 1 + math.Log2(max(hazard, hazardMin)) }
+
+// at is by how much a hazard of a week is multiplied.
+func (t *tuning) at(hazard float64) float64 {
+	if t == nil || t[0] == 0 { // a house without a model
+		return 1
+	}
+	at := min(max(tuningAt(hazard), 0), tunings-1)
+	i := min(int(at), tunings-2)
+	part := at - float64(i)
+	return float64(t[i])*(1-part) + float64(t[i+1])*part
 }

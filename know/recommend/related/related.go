@@ -36,6 +36,8 @@ const (
 	liftMin        = 1.2 // times as often as by chance, shrunk
 	shrinkLift     = 10  // receipts, observed and expected, that shrink a lift towards 1
 	shrinkCosine   = 20  // receipts that shrink a cosine towards 0
+	asymmetry      = 0.8 // α: 1 is the share of a's receipts with b, 0.5 the cosine
+	soldPower      = 0.3 // of a substitute
 	shrinkSwitch   = 5   // shoppers, for substitutes
 	switchLift     = 4.0 // the most that shoppers' own switching counts, and one by it the least
 	switchWeighMax = 2 * switchLift / (1 + switchLift)
@@ -99,6 +101,7 @@ type Model struct {
 	categories  map[catalog.Category]int32
 	general     []times // of categories, then of all
 	firm        float32 // see firmness
+	tuned       tuning
 	everywhere  []Rise
 	stores      map[catalog.StoreID][]Rise
 }
@@ -141,7 +144,7 @@ func (m *Model) Due(p *catalog.Product, days []retail.Day, today retail.Day) (Du
 	if len(days) == 0 {
 		return Due{}, false
 	}
-	return m.timesOf(p).due(max(m.firm, backMin), days, today), true
+	return m.timesOf(p).due(m, days, today), true
 }
 
 func (m *Model) timesOf(p *catalog.Product) *times {

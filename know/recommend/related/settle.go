@@ -16,8 +16,9 @@ import (
 // many other products stood beside one over all receipts, and D the sum of d (the
 // configuration model, of which no product meets itself; Newman, PNAS 2006). The lift is (n + k) ÷ (e + k), the posterior mean of a Poisson rate
 // over its expectation under a gamma prior (DuMouchel, The American Statistician
-// 1999, with one gamma); the score is the excess over chance as a shrunk cosine,
-// (n − e) ÷ (√(nₐ·n_b) + h). Products of one need are no complements.
+// 1999, with one gamma). The score of b beside a is the excess over chance as a
+// shrunk asymmetric cosine (Aiolli, RecSys 2013), (n − e) ÷ (nₐ^α·n_b^(1−α) + h).
+// Products of one need are no complements.
 func (c *counting) complements() {
 	lists := make(best, len(c.rows))
 	c.together.each(func(a, b int32, count uint32) {
@@ -31,16 +32,21 @@ func (c *counting) complements() {
 		if lift < liftMin {
 			return
 		}
-		score := (n - e) / (math.Sqrt(float64(c.receipts[a])*float64(c.receipts[b])) + shrinkCosine)
-		lists.add(a, Neighbour{b, float32(score), float32(lift)})
-		lists.add(b, Neighbour{a, float32(score), float32(lift)})
+		na, nb := float64(c.receipts[a]), float64(c.receipts[b])
+		beside := func(na, nb float64) float32 {
+			return float32((n - e) / (math.Pow(na, asymmetry)*math.Pow(nb, 1-asymmetry) + shrinkCosine))
+		}
+		lists.add(a, Neighbour{b, beside(na, nb), float32(lift)})
+		lists.add(b, Neighbour{a, beside(nb, na), float32(lift)})
 	})
 	c.m.complements = lists.settle()
 }
 
 // substitutes finds what serves the same need: how alike two products are by name,
-// size, price, tier and brand, weighed by how often shoppers changed between them
-// beyond chance.
+// size, price, tier and brand, times how often shoppers changed between them beyond
+// chance, both squared, times how much the other is sold, as a share of what is sold
+// most of the need, to the power of 0.3: shoppers take what many take. Two names
+// that share no word are of two needs.
 func (c *counting) substitutes() {
 	v := &vocabulary{numbers: make(map[string]int32)}
 	items := make([]item, len(c.rows))
@@ -68,17 +74,27 @@ func (c *counting) substitutes() {
 		}
 		for _, a := range need {
 			rivals = v.rivals(&items[a], need, byWord, rivals[:0])
+			most := c.sold(need[0])
 			for _, b := range rivals {
 				if a == b {
 					continue
 				}
 				if alike := v.alike(&items[a], &items[b]); alike >= alikeMin {
-					lists.add(a, Neighbour{b, float32(alike * c.changed(a, b) / switchWeighMax), float32(alike)})
+					changed := c.changed(a, b) / switchWeighMax
+					lists.add(a, Neighbour{b, float32(alike * alike * changed * changed * math.Pow(c.sold(b)/most, soldPower)), float32(alike)})
 				}
 			}
 		}
 	}
 	c.m.substitutes = lists.settle()
+}
+
+// sold is on how many receipts a product is, and a few for those on none.
+func (c *counting) sold(no int32) float64 {
+	if no >= countedMax {
+		return shrinkSwitch
+	}
+	return float64(c.receipts[no]) + shrinkSwitch
 }
 
 // changed weighs two products of one need by the shoppers who change between them:
@@ -133,6 +149,39 @@ func (c *counting) dues() {
 		}
 		m.times[no] = c.rhythms[no].fit(above)
 	}
+}
+
+// tune holds what Due says of the last week of the window against what happened.
+func (c *counting) tune(ctx context.Context) error {
+	var said, was [tunings]float64
+	c.m.tuned = plain()
+	asOf := c.Through - dueDays
+	err := c.each(ctx, func(l *life) {
+		for i := range l.bought {
+			b := &l.bought[i]
+			days := l.days[b.from:b.to]
+			known, _ := slices.BinarySearch(days, asOf+1)
+			if known == 0 {
+				continue
+			}
+			d := c.m.times[b.no].due(c.m, days[:known], asOf+1)
+			p := d.Within(dueDays)
+			at := tuningOf(d.hazard(dueDays))
+			said[at] += p
+			if known < len(days) {
+				was[at]++
+			}
+		}
+	})
+	var all [2]float64
+	for i := range said {
+		all[0], all[1] = all[0]+said[i], all[1]+was[i]
+	}
+	mean := (all[1] + shrinkTuning) / (all[0] + shrinkTuning)
+	for i := range said {
+		c.m.tuned[i] = float32(min(max((was[i]+shrinkTuning*mean)/(said[i]+shrinkTuning), tuningMin), tuningMax))
+	}
+	return err
 }
 
 // trends compares the last seven days with the four weeks before, per store and

@@ -244,6 +244,24 @@ func (s *Shield) Group(p *catalog.Product) string {
 	return ""
 }
 
+// Groups lists the names of the sensitive groups. The slice is shared: nobody may
+// change it.
+func (s *Shield) Groups() []string {
+	if s == nil {
+		return nil
+	}
+	return s.names
+}
+
+// InGroup reports whether a product belongs to the group of a name.
+func (s *Shield) InGroup(name string, p *catalog.Product) bool {
+	if s == nil {
+		return false
+	}
+	i := slices.Index(s.names, name)
+	return i >= 0 && s.match[i].Has(p)
+}
+
 // Hides reports whether a product is sensitive.
 func (s *Shield) Hides(p *catalog.Product) bool { return s.Group(p) != "" }
 

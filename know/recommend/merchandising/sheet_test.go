@@ -1,0 +1,321 @@
+package merchandising_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"endcap/know/recommend/merchandising"
+	"endcap/retail"
+	"endcap/retail/catalog"
+	"endcap/retail/consent/policy"
+	"endcap/retail/visit"
+)
+
+var today = retail.Date(2017, time.December, 4)
+
+// shelves is a stock that was counted here and there.
+type shelves map[string]int64 // product, or product@store
+
+func (s shelves) Count(id catalog.ProductID, at catalog.StoreID) (int64, bool) {
+	if n, ok := s[string(id)+"@"+string(at)]; ok {
+		return n, true
+	}
+	n, ok := s[string(id)]
+	return n, ok
+}
+
+func (s shelves) InStock(id catalog.ProductID, at catalog.StoreID) bool {
+	n, ok := s.Count(id, at)
+	return !ok || n > 0
+}
+
+func products() []*catalog.Product {
+	return []*catalog.Product{
+		{ID: "oat", Brand: "OATS", Department: "GROCERY", Category: "MILK"}, {ID: "cow", Brand: "MUH", Department: "GROCERY", Category: "MILK"},
+		{ID: "own", Brand: "HOUSE", Department: "GROCERY", Category: "MILK", OwnLabel: true}, {ID: "rye", Brand: "BAKER", Department: "BAKERY", Category: "BREAD"},
+		{ID: "bun", Brand: "HOUSE", Department: "BAKERY", Category: "BREAD", OwnLabel: true}, {ID: "wine", Brand: "CELLAR", Department: "DRINKS", Category: "WINE"},
+		{ID: "beer", Brand: "BREW", Department: "DRINKS", Category: "BEER"}, {ID: "loose"},
+	}
+}
+
+func shield() *policy.Shield {
+	return (&policy.Policy{Sensitive: []policy.Group{{Name: "alcohol", Set: catalog.Set{Categories: []catalog.Category{"WINE", "BEER"}}}}}).Shield()
+}
+
+func kinds(names ...catalog.Category) merchandising.Selection {
+	return merchandising.Selection{Set: catalog.Set{Categories: names}}
+}
+
+func only(ids ...catalog.ProductID) merchandising.Selection {
+	return merchandising.Selection{Set: catalog.Set{Products: ids}}
+}
+
+func day(ago retail.Day) *retail.Day {
+	d := today - ago
+	return &d
+}
+
+// candidates are all products in their order, each a little less than the one before.
+func candidates(rows []*catalog.Product) (out []merchandising.Candidate) {
+	for i := range rows {
+		out = append(out, merchandising.Candidate{No: int32(i), Score: 1 / float64(i+1)})
+	}
+	return out
+}
+
+// told writes a list and what the rules did.
+func told(rows []*catalog.Product, d *merchandising.Desk) string {
+	var out []string
+	for _, p := range d.List {
+		out = append(out, string(rows[p.No].ID))
+	}
+	text := strings.Join(out, " ")
+	for _, e := range d.Effects {
+		text += fmt.Sprintf("; %s %s %s %d→%d", e.Rule, e.Did, rows[e.No].ID, e.From, e.To)
+	}
+	if d.Empty != "" {
+		text += "; " + d.Empty
+	}
+	return text
+}
+
+func TestWhatRulesDoToAList(t *testing.T) {
+	t.Parallel()
+	type rules = []merchandising.Named
+	yes := true
+	rule := func(id string, r merchandising.Rule) merchandising.Named {
+		r.Name = id
+		return merchandising.Named{ID: merchandising.ID(id), Rule: r}
+	}
+	alcohol := merchandising.Exclude{Sensitive: []string{"alcohol"}, Countries: []string{"FR"}}
+	tests := map[string]struct {
+		rules rules
+		scene merchandising.Scene
+		want  string
+	}{
+		"no rules":                       {nil, merchandising.Scene{}, "oat cow own rye"},
+		"pin the wine to the top":        {rules{rule("p", merchandising.Rule{Pin: &merchandising.Pin{Product: "wine"}})}, merchandising.Scene{}, "wine oat cow own; p pinned wine 5→0"},
+		"pin what is out of stock":       {rules{rule("p", merchandising.Rule{Pin: &merchandising.Pin{Product: "wine"}})}, merchandising.Scene{Store: "dry"}, "oat cow own rye"},
+		"pin below the end of a list":    {rules{rule("p", merchandising.Rule{Pin: &merchandising.Pin{Product: "wine", Slot: 4}})}, merchandising.Scene{}, "oat cow own rye"},
+		"pin what nobody sells":          {rules{rule("p", merchandising.Rule{Pin: &merchandising.Pin{Product: "caviar"}})}, merchandising.Scene{}, "oat cow own rye"},
+		"two pins want one slot":         {rules{rule("q", merchandising.Rule{Pin: &merchandising.Pin{Product: "wine", Slot: 1}}), rule("p", merchandising.Rule{Pin: &merchandising.Pin{Product: "beer", Slot: 1}})}, merchandising.Scene{}, "oat beer wine cow; p pinned beer 6→1; q pinned wine 5→2"},
+		"boost own label":                {rules{rule("b", merchandising.Rule{Boost: &merchandising.Boost{Products: merchandising.Selection{OwnLabel: &yes}, Factor: 4}})}, merchandising.Scene{}, "own oat bun cow; b boosted own 2→0; b boosted bun 4→2"},
+		"bury a brand":                   {rules{rule("b", merchandising.Rule{Boost: &merchandising.Boost{Products: merchandising.Selection{Set: catalog.Set{Brands: []catalog.Brand{"OATS"}}}, Factor: 0.1}})}, merchandising.Scene{}, "cow own rye bun; b buried oat 0→-1"},
+		"own label bread alone":          {rules{rule("b", merchandising.Rule{Boost: &merchandising.Boost{Products: merchandising.Selection{Set: catalog.Set{Categories: []catalog.Category{"BREAD"}}, OwnLabel: &yes}, Factor: 9}})}, merchandising.Scene{}, "bun oat cow own; b boosted bun 4→0"},
+		"exclude milk":                   {rules{rule("x", merchandising.Rule{Exclude: &merchandising.Exclude{Products: kinds("MILK")}})}, merchandising.Scene{}, "rye bun wine beer; x excluded oat 0→-1; x excluded cow 1→-1; x excluded own 2→-1"},
+		"exclusion wins over a pin":      {rules{rule("p", merchandising.Rule{Pin: &merchandising.Pin{Product: "oat"}}), rule("x", merchandising.Rule{Exclude: &merchandising.Exclude{Products: only("oat")}})}, merchandising.Scene{}, "cow own rye bun; x excluded oat 0→-1"},
+		"at most one of a brand":         {rules{rule("s", merchandising.Rule{Spread: &merchandising.Spread{PerBrand: 1}})}, merchandising.Scene{Length: 5}, "oat cow own rye wine; s spread bun 4→-1"},
+		"at most two of a category":      {rules{rule("s", merchandising.Rule{Spread: &merchandising.Spread{PerCategory: 2}})}, merchandising.Scene{}, "oat cow rye bun; s spread own 2→-1"},
+		"a pin counts in the spread":     {rules{rule("p", merchandising.Rule{Pin: &merchandising.Pin{Product: "own", Slot: 3}}), rule("s", merchandising.Rule{Spread: &merchandising.Spread{PerCategory: 1}})}, merchandising.Scene{}, "rye wine beer own; p pinned own 2→3; s spread oat 0→-1; s spread cow 1→-1"},
+		"alcohol in France":              {rules{rule("x", merchandising.Rule{Exclude: &alcohol}), rule("m", merchandising.Rule{Exclude: &merchandising.Exclude{Products: kinds("MILK")}})}, merchandising.Scene{Country: "FR"}, "rye bun loose; m excluded oat 0→-1; m excluded cow 1→-1; m excluded own 2→-1"},
+		"alcohol elsewhere":              {rules{rule("x", merchandising.Rule{Exclude: &alcohol}), rule("m", merchandising.Rule{Exclude: &merchandising.Exclude{Products: kinds("MILK", "BREAD")}})}, merchandising.Scene{Country: "DE"}, "wine beer loose; m excluded oat 0→-1; m excluded cow 1→-1; m excluded own 2→-1; m excluded rye 3→-1"},
+		"in which country, nobody knows": {rules{rule("x", merchandising.Rule{Exclude: &alcohol}), rule("m", merchandising.Rule{Exclude: &merchandising.Exclude{Products: kinds("MILK", "BREAD")}})}, merchandising.Scene{}, "loose; m excluded oat 0→-1; m excluded cow 1→-1; m excluded own 2→-1; m excluded rye 3→-1"},
+		"from her purchases only, seen":  {rules{rule("x", merchandising.Rule{Exclude: &merchandising.Exclude{Products: only("oat"), Purpose: "personal_offers"}})}, merchandising.Scene{Personal: true}, "cow own rye bun; x excluded oat 0→-1"},
+		"from her purchases only, else":  {rules{rule("x", merchandising.Rule{Exclude: &merchandising.Exclude{Products: only("oat"), Purpose: "personal_offers"}})}, merchandising.Scene{}, "oat cow own rye"},
+		"everything":                     {rules{rule("x", merchandising.Rule{Exclude: &merchandising.Exclude{Products: merchandising.Selection{Set: catalog.Set{Everything: true}}}})}, merchandising.Scene{Length: 2}, "; x excluded oat 0→-1; x excluded cow 1→-1; all_excluded_by_rules"},
+		"another list":                   {rules{rule("p", merchandising.Rule{Lists: []visit.ListName{visit.Search}, Pin: &merchandising.Pin{Product: "wine"}})}, merchandising.Scene{}, "oat cow own rye"},
+		"another store":                  {rules{rule("p", merchandising.Rule{Stores: []catalog.StoreID{"s1"}, Pin: &merchandising.Pin{Product: "wine"}})}, merchandising.Scene{Store: "s2"}, "oat cow own rye"},
+		"from today on":                  {rules{rule("p", merchandising.Rule{From: day(0), Pin: &merchandising.Pin{Product: "beer"}})}, merchandising.Scene{}, "beer oat cow own; p pinned beer 6→0"},
+		"until yesterday":                {rules{rule("p", merchandising.Rule{To: day(0), Pin: &merchandising.Pin{Product: "beer"}})}, merchandising.Scene{}, "oat cow own rye"},
+		"from tomorrow on":               {rules{rule("p", merchandising.Rule{From: day(-1), Pin: &merchandising.Pin{Product: "beer"}})}, merchandising.Scene{}, "oat cow own rye"},
+		"margin":                         {rules{rule("m", merchandising.Rule{Weigh: &merchandising.Weigh{Margin: 4, Usual: 0.2, Margins: []merchandising.Margin{{Products: only("own"), Share: 0.7}, {Products: kinds("MILK"), Share: 0.1}}}})}, merchandising.Scene{}, "own oat cow rye; m weighed own 2→0; m weighed oat 0→1; m weighed cow 1→2"},
+		"scarce":                         {rules{rule("m", merchandising.Rule{Weigh: &merchandising.Weigh{Availability: 1, Full: 10}})}, merchandising.Scene{Store: "low"}, "cow own rye bun; m weighed oat 0→-1"},
+	}
+	stock := shelves{"wine@dry": 0, "oat@low": 1, "cow@low": 10}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rows := products()
+			for _, r := range tt.rules {
+				if err := r.Check(shield()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c := tt.scene
+			c.List, c.Day, c.Stock = visit.ForYou, today, stock
+			if c.Length == 0 {
+				c.Length = 4
+			}
+			var d merchandising.Desk
+			for range 2 { // the desk's memory leaves no trace
+				merchandising.Compile(tt.rules, rows, shield()).Arrange(&c, candidates(rows), &d)
+				if got := told(rows, &d); got != tt.want {
+					t.Errorf("\n got %s\nwant %s", got, tt.want)
+				}
+			}
+		})
+	}
+}
+
+func TestScoresThatAreNoNumbersComeLast(t *testing.T) {
+	t.Parallel()
+	rows := products()
+	c := merchandising.Scene{Day: today, Length: 8, Stock: shelves{}}
+	given := []merchandising.Candidate{{0, math.NaN()}, {1, 0.5}, {2, math.Inf(1)}, {3, -1}, {4, 0.7}}
+	for name, sheet := range map[string]*merchandising.Sheet{"no rules": nil, "an empty sheet": merchandising.Compile(nil, rows, nil)} {
+		var d merchandising.Desk
+		sheet.Arrange(&c, given, &d)
+		if got := told(rows, &d); got != "bun cow oat own rye" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	var d merchandising.Desk
+	(*merchandising.Sheet)(nil).Arrange(&c, nil, &d)
+	if d.Empty != merchandising.NoCandidates {
+		t.Errorf("no candidates: %q", d.Empty)
+	}
+}
+
+// Whatever the rules, a list holds nothing twice, nothing excluded, no more of a
+// brand or category than is allowed but for pins, every pin at its slot or after,
+// and is the same when it is made again.
+func TestWhatEveryListKeepsTo(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		var rows []*catalog.Product
+		for i := range 1 + rng.IntN(60) {
+			rows = append(rows, &catalog.Product{ID: catalog.ProductID(fmt.Sprint(i)), Brand: catalog.Brand(fmt.Sprint("b", rng.IntN(6))), Category: catalog.Category(fmt.Sprint("c", rng.IntN(4)))})
+		}
+		var rules []merchandising.Named
+		excluded, pinned := map[int32]bool{}, map[catalog.ProductID]bool{}
+		perBrand := 0
+		for i := range rng.IntN(8) {
+			r := merchandising.Rule{Name: "r"}
+			switch rng.IntN(4) {
+			case 0:
+				r.Pin = &merchandising.Pin{Product: rows[rng.IntN(len(rows))].ID, Slot: rng.IntN(10)}
+				pinned[r.Pin.Product] = true
+			case 1:
+				r.Boost = &merchandising.Boost{Products: kinds(catalog.Category(fmt.Sprint("c", rng.IntN(4)))), Factor: 0.5 + 2*rng.Float64()}
+			case 2:
+				r.Exclude = &merchandising.Exclude{Products: merchandising.Selection{Set: catalog.Set{Brands: []catalog.Brand{catalog.Brand(fmt.Sprint("b", rng.IntN(6)))}}}}
+				m := r.Exclude.Products.Matcher()
+				for no, p := range rows {
+					excluded[int32(no)] = excluded[int32(no)] || m.Has(p)
+				}
+			default:
+				r.Spread = &merchandising.Spread{PerBrand: 1 + rng.IntN(3)}
+				if perBrand == 0 || r.Spread.PerBrand < perBrand {
+					perBrand = r.Spread.PerBrand
+				}
+			}
+			rules = append(rules, merchandising.Named{ID: merchandising.ID(fmt.Sprint("r", i)), Rule: r})
+		}
+		var given []merchandising.Candidate
+		for _, no := range rng.Perm(len(rows))[:rng.IntN(len(rows)+1)] {
+			given = append(given, merchandising.Candidate{No: int32(no), Score: rng.Float64()})
+		}
+		c := merchandising.Scene{Day: today, Length: rng.IntN(20), Stock: shelves{}}
+		var d, again merchandising.Desk
+		merchandising.Compile(rules, rows, nil).Arrange(&c, given, &d)
+		slices.Reverse(rules)
+		merchandising.Compile(rules, rows, nil).Arrange(&c, given, &again)
+		if !slices.Equal(d.List, again.List) {
+			t.Fatalf("%v, and made again %v", d.List, again.List)
+		}
+		brands, seen := map[catalog.Brand]int{}, map[int32]bool{}
+		for _, p := range d.List {
+			row := rows[p.No]
+			if seen[p.No] || excluded[p.No] {
+				t.Fatalf("%s is there twice or excluded", row.ID)
+			}
+			seen[p.No] = true
+			if !pinned[row.ID] {
+				brands[row.Brand]++
+			}
+			if p.From >= 0 && given[p.From].No != p.No {
+				t.Fatalf("%s does not come from %d", row.ID, p.From)
+			}
+		}
+		for b, n := range brands {
+			if perBrand > 0 && n > perBrand {
+				t.Fatalf("%d of %s, %d are allowed", n, b, perBrand)
+			}
+		}
+		if len(d.List) > c.Length || len(d.List) == 0 && c.Length > 0 && d.Empty == "" {
+			t.Fatalf("%d products for %d slots, said %q", len(d.List), c.Length, d.Empty)
+		}
+	})
+}
+
+// BenchmarkArrange is 500 candidates of a range of 100,000 products under 100 rules.
+func BenchmarkArrange(b *testing.B) {
+	rows, given := large()
+	sheet := merchandising.Compile(hundred(), rows, nil)
+	c := merchandising.Scene{Day: today, Length: 50, Stock: stocked(rows)}
+	var d merchandising.Desk
+	b.ReportAllocs()
+	for b.Loop() {
+		sheet.Arrange(&c, given, &d)
+	}
+}
+
+func TestArrangingTakesNoMemory(t *testing.T) {
+	rows, given := large()
+	sheet := merchandising.Compile(hundred(), rows, nil)
+	c := merchandising.Scene{Day: today, Length: 50, Stock: stocked(rows)}
+	var d merchandising.Desk
+	if n := testing.AllocsPerRun(50, func() { sheet.Arrange(&c, given, &d) }); n > 0 {
+		t.Errorf("%v allocations for %d candidates", n, len(given))
+	}
+}
+
+// counted is a stock of five pieces of everything, found as the assortment's is.
+type counted map[uint64]int64
+
+func (s counted) Count(id catalog.ProductID, _ catalog.StoreID) (int64, bool) {
+	n, ok := s[id.Hash()]
+	return n, ok
+}
+
+func (s counted) InStock(id catalog.ProductID, at catalog.StoreID) bool {
+	n, ok := s.Count(id, at)
+	return !ok || n > 0
+}
+
+func stocked(rows []*catalog.Product) counted {
+	s := make(counted)
+	for _, p := range rows {
+		s[p.ID.Hash()] = 3
+	}
+	return s
+}
+
+func large() (rows []*catalog.Product, given []merchandising.Candidate) {
+	for i := range 100_000 {
+		rows = append(rows, &catalog.Product{ID: catalog.ProductID(fmt.Sprint(i)), Brand: catalog.Brand(fmt.Sprint("b", i%3_000)), Category: catalog.Category(fmt.Sprint("c", i%300)), Department: catalog.Department(fmt.Sprint("d", i%20))})
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 500 {
+		given = append(given, merchandising.Candidate{No: int32(rng.IntN(len(rows))), Score: rng.Float64()})
+	}
+	return rows, given
+}
+
+func hundred() (out []merchandising.Named) {
+	for i := range 100 {
+		r := merchandising.Rule{}
+		switch i % 5 {
+		case 0:
+			r.Pin = &merchandising.Pin{Product: catalog.ProductID(fmt.Sprint(i * 7)), Slot: i % 50}
+		case 1:
+			r.Boost = &merchandising.Boost{Products: merchandising.Selection{Set: catalog.Set{Departments: []catalog.Department{catalog.Department(fmt.Sprint("d", i%20))}}}, Factor: 1.5}
+		case 2:
+			r.Exclude = &merchandising.Exclude{Products: kinds(catalog.Category(fmt.Sprint("c", i)))}
+		case 3:
+			r.Spread = &merchandising.Spread{PerBrand: 2, PerCategory: 4}
+		default:
+			r.Weigh = &merchandising.Weigh{Margin: 1, Usual: 0.2, Margins: []merchandising.Margin{{Products: kinds(catalog.Category(fmt.Sprint("c", i+1))), Share: 0.4}}, Availability: 0.5, Full: 5}
+		}
+		out = append(out, merchandising.Named{ID: merchandising.ID(fmt.Sprintf("r%02d", i)), Rule: r})
+	}
+	return out
+}
