@@ -22,6 +22,7 @@ import (
 	"endcap/gate/api/trade"
 	"endcap/know/audience"
 	"endcap/know/partner"
+	"endcap/know/recommend/merchandising"
 	"endcap/know/secret"
 	"endcap/prove/cleanroom"
 	"endcap/prove/insight"
@@ -46,7 +47,8 @@ func newServer(h *owner) *api.Server {
 	})
 	feed.Mount(s, h.desk, h.desk)
 	merge.Mount(s, h.desk, h.people)
-	trade.Mount(s, trade.Ports{Book: h.campaigns, Currency: h.set.Currency, Audiences: trade.Audiences{
+	rules := merchandising.NewTerms(merchandising.Config{Store: h.book, Range: h.assortment, Shield: h.consents.Shield(), Now: h.now, Zone: h.zone})
+	trade.Mount(s, trade.Ports{Book: h.campaigns, Currency: h.set.Currency, Rules: rules, Audiences: trade.Audiences{
 		Terms: audience.NewTerms(h.book, h.now, h.consents.Shield()), Sizer: audience.NewSizer(h.history, h.consents.Shield()), Audit: audit, Policy: h.policy, Now: h.now, Zone: h.zone,
 	}})
 	report.Mount(s, report.Ports{

@@ -68,7 +68,7 @@ func openOwner(ctx context.Context, m *Main, dir string, o ownerOptions) (*owner
 	h := &owner{stores: s, wings: w, shop: o.Listen != ""}
 	if h.shop {
 		if err := w.recommend.Refresh(ctx); err != nil {
-			return nil, errors.Join(fmt.Errorf("read the model: %w", err), closeStores(s))
+			failed(s.log, "recommend")(err) // what can be read serves
 		}
 	}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -21,6 +21,8 @@ import (
 	"endcap/know/ingest"
 	"endcap/know/privacy"
 	"endcap/know/recommend"
+	"endcap/know/recommend/merchandising"
+	"endcap/know/recommend/related"
 	"endcap/prove/cleanroom"
 	"endcap/retail"
 	"endcap/retail/event"
@@ -173,7 +175,9 @@ func openKnow(ctx context.Context, s *stores, w *wings) (err error) {
 	if err := w.audiences.Refresh(ctx); err != nil {
 		failed(s.log, "audiences")(err) // one that cannot be read reaches nobody; the others stand
 	}
-	w.recommend = recommend.New(w.assortment, s.files, recommend.Options{Never: s.set.NeverOffer, Sensitive: s.consents.Shield()})
+	w.recommend = recommend.New(w.assortment, s.files, recommend.Options{
+		Never: s.set.NeverOffer, Sensitive: s.consents.Shield(), Rules: merchandising.NewBook(s.book, s.consents.Shield()), Country: s.consents.Country,
+	})
 	return nil
 }
 
@@ -215,10 +219,22 @@ func recorderConfig(s *stores) ingest.RecorderConfig {
 	return cfg
 }
 
-// trainModel counts popularity through yesterday and has the recommender read it.
+// trainModel counts through yesterday and has the recommender read what came of it.
 func trainModel(ctx context.Context, s *stores, w *wings, today retail.Day) error {
+	if err := countModels(ctx, s, today); err != nil {
+		return err
+	}
+	return w.recommend.Refresh(ctx)
+}
+
+// countModels counts popularity and related products through yesterday.
+func countModels(ctx context.Context, s *stores, today retail.Day) error {
 	if _, err := recommend.Train(ctx, s.history, s.files, recommend.Training{Through: today - 1, Days: recommend.DaysDefault}); err != nil {
 		return fmt.Errorf("train the model: %w", err)
 	}
-	return w.recommend.Refresh(ctx)
+	counting := related.Training{Through: today - 1, Never: s.set.NeverOffer, Sensitive: s.consents.Shield()}
+	if _, err := related.Train(ctx, s.history, s.files, counting); err != nil && ctx.Err() == nil {
+		failed(s.log, "related products")(err) // the former ones serve on, until tomorrow
+	}
+	return ctx.Err()
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"endcap/know/recommend/internal/words"
+	"endcap/know/recommend/merchandising"
+	"endcap/know/recommend/related"
 	"endcap/retail/catalog"
 	"endcap/retail/consent/policy"
 )
@@ -24,6 +26,10 @@ type index struct {
 	categories map[catalog.Category]*group
 	stores     map[catalog.StoreID][]int32 // the store's most popular first
 	bought     int32                       // ranks below it were bought by somebody
+	related    *related.Model
+	numbers    []int32              // by rank: the product's number in related, -1 for none
+	ranks      []int32              // by that number: the rank, -1 for none
+	sheet      *merchandising.Sheet // nil without rules
 }
 
 // group is some products, by rank and by hash.

@@ -1,6 +1,7 @@
 package recommend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"endcap/keep/files"
+	"endcap/know/recommend/merchandising"
+	"endcap/know/recommend/related"
 	"endcap/retail"
 	"endcap/retail/catalog"
 	"endcap/retail/consent/policy"
@@ -23,10 +26,17 @@ type Recommender struct {
 	files files.Files
 	never *catalog.Matcher
 	shy   *policy.Shield
-	now   atomic.Pointer[index]
+	rules Rules
+	// country is where visits are taken to be.
+	country string
+	related *related.Keeper
+	now     atomic.Pointer[index]
+	desks   sync.Pool
 
 	refresh sync.Mutex // guards what follows
 	version uint64     // of the shelf
+	ruled   uint64     // version of the rules
+	stood   uint64     // version of the related products
 	rows    []*catalog.Product
 	model   *popularity
 	trained uint64 // version of model
@@ -34,39 +44,67 @@ type Recommender struct {
 
 // New makes a Recommender without a model over an empty range.
 func New(shelf Shelf, from files.Files, o Options) *Recommender {
-	r := &Recommender{shelf: shelf, files: from, never: o.Never.Matcher(), shy: o.Sensitive}
-	r.now.Store(newIndex(nil, nil, r.never, r.shy))
+	r := &Recommender{
+		shelf: shelf, files: from, never: o.Never.Matcher(), shy: o.Sensitive, rules: o.Rules, country: o.Country, related: related.NewKeeper(from),
+		desks: sync.Pool{New: func() any { return new(desk) }},
+	}
+	ix := newIndex(nil, nil, r.never, r.shy)
+	ix.relate(new(related.Model))
+	r.now.Store(ix)
 	return r
 }
 
-// Refresh takes in a newer model and what the catalogue has changed.
+// Refresh takes in newer models and what the catalogue and the rules have changed.
+// What cannot be read is reported, and what was read before serves on.
 func (r *Recommender) Refresh(ctx context.Context) error {
 	r.refresh.Lock()
 	defer r.refresh.Unlock()
-	changed := false
-	switch newest, err := r.files.Newest(ctx, Artefact); {
-	case errors.Is(err, files.ErrNotFound):
-	case err != nil:
-		return fmt.Errorf("find the newest model: %w", err)
-	case newest != r.trained:
-		m, err := load(ctx, r.files, newest)
-		if err != nil {
-			return err
-		}
-		r.model, r.trained, changed = m, newest, true
-	}
+	popular, err := r.refreshPopular(ctx)
+	wrong := []error{err, r.related.Refresh(ctx)}
+	changed := popular
 	if v := r.shelf.Version(); v != r.version || r.rows == nil {
 		r.version = v
 		if rows := r.shelf.Products(); !slices.Equal(rows, r.rows) {
 			r.rows, changed = rows, true
 		}
 	}
-	if changed {
+	var rules []merchandising.Named
+	if r.rules != nil {
+		wrong = append(wrong, r.rules.Refresh(ctx))
+		var version uint64
+		rules, version = r.rules.Rules()
+		changed = changed || version != r.ruled
+		r.ruled = version
+	}
+	model, version := r.related.Now()
+	if changed || version != r.stood {
+		r.stood = version
 		next := newIndex(r.rows, r.model, r.never, r.shy)
+		next.relate(model)
+		if len(rules) > 0 {
+			next.sheet = merchandising.Compile(rules, next.products, r.shy)
+		}
 		next.trained, next.revision = r.trained, r.now.Load().revision+1
 		r.now.Store(next)
 	}
-	return nil
+	return errors.Join(wrong...)
+}
+
+// refreshPopular reads the newest popularity; true where it is another.
+func (r *Recommender) refreshPopular(ctx context.Context) (bool, error) {
+	switch newest, err := r.files.Newest(ctx, Artefact); {
+	case errors.Is(err, files.ErrNotFound):
+	case err != nil:
+		return false, fmt.Errorf("find the newest model: %w", err)
+	case newest != r.trained:
+		m, err := load(ctx, r.files, newest)
+		if err != nil {
+			return false, err
+		}
+		r.model, r.trained = m, newest
+		return true, nil
+	}
+	return false, nil
 }
 
 // Version is the version of the model that proposals are made with now; 0
@@ -92,44 +130,115 @@ func (r *Recommender) Run(ctx context.Context, every time.Duration, failed func(
 
 // picker gathers proposals for one visit.
 type picker struct {
-	ix    *index
-	shelf Shelf
-	v     *visit.Visit
-	q     query
-	n     int
-	taken []int32 // ranks proposed or in the basket
-	out   []visit.Proposal
+	ix      *index
+	shelf   Shelf
+	v       *visit.Visit
+	list    visit.ListName
+	q       query
+	n       int
+	taken   []int32 // ranks proposed, in the basket or on the page
+	hidden  int     // how many of them are not proposed
+	out     []visit.Proposal
+	between []found // what each fourth slot is, the best first
 }
 
-// Propose lists up to n products for a visit, the best first. section is her
-// habits, nil where nobody is known or she does not allow it.
+// ruledMost is how many candidates rules put in order, where there are rules.
+const ruledMost = 200
+
+// Propose lists up to n products of the list that a visit asks for, the best first.
+// section is her habits, nil where nobody is known or she does not allow it.
 //
-// What she bought on more receipts comes first, then what she bought later,
-// then what is more popular; on a search or a category page only what fits it.
-// The rest comes from what is popular, within the search, then the category,
-// then the store, then everywhere. Nothing out of stock, in the basket already
-// or on the page itself is proposed. That she buys a sensitive product is not
-// looked at.
-func (r *Recommender) Propose(section []byte, v *visit.Visit, n int) []visit.Proposal {
+// For ForYou, what she bought on more receipts comes first, then what she bought
+// later, then what is more popular; on a search or a category page only what fits
+// it. The rest comes from what is popular, within the search, then the category,
+// then the store, then everywhere. docs/recommend.md tells of the other lists.
+// Nothing out of stock, in the basket already or on the page itself is proposed.
+// That she buys a sensitive product is not looked at. Merchandising rules have the
+// last word.
+func (r *Recommender) Propose(section []byte, v *visit.Visit, n int) visit.Proposed {
 	if n <= 0 {
-		return nil
+		return visit.Proposed{}
 	}
 	ix := r.now.Load()
-	p := &picker{ix: ix, shelf: r.shelf, v: v, n: n, out: make([]visit.Proposal, 0, n), q: ix.search(v.Query)}
+	p := &picker{ix: ix, shelf: r.shelf, v: v, list: cmp.Or(v.List, visit.ForYou), n: n, q: ix.search(v.Query)}
+	if ix.sheet != nil {
+		p.n = max(n, ruledMost)
+	}
+	p.out = make([]visit.Proposal, 0, p.n)
 	p.hide(v.Product)
 	for _, b := range v.Basket {
 		p.hide(b)
 	}
-	p.habits(section)
-	ix.each(&p.q, func(no int32) bool { return p.offer(no, visit.Matches, 0) })
-	if g := ix.categories[v.Category]; g != nil {
-		p.list(g.ranks, visit.PopularInRange)
+	p.hidden = len(p.taken)
+	p.compose(usual{ix}, section)
+	if ix.sheet == nil {
+		return visit.Proposed{Proposals: p.out, Empty: empty(len(p.out))}
 	}
-	p.list(ix.stores[v.Store], visit.PopularStore)
-	for no := int32(0); no < ix.bought && len(p.out) < n; no++ {
-		p.offer(no, visit.Popular, 0)
+	return p.arrange(r, section != nil, n)
+}
+
+// empty is why a list has no product.
+func empty(n int) string {
+	if n > 0 {
+		return ""
 	}
-	return p.out
+	return merchandising.NoCandidates
+}
+
+// arrange lets the rules put the candidates in order. The score of the candidate at
+// place i, from 0, is 1 ÷ (i + 1).
+func (p *picker) arrange(r *Recommender, personal bool, n int) visit.Proposed {
+	d, _ := r.desks.Get().(*desk)
+	defer r.desks.Put(d)
+	d.candidates = d.candidates[:0]
+	for i, no := range p.taken[p.hidden:] {
+		d.candidates = append(d.candidates, merchandising.Candidate{No: no, Score: 1 / float64(i+1)})
+	}
+	scene := merchandising.Scene{List: p.named(), Store: p.v.Store, Day: p.v.Day, Country: r.country, Personal: personal, Length: n, Stock: p}
+	p.ix.sheet.Arrange(&scene, d.candidates, &d.Desk)
+	out := visit.Proposed{Proposals: make([]visit.Proposal, 0, len(d.List)), Empty: d.Empty}
+	for _, l := range d.List {
+		if l.From < 0 {
+			out.Proposals = append(out.Proposals, visit.Proposal{Product: p.ix.products[l.No].ID, Reason: visit.Chosen})
+			continue
+		}
+		out.Proposals = append(out.Proposals, p.out[l.From])
+	}
+	for _, e := range d.Effects {
+		out.Effects = append(out.Effects, visit.Effect{Rule: string(e.Rule), Did: string(e.Did), Product: p.ix.products[e.No].ID, From: e.From, To: e.To})
+	}
+	return out
+}
+
+// desk is the memory of one arrangement.
+type desk struct {
+	merchandising.Desk
+	candidates []merchandising.Candidate
+}
+
+// named is which list rules take it for: on a page, ForYou is the page's.
+func (p *picker) named() visit.ListName {
+	switch {
+	case p.list != visit.ForYou:
+		return p.list
+	case p.v.Query != "":
+		return visit.Search
+	case p.v.Category != "":
+		return visit.InCategory
+	}
+	return visit.ForYou
+}
+
+// InStock reports whether a product may be shown: a store has it, it is not hidden,
+// and it may be proposed at all.
+func (p *picker) InStock(id catalog.ProductID, at catalog.StoreID) bool {
+	no := p.ix.rankOf(id)
+	return no >= 0 && !p.ix.never[no] && !slices.Contains(p.taken[:p.hidden], no) && p.shelf.InStock(id, at)
+}
+
+// Count is how many of a product a store has.
+func (p *picker) Count(id catalog.ProductID, at catalog.StoreID) (int64, bool) {
+	return p.shelf.Count(id, at)
 }
 
 func (p *picker) hide(id catalog.ProductID) {
@@ -138,7 +247,7 @@ func (p *picker) hide(id catalog.ProductID) {
 	}
 }
 
-func (p *picker) list(ranks []int32, why visit.Reason) {
+func (p *picker) ranked(ranks []int32, why visit.Reason) {
 	for _, no := range ranks {
 		if !p.offer(no, why, 0) {
 			return
@@ -148,15 +257,31 @@ func (p *picker) list(ranks []int32, why visit.Reason) {
 
 // offer proposes a product unless it may not be; false means no more is needed.
 func (p *picker) offer(no int32, why visit.Reason, count int) bool {
+	return p.add(&found{no: no, Proposal: visit.Proposal{Reason: why, Count: count}})
+}
+
+// add proposes what was found unless it may not be; false means no more is needed.
+// What each fourth slot is comes between.
+func (p *picker) add(f *found) bool {
+	for len(p.between) > 0 && len(p.out) < p.n && len(p.out)%exploreEvery == exploreEvery-1 {
+		next := p.between[0]
+		p.between = p.between[1:]
+		p.put(&next)
+	}
+	return p.put(f)
+}
+
+func (p *picker) put(f *found) bool {
 	if len(p.out) == p.n {
 		return false
 	}
-	id := p.ix.products[no].ID
-	if p.ix.never[no] || slices.Contains(p.taken, no) || !p.shelf.InStock(id, p.v.Store) {
+	id := p.ix.products[f.no].ID
+	if p.ix.never[f.no] || slices.Contains(p.taken, f.no) || !p.shelf.InStock(id, p.v.Store) {
 		return true
 	}
-	p.taken = append(p.taken, no)
-	p.out = append(p.out, visit.Proposal{Product: id, Reason: why, Count: count})
+	p.taken = append(p.taken, f.no)
+	p.out = append(p.out, f.Proposal)
+	p.out[len(p.out)-1].Product = id
 	return len(p.out) < p.n
 }
 

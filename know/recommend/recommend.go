@@ -5,15 +5,19 @@
 // the store, and else what many buy. Every proposal says its reason.
 //
 // Habits are folded into her profile; popularity is counted in the warehouse,
-// kept as an artefact in keep/files and held in memory. Later models stand
-// behind the same two methods, Propose and Weigher.
+// kept as an artefact in keep/files and held in memory. Named lists (buy again,
+// complements, substitutes, discovery, trending, next basket) come from package
+// related and from a Scorer; merchandising rules have the last word.
 //
 // On the road of a receipt, its products become habits here, and sell/decide
 // asks for proposals while the shopper waits.
 package recommend
 
 import (
+	"context"
+
 	"endcap/keep/profile"
+	"endcap/know/recommend/merchandising"
 	"endcap/retail/catalog"
 	"endcap/retail/consent/policy"
 )
@@ -33,6 +37,15 @@ type Shelf interface {
 	Products() []*catalog.Product
 	// InStock reports whether a store has a product.
 	InStock(id catalog.ProductID, at catalog.StoreID) bool
+	// Count is how many of a product a store has, where somebody counted.
+	Count(id catalog.ProductID, at catalog.StoreID) (int64, bool)
+}
+
+// Rules is what must be known of merchandising rules. merchandising's Book fits it.
+type Rules interface {
+	Refresh(ctx context.Context) error
+	// Rules are the rules as they stand, and a version that changes whenever they do.
+	Rules() ([]merchandising.Named, uint64)
 }
 
 // Options say what is never proposed, and what nobody's purchases of count.
@@ -43,4 +56,8 @@ type Options struct {
 	// Sensitive products are proposed as others are, but never because she buys
 	// them; nil has none.
 	Sensitive *policy.Shield
+	// Rules have the last word on every list; nil has none. Country is where visits
+	// are taken to be, for the rules; empty is not known.
+	Rules   Rules
+	Country string
 }

@@ -34,12 +34,18 @@ type shelf struct {
 	rows    []*catalog.Product
 	version uint64
 	gone    map[string]bool // product, or product@store
+	counts  map[string]int64
 }
 
 func (s *shelf) Version() uint64              { return s.version }
 func (s *shelf) Products() []*catalog.Product { return slices.Clone(s.rows) }
 func (s *shelf) InStock(id catalog.ProductID, at catalog.StoreID) bool {
 	return !s.gone[string(id)] && !s.gone[string(id)+"@"+string(at)]
+}
+
+func (s *shelf) Count(id catalog.ProductID, at catalog.StoreID) (int64, bool) {
+	n, ok := s.counts[string(id)]
+	return n, ok
 }
 
 func shop() *shelf {
@@ -169,7 +175,7 @@ func TestWhatIsProposed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := ""
-			for _, p := range r.Propose(fold(t, nil, tc.facts...), &tc.v, tc.n) {
+			for _, p := range r.Propose(fold(t, nil, tc.facts...), &tc.v, tc.n).Proposals {
 				got += fmt.Sprintf("%s %s %d; ", p.Product, p.Reason, p.Count)
 			}
 			if got != tc.want {
@@ -230,13 +236,13 @@ func TestAnAssortmentWithoutAModelStillServes(t *testing.T) {
 	t.Parallel()
 	s := shop()
 	r := recommend.New(s, artefacts(t), recommend.Options{})
-	if got := r.Propose(nil, &visit.Visit{}, 3); len(got) != 0 {
+	if got := r.Propose(nil, &visit.Visit{}, 3).Proposals; len(got) != 0 {
 		t.Errorf("an empty house proposes %v", got)
 	}
 	if err := r.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.Propose(nil, &visit.Visit{Query: "bread"}, 3); len(got) != 1 || got[0].Product != "rye" {
+	if got := r.Propose(nil, &visit.Visit{Query: "bread"}, 3).Proposals; len(got) != 1 || got[0].Product != "rye" {
 		t.Errorf("searching bread gives %v", got)
 	}
 	s.rows = append(s.rows, &catalog.Product{ID: "bun", Name: "Bread bun"})
@@ -244,7 +250,7 @@ func TestAnAssortmentWithoutAModelStillServes(t *testing.T) {
 	if err := r.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.Propose(nil, &visit.Visit{Query: "bread"}, 3); len(got) != 2 {
+	if got := r.Propose(nil, &visit.Visit{Query: "bread"}, 3).Proposals; len(got) != 2 {
 		t.Errorf("a new product is not found: %v", got)
 	}
 }

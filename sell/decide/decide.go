@@ -52,7 +52,7 @@ type Profiles interface {
 // Recommender proposes products and says how well products fit a visit, from a
 // shopper's section or, where that is nil, from the visit alone.
 type Recommender interface {
-	Propose(section []byte, v *visit.Visit, n int) []visit.Proposal
+	Propose(section []byte, v *visit.Visit, n int) visit.Proposed
 	// Weigher prepares the products that may stand on a page, of which only Query
 	// and Category count. Its function writes into ppm, which is as long as
 	// products, the fit of each, in parts per million; it is safe for concurrent
@@ -142,7 +142,9 @@ type Request struct {
 type Answer struct {
 	Decision  media.DecisionID
 	Proposals []visit.Proposal
-	Placed    []Placed // one for each Ask, in order
+	Effects   []visit.Effect // what merchandising rules did to the proposals
+	Empty     string         // why there is no proposal, if there is none and some were asked for
+	Placed    []Placed       // one for each Ask, in order
 }
 
 // Placed is what one placement shows.
@@ -205,7 +207,7 @@ func (d *Decider) Decide(ctx context.Context, r *Request) (*Answer, error) {
 		return nil, err
 	}
 	if r.Proposals > 0 {
-		a.Proposals = d.propose(s)
+		d.propose(s, a)
 	}
 	if err := d.sell(ctx, s); err != nil {
 		return nil, err
@@ -229,6 +231,8 @@ func (s *sale) checkRequest() error {
 		return wrong("visit.query", "at most %d bytes", visit.QueryMax)
 	case len(r.Visit.Basket) > visit.BasketMax:
 		return wrong("visit.basket", "at most %d products", visit.BasketMax)
+	case len(r.Visit.Viewed) > visit.ViewedMax:
+		return wrong("visit.viewed", "at most %d products", visit.ViewedMax)
 	}
 	slots := 0
 	for i, ask := range r.Placements {
@@ -282,11 +286,12 @@ func (s *sale) habitsFor(p consent.Purpose) []byte {
 }
 
 // propose asks for proposals and drops what is not there to be sold.
-func (d *Decider) propose(s *sale) []visit.Proposal {
+func (d *Decider) propose(s *sale, a *Answer) {
 	v := &s.request.Visit
-	proposals := d.cfg.Recommender.Propose(s.habitsFor(consent.PersonalOffers), v, s.request.Proposals)
-	proposals = proposals[:min(len(proposals), s.request.Proposals)]
-	return slices.DeleteFunc(proposals, func(p visit.Proposal) bool { return !d.cfg.Assortment.InStock(p.Product, v.Store) })
+	found := d.cfg.Recommender.Propose(s.habitsFor(consent.PersonalOffers), v, s.request.Proposals)
+	proposals := found.Proposals[:min(len(found.Proposals), s.request.Proposals)]
+	a.Proposals = slices.DeleteFunc(proposals, func(p visit.Proposal) bool { return !d.cfg.Assortment.InStock(p.Product, v.Store) })
+	a.Effects, a.Empty = found.Effects, found.Empty
 }
 
 // seal writes the answer's sponsored products with their tokens.

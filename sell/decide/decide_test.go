@@ -264,10 +264,11 @@ func full(t *testing.T) *rig {
 func TestExplainRunsTheSameAuction(t *testing.T) {
 	t.Parallel()
 	r := full(t)
+	r.effects = []visit.Effect{{Rule: "summer", Did: "pinned", Product: "bread", From: 4, To: 0}, {Rule: "lent", Did: "excluded", Product: "wine", From: 1, To: -1}}
 	for n := range uint64(60) {
 		req := r.ask(r.shopper(n%10+1, consent.All, "lovers"), 4)
 		req.Placements = append(req.Placements, decide.Ask{ID: "home", Slots: 3})
-		req.Visit.Query, req.Proposals = "porridge", 2
+		req.Visit.Query, req.Visit.List, req.Proposals = "porridge", visit.ForYou, 2
 		r.decide(req)
 	}
 	ghosts, refusals := 0, map[event.Refusal]bool{}
@@ -290,6 +291,9 @@ func TestExplainRunsTheSameAuction(t *testing.T) {
 					ghosts++
 				}
 			}
+		}
+		if diff := cmp.Diff(r.effects, e.Effects); diff != "" || e.List != visit.ForYou {
+			t.Fatalf("the rules of list %q: %s", e.List, diff)
 		}
 		if e.Query != "porridge" || !e.Known || e.Consent != consent.All || len(e.Proposals) != 2 || e.Terms == 0 || e.Shortened {
 			t.Fatalf("%+v", e)

@@ -38,7 +38,10 @@ type Explanation struct {
 	Model      uint64 // version of the recommender's model, 0 where it tells none
 	Habits     uint64 // digest of the habits section that was used, 0 for none
 	Audiences  []audience.ID
+	List       visit.ListName // that was asked for, empty for ForYou
 	Proposals  []visit.Proposal
+	Effects    []visit.Effect // what merchandising rules did to the proposals
+	Empty      string         // why there is no proposal, if there is none
 	Places     []ExplainedPlace
 	Refusals   []event.RefusalCount
 	// Shortened says that the whole did not fit a record: proposals and finalists
@@ -78,11 +81,12 @@ var ErrRecord = errors.New("not a decision's record")
 // Explain runs the auctions of a record again.
 func Explain(record []byte) (Explanation, error) {
 	r := reader{b: record}
-	if version := r.byte(); version != recordVersion {
-		return Explanation{}, fmt.Errorf("%w: version %d, this program reads %d", ErrRecord, version, recordVersion)
+	version := r.byte()
+	if version < recordFirst || version > recordVersion {
+		return Explanation{}, fmt.Errorf("%w: version %d, this program reads %d to %d", ErrRecord, version, recordFirst, recordVersion)
 	}
 	level := r.byte()
-	e := r.head()
+	e := r.head(version)
 	e.Shortened = level > whole
 	var sale auction.Sale
 	for !r.bad && len(e.Places) < r.places {
@@ -168,7 +172,7 @@ type reader struct {
 	bad    bool
 }
 
-func (r *reader) head() Explanation {
+func (r *reader) head(version byte) Explanation {
 	e := Explanation{
 		At: time.UnixMicro(r.int()).UTC(), Day: retail.Day(r.int()), Channel: catalog.Channel(r.byte()), Store: catalog.StoreID(r.text()),
 		Query: r.text(), Category: catalog.Category(r.text()), Product: catalog.ProductID(r.text()), BasketSize: int(min(r.uint(), visit.BasketMax)),
@@ -181,11 +185,22 @@ func (r *reader) head() Explanation {
 	for range r.count(3) {
 		e.Proposals = append(e.Proposals, visit.Proposal{Product: catalog.ProductID(r.text()), Reason: visit.Reason(r.text()), Count: int(r.int())})
 	}
+	if version > recordFirst {
+		r.lists(&e)
+	}
 	r.places = r.count(1)
 	if r.places > PlacementsMax {
 		r.bad = true
 	}
 	return e
+}
+
+// lists reads what the first version lacks.
+func (r *reader) lists(e *Explanation) {
+	for range r.count(5) {
+		e.Effects = append(e.Effects, visit.Effect{Rule: r.text(), Did: r.text(), Product: catalog.ProductID(r.text()), From: int(r.int32()), To: int(r.int32())})
+	}
+	e.List, e.Empty = visit.ListName(r.text()), r.text()
 }
 
 func (r *reader) place(level byte) (ExplainedPlace, []input) {

@@ -19,8 +19,12 @@ import (
 // request, what was used, and the finalists with what went into the auction.
 // What came out of it is not stored but computed again by Explain.
 //
-// recordVersion is its first byte. Old versions are read for ever.
-const recordVersion = 1
+// recordVersion is its first byte. Old versions are read for ever: the first has no
+// list, no effects of merchandising rules and no word for an empty list.
+const (
+	recordFirst   = 1
+	recordVersion = 2
+)
 
 // Where a record would be too long, it is shortened step by step, and says so.
 const (
@@ -32,6 +36,7 @@ const (
 	queryShort    = 40
 	nameShort     = 9
 	proposalCount = 20
+	effectCount   = 20
 )
 
 // versioned is what a part of the house may offer, so that a record can name
@@ -53,7 +58,7 @@ func (d *Decider) record(s *sale, a *Answer) {
 		Decision: a.Decision, Channel: v.Channel, Store: v.Store,
 		Wins: s.wins(), Refusals: s.refusals(),
 	}
-	body.Record = s.encode(a.Proposals, body.Refusals, [...]uint64{s.snap.Version, versionOf(d.cfg.Assortment), versionOf(d.cfg.Recommender)})
+	body.Record = s.encode(a, body.Refusals, [...]uint64{s.snap.Version, versionOf(d.cfg.Assortment), versionOf(d.cfg.Recommender)})
 	d.cfg.Recorder.Record(event.Fact{
 		ID: a.Decision.String(), At: v.At, Arrived: s.now, Day: v.Day, Shopper: s.request.Shopper, Consent: s.allowed,
 		Source: "decide", Body: body,
@@ -86,10 +91,10 @@ func (s *sale) wins() []event.Win {
 }
 
 // encode writes the record, as whole as fits.
-func (s *sale) encode(proposals []visit.Proposal, refusals []event.RefusalCount, versions [3]uint64) []byte {
+func (s *sale) encode(a *Answer, refusals []event.RefusalCount, versions [3]uint64) []byte {
 	for level := whole; ; level++ {
 		w := writer{b: make([]byte, 0, 1_024), level: level}
-		w.head(s, proposals, versions)
+		w.head(s, a, versions)
 		for i := range s.places {
 			w.place(s, &s.places[i])
 		}
@@ -138,11 +143,11 @@ func hex32(v uint32) string {
 	return string(b[:])
 }
 
-func (w *writer) head(s *sale, proposals []visit.Proposal, versions [3]uint64) {
+func (w *writer) head(s *sale, a *Answer, versions [3]uint64) {
 	v := &s.request.Visit
-	query := v.Query
+	query, proposals, effects := v.Query, a.Proposals, a.Effects
 	if w.level >= fewerWords {
-		proposals, query = nil, query[:min(len(query), queryShort)]
+		proposals, effects, query = nil, nil, query[:min(len(query), queryShort)]
 	}
 	w.b = append(w.b, recordVersion, byte(w.level))
 	w.int(v.At.UnixMicro())
@@ -169,7 +174,24 @@ func (w *writer) head(s *sale, proposals []visit.Proposal, versions [3]uint64) {
 		w.text(string(p.Reason))
 		w.int(int64(p.Count))
 	}
+	w.effects(effects)
+	w.text(string(v.List))
+	w.text(a.Empty)
 	w.count(len(s.places))
+}
+
+// effects writes what merchandising rules did.
+func (w *writer) effects(all []visit.Effect) {
+	all = all[:min(len(all), effectCount)]
+	w.count(len(all))
+	for i := range all {
+		e := &all[i]
+		w.text(e.Rule)
+		w.text(e.Did)
+		w.text(string(e.Product))
+		w.int(int64(e.From))
+		w.int(int64(e.To))
+	}
 }
 
 // digest tells one habits section from another without holding any of it.

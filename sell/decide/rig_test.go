@@ -28,6 +28,7 @@ import (
 
 // rig is the sell wing on embedded stores, with a clock that stands still.
 type rig struct {
+	effects []visit.Effect // of merchandising rules
 	t       testing.TB
 	clock   *retail.ReplayClock
 	book    *sqlite.Book
@@ -69,12 +70,12 @@ func (r *recorder) decided() (out []event.Decided) {
 }
 
 // Propose, Weigher and InStock make the rig a small shop of its own.
-func (r *rig) Propose(section []byte, _ *visit.Visit, n int) []visit.Proposal {
+func (r *rig) Propose(section []byte, _ *visit.Visit, n int) visit.Proposed {
 	all := []visit.Proposal{{Product: "bread", Reason: visit.Popular}, {Product: "milk", Reason: visit.Popular}}
 	if section != nil {
 		all[0] = visit.Proposal{Product: "oats", Reason: visit.BoughtOften, Count: 7}
 	}
-	return all[:min(n, len(all))]
+	return visit.Proposed{Proposals: all[:min(n, len(all))], Effects: r.effects}
 }
 
 func (r *rig) Revision() uint64 { return r.revision.Load() }

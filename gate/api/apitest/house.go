@@ -47,6 +47,7 @@ import (
 	"endcap/know/partner"
 	"endcap/know/privacy"
 	"endcap/know/recommend"
+	"endcap/know/recommend/merchandising"
 	"endcap/know/secret"
 	"endcap/prove/cleanroom"
 	"endcap/prove/insight"
@@ -146,7 +147,7 @@ func (h *House) openStores(tb testing.TB) {
 	h.whole = history.NewWhole(h.stream, h.history)
 	files, err := dirfiles.Open(filepath.Join(dir, "files"), nil)
 	must(tb, err)
-	h.recommend = recommend.New(h.shop, files, recommend.Options{})
+	h.recommend = recommend.New(h.shop, files, recommend.Options{Rules: merchandising.NewBook(h.Book, nil)})
 	must(tb, h.recommend.Refresh(ctx))
 }
 
@@ -219,7 +220,8 @@ func (h *House) newServer() *api.Server {
 	till.Mount(s, till.Ports{Desk: h.Desk, Came: func() {}, Seen: func(context.Context) error { return nil }})
 	feed.Mount(s, h.Desk, h.Desk)
 	merge.Mount(s, h.Desk, h.people)
-	trade.Mount(s, trade.Ports{Book: h.Campaigns, Currency: "EUR", Audiences: trade.Audiences{
+	rules := merchandising.NewTerms(merchandising.Config{Store: h.Book, Range: h.shop, Now: h.Now, Zone: time.UTC})
+	trade.Mount(s, trade.Ports{Book: h.Campaigns, Currency: "EUR", Rules: rules, Audiences: trade.Audiences{
 		Terms: audience.NewTerms(h.Book, h.Now, nil), Sizer: audience.NewSizer(h.history, nil), Audit: audit, Policy: policy, Now: h.Now, Zone: time.UTC,
 	}})
 	report.Mount(s, report.Ports{
@@ -311,6 +313,7 @@ func (h *House) Follow(tb testing.TB) {
 		}
 		must(tb, h.Campaigns.Tick(ctx))
 		must(tb, h.audiences.Refresh(ctx))
+		must(tb, h.recommend.Refresh(ctx))
 	}
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"endcap/retail"
 	"endcap/retail/media"
 	"endcap/retail/trial"
+	"endcap/retail/visit"
 	"endcap/sell/decide"
 )
 
@@ -38,7 +40,10 @@ type Explained struct {
 	Consent    string            `json:"consent" doc:"what she allowed at that moment"`
 	Audiences  []string          `json:"audiences" doc:"of those that were asked for, the ones she was in"`
 	Versions   map[string]uint64 `json:"versions" doc:"of terms, assortment, model and her habits"`
+	List       string            `json:"list" doc:"the list that was asked for"`
 	Proposals  []ProposedBy      `json:"proposals"`
+	Rules      []RuleEffect      `json:"rules" doc:"what merchandising rules did to the proposals"`
+	Empty      string            `json:"empty,omitempty" doc:"why there was no proposal"`
 	Placements []PlaceExplained  `json:"placements"`
 	Refusals   map[string]uint32 `json:"refusals" doc:"how many line items were refused for each reason"`
 	Shortened  bool              `json:"shortened,omitempty" doc:"the whole did not fit the record: early refusals are counted only"`
@@ -49,6 +54,16 @@ type ProposedBy struct {
 	Product string `json:"product"`
 	Reason  string `json:"reason"`
 	Count   int    `json:"count,omitempty" doc:"on how many of her receipts"`
+}
+
+// RuleEffect is one thing that a merchandising rule did: it took a product from one
+// place of the list to another.
+type RuleEffect struct {
+	Rule    string `json:"rule"`
+	Did     string `json:"did" enum:"pinned,boosted,buried,excluded,spread,weighed"`
+	Product string `json:"product"`
+	From    *int   `json:"from,omitempty" doc:"its place without the rules, from 0; absent where it had none"`
+	To      *int   `json:"to,omitempty" doc:"its place with them; absent where it has none"`
 }
 
 // PlaceExplained is one placement's auction.
@@ -109,12 +124,16 @@ func explained(id string, e *decide.Explanation) Explained {
 		Known: e.Known, Bot: e.Bot, Consent: e.Consent.String(), Audiences: []string{}, Shortened: e.Shortened,
 		Versions: map[string]uint64{"terms": e.Terms, "assortment": e.Assortment, "model": e.Model, "habits": e.Habits},
 		Refusals: make(map[string]uint32), Proposals: []ProposedBy{}, Placements: []PlaceExplained{},
+		List: string(cmp.Or(e.List, visit.ForYou)), Rules: []RuleEffect{}, Empty: e.Empty,
 	}
 	for _, a := range e.Audiences {
 		out.Audiences = append(out.Audiences, string(a))
 	}
 	for _, p := range e.Proposals {
 		out.Proposals = append(out.Proposals, ProposedBy{string(p.Product), string(p.Reason), p.Count})
+	}
+	for _, f := range e.Effects {
+		out.Rules = append(out.Rules, RuleEffect{f.Rule, f.Did, string(f.Product), place(f.From), place(f.To)})
 	}
 	for _, r := range e.Refusals {
 		out.Refusals[string(r.Reason)] += r.Count
@@ -128,6 +147,14 @@ func explained(id string, e *decide.Explanation) Explained {
 		out.Placements = append(out.Placements, p)
 	}
 	return out
+}
+
+// place is a place of a list; nil for none.
+func place(at int) *int {
+	if at < 0 {
+		return nil
+	}
+	return &at
 }
 
 func moneyOf(m retail.Money) api.Money { return api.MoneyOf(m.Amount, m.Currency) }

@@ -73,7 +73,9 @@ type Visit struct {
 	Channel    string       `json:"channel,omitempty" enum:"online,in_store" doc:"online where absent"`
 	Store      string       `json:"store,omitempty" maxLength:"64" doc:"the store she shops at or orders from: its stock counts"`
 	Page       Page         `json:"page,omitzero"`
-	Basket     []string     `json:"basket,omitempty" maxItems:"500" doc:"products that lie in her basket"`
+	Basket     []string     `json:"basket,omitempty" maxItems:"500" doc:"products that lie in her basket, the last added last"`
+	Viewed     []string     `json:"viewed,omitempty" maxItems:"100" doc:"products that she looked at in this visit, the last last"`
+	List       string       `json:"list,omitempty" enum:"for_you,next_basket,buy_again,complements,substitutes,discovery,search,category,trending" doc:"which list the proposals are; for_you where absent"`
 	Placements []Placement  `json:"placements,omitempty" maxItems:"5" doc:"where sponsored products may stand"`
 	Proposals  int          `json:"proposals,omitempty" minimum:"0" maximum:"50" doc:"how many proposals are wanted"`
 	UserAgent  string       `json:"user_agent,omitempty" maxLength:"1000" doc:"the visitor's User-Agent, to tell robots that say so"`
@@ -96,6 +98,7 @@ type Placement struct {
 type Decision struct {
 	Decision  string      `json:"decision" doc:"names this answer; GET /v1/decisions/{id}/explain tells why"`
 	Proposals []Proposal  `json:"proposals"`
+	Empty     string      `json:"empty,omitempty" doc:"why there is no proposal: no_candidates, all_excluded_by_rules"`
 	Sponsored []Sponsored `json:"sponsored" doc:"one for each placement asked for"`
 }
 
@@ -103,7 +106,12 @@ type Decision struct {
 type Proposal struct {
 	Product string `json:"product"`
 	Name    string `json:"name,omitempty"`
-	Reason  string `json:"reason" doc:"bought_often, popular_store, popular_category, popular, matches_search"`
+	Reason  string `json:"reason" doc:"bought_often, due_again, goes_with, instead_of, looked_at, trending, popular_store, popular_category, popular, matches_search, chosen"`
+	Because string `json:"because" doc:"the reason as a shopper understands it"`
+	Count   int    `json:"count,omitempty" doc:"on how many of her receipts"`
+	Every   int    `json:"every_days,omitempty" doc:"days between her purchases, usually"`
+	Due     string `json:"due,omitempty" format:"date" doc:"when she needs it again"`
+	Other   string `json:"other,omitempty" doc:"the product that it goes with or stands in for"`
 }
 
 // Sponsored holds the sponsored products of one placement.
@@ -167,7 +175,7 @@ func (h *handler) decide(r *http.Request, _ *access.Principal, in *Visit) (*Deci
 		return nil, asAsked(err)
 	}
 	h.count(req, answer)
-	return h.write(answer), nil
+	return h.write(answer, req.Visit.Day), nil
 }
 
 func (h *handler) count(req *decide.Request, a *decide.Answer) {
@@ -255,21 +263,42 @@ func readVisit(in *Visit, v *visit.Visit) (err error) {
 		return tooMany("basket", visit.BasketMax)
 	}
 	v.Store, v.Query, v.Category, v.Product = catalog.StoreID(in.Store), in.Page.Query, catalog.Category(in.Page.Category), catalog.ProductID(in.Page.Product)
+	v.List = visit.ListName(in.List)
+	if in.List != "" && !slices.Contains(visit.ListNames(), v.List) {
+		return &retail.Error{Kind: retail.Invalid, Field: "list", Say: "there is no such list", Cure: "send one that /docs names, or none"}
+	}
+	if len(in.Viewed) > visit.ViewedMax {
+		return tooMany("viewed", visit.ViewedMax)
+	}
 	v.Bot = isBot(in.UserAgent)
-	if len(in.Basket) > 0 {
-		v.Basket = make([]catalog.ProductID, len(in.Basket))
-	}
-	for i, p := range in.Basket {
-		v.Basket[i] = catalog.ProductID(p)
-	}
+	v.Basket, v.Viewed = productsOf(in.Basket), productsOf(in.Viewed)
 	return nil
 }
 
+func productsOf(ids []string) []catalog.ProductID {
+	if len(ids) == 0 {
+		return nil
+	}
+	out := make([]catalog.ProductID, len(ids))
+	for i, id := range ids {
+		out[i] = catalog.ProductID(id)
+	}
+	return out
+}
+
 // write translates an answer.
-func (h *handler) write(a *decide.Answer) *Decision {
+func (h *handler) write(a *decide.Answer, today retail.Day) *Decision {
 	out := &Decision{Decision: a.Decision.String(), Proposals: make([]Proposal, len(a.Proposals)), Sponsored: make([]Sponsored, len(a.Placed))}
-	for i, p := range a.Proposals {
-		out.Proposals[i] = Proposal{string(p.Product), h.name(p.Product), string(p.Reason)}
+	out.Empty = a.Empty
+	for i := range a.Proposals {
+		p := &a.Proposals[i]
+		out.Proposals[i] = Proposal{
+			Product: string(p.Product), Name: h.name(p.Product), Reason: string(p.Reason), Because: p.Say(today, h.name),
+			Count: p.Count, Every: p.Every, Other: string(p.Other),
+		}
+		if p.Reason == visit.DueAgain {
+			out.Proposals[i].Due = p.Due.String()
+		}
 	}
 	for i := range a.Placed {
 		placed := &a.Placed[i]

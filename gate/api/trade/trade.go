@@ -1,5 +1,6 @@
 // Package trade is the door for those who sell and buy advertising: placements,
-// advertisers with their wallets, campaigns, line items, audiences. An
+// advertisers with their wallets, campaigns, line items, audiences, and the
+// retailer's merchandising rules. An
 // advertiser's key sees and changes only that advertiser's own things; whatever
 // belongs to somebody else is answered as if it did not exist.
 //
@@ -27,6 +28,7 @@ import (
 type Ports struct {
 	Book      *campaign.Book
 	Audiences Audiences
+	Rules     Rules
 	Currency  retail.Currency // of placements
 }
 
@@ -38,6 +40,7 @@ func Mount(s *api.Server, p Ports) {
 	mountCampaigns(s, h)
 	mountLineItems(s, h)
 	mountAudiences(s, h)
+	mountRules(s, h)
 	mountVersions(s, h)
 }
 
