@@ -129,6 +129,10 @@ bench-simulate: build data ## receipt lines a second from nothing to Parquet, an
 coverage: build ## how often reports' intervals hold the planted truth: 20 worlds of 50 campaigns, those kept left out (hours; WORLDS=3 plays 3 more, SHOPPERS=20000)
 	@go run ./bench/coverage -worlds '$(or $(WORLDS),20)' -shoppers '$(or $(SHOPPERS),20000)'
 
+.PHONY: bench-related
+bench-related: build ## ask The Complete Journey's last weeks what goes together, what is due and what is taken instead
+	@go run ./bench/related -data '$(or $(DATA),data)/complete-journey'
+
 .PHONY: bench-consent
 bench-consent: build ## withdraw consents from a running house and look for who said no (a minute and a half)
 	@go run ./bench/consent

@@ -35,6 +35,7 @@ type Scored struct {
 type Past struct {
 	Receipts []Bought // the oldest first
 	Habits   []Habit  // what she bought on more receipts first, then what she bought later
+	places   map[uint64]int32
 }
 
 // Bought is what was bought on one receipt: different products, by the hash of
@@ -57,32 +58,41 @@ func pastOf(section []byte) Past {
 	if err != nil || len(h.receipts) == 0 {
 		return Past{}
 	}
-	p := Past{Receipts: make([]Bought, len(h.receipts))}
-	days := make([][]retail.Day, len(h.products))
+	habits := h.habits()
+	p := Past{Receipts: make([]Bought, len(h.receipts)), Habits: make([]Habit, len(habits)), places: make(map[uint64]int32, len(habits))}
+	lines := 0
+	of := make([]int32, len(h.products)) // by product: its place among the habits
+	for i, v := range habits {
+		of[v.at] = int32(i)
+		lines += v.count
+		p.places[h.products[v.at]] = int32(i)
+	}
+	days, products := make([]retail.Day, lines), make([]uint64, 0, lines)
+	for i, v := range habits {
+		p.Habits[i] = Habit{h.products[v.at], v.count, days[:0:v.count]}
+		days = days[v.count:]
+	}
 	for i := range h.receipts { // the newest first
 		r := &h.receipts[len(h.receipts)-1-i]
-		b := Bought{Day: r.day, Products: make([]uint64, len(r.products))}
-		for j, at := range r.products {
-			b.Products[j] = h.products[at]
-			if d := days[at]; len(d) == 0 || d[len(d)-1] != r.day {
-				days[at] = append(d, r.day)
+		from := len(products)
+		for _, at := range r.products {
+			products = append(products, h.products[at])
+			d := &p.Habits[of[at]].Days
+			if n := len(*d); n == 0 || (*d)[n-1] != r.day {
+				*d = append(*d, r.day)
 			}
 		}
-		p.Receipts[i] = b
-	}
-	for _, v := range h.habits() {
-		p.Habits = append(p.Habits, Habit{h.products[v.at], v.count, days[v.at]})
+		p.Receipts[i] = Bought{r.day, products[from:len(products):len(products)]}
 	}
 	return p
 }
 
 // habit is hers of a product, nil where she has none.
 func (p *Past) habit(product uint64) *Habit {
-	at := slices.IndexFunc(p.Habits, func(h Habit) bool { return h.Product == product })
-	if at < 0 {
-		return nil
+	if at, ok := p.places[product]; ok {
+		return &p.Habits[at]
 	}
-	return &p.Habits[at]
+	return nil
 }
 
 // usual orders what she bought by how often, how late and how popular, and then what
@@ -93,22 +103,23 @@ type usual struct{ ix *index }
 
 // Score implements Scorer.
 func (u usual) Score(q *Query, most int, to []Scored) []Scored {
+	type ordered struct {
+		*Habit
+		last retail.Day
+		rank int32
+	}
+	hers := make([]ordered, len(q.Past.Habits))
+	for i := range hers {
+		h := &q.Past.Habits[i]
+		hers[i] = ordered{h, h.Days[len(h.Days)-1], u.ix.all.find(h.Product)}
+	}
+	slices.SortStableFunc(hers, func(a, b ordered) int {
+		return cmp.Or(cmp.Compare(b.Receipts, a.Receipts), cmp.Compare(b.last, a.last), cmp.Compare(a.rank, b.rank))
+	})
 	from, n := len(to), float64(len(q.Past.Receipts))
-	for _, h := range q.Past.Habits {
+	for _, h := range hers[:min(len(hers), most)] {
 		to = append(to, Scored{h.Product, (float64(h.Receipts) + 0.5) / (n + 1), false})
 	}
-	rank := func(product uint64) int32 { return u.ix.all.find(product) }
-	last := func(product uint64) retail.Day {
-		h := q.Past.habit(product)
-		return h.Days[len(h.Days)-1]
-	}
-	slices.SortStableFunc(to[from:], func(a, b Scored) int {
-		if a.Chance != b.Chance {
-			return cmp.Compare(b.Chance, a.Chance)
-		}
-		return cmp.Or(cmp.Compare(last(b.Product), last(a.Product)), cmp.Compare(rank(a.Product), rank(b.Product)))
-	})
-	to = to[:min(len(to), from+most)]
 	for no := int32(0); no < u.ix.bought && len(to) < from+most; no++ {
 		if product := u.ix.hashes[no]; q.Past.habit(product) == nil {
 			to = append(to, Scored{product, 0.5 / (n + 1) / float64(no+2), true})

@@ -37,7 +37,7 @@ const (
 	shrinkLift     = 10  // receipts, observed and expected, that shrink a lift towards 1
 	shrinkCosine   = 20  // receipts that shrink a cosine towards 0
 	asymmetry      = 0.8 // α: 1 is the share of a's receipts with b, 0.5 the cosine
-	soldPower      = 0.3 // of a substitute
+	soldPower      = 0.6 // of a substitute
 	shrinkSwitch   = 5   // shoppers, for substitutes
 	switchLift     = 4.0 // the most that shoppers' own switching counts, and one by it the least
 	switchWeighMax = 2 * switchLift / (1 + switchLift)

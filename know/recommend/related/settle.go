@@ -44,8 +44,8 @@ func (c *counting) complements() {
 
 // substitutes finds what serves the same need: how alike two products are by name,
 // size, price, tier and brand, times how often shoppers changed between them beyond
-// chance, both squared, times how much the other is sold, as a share of what is sold
-// most of the need, to the power of 0.3: shoppers take what many take. Two names
+// chance, squared, times how much the other is sold, as a share of what is sold most
+// of the need, to the power of 0.6: shoppers take what many take. Two names
 // that share no word are of two needs.
 func (c *counting) substitutes() {
 	v := &vocabulary{numbers: make(map[string]int32)}
@@ -81,7 +81,7 @@ func (c *counting) substitutes() {
 				}
 				if alike := v.alike(&items[a], &items[b]); alike >= alikeMin {
 					changed := c.changed(a, b) / switchWeighMax
-					lists.add(a, Neighbour{b, float32(alike * alike * changed * changed * math.Pow(c.sold(b)/most, soldPower)), float32(alike)})
+					lists.add(a, Neighbour{b, float32(alike * changed * changed * math.Pow(c.sold(b)/most, soldPower)), float32(alike)})
 				}
 			}
 		}
