@@ -35,7 +35,7 @@ func (j *journey) sold() map[catalog.ProductID]int {
 
 // together takes one product out of each receipt after the cut.
 func (j *journey) together(out io.Writer, m *related.Model) {
-	rng := rand.New(rand.NewPCG(6, 6)) //nolint:gosec // which product is taken out is no secret
+	rng := rand.New(rand.NewPCG(6, 6))
 	popular := make([]int32, 0, 200)
 	for no := range int32(min(m.Products(), 200)) { // numbers go by sales
 		popular = append(popular, no)

@@ -333,7 +333,9 @@ func FuzzHabits(f *testing.F) {
 	weigh := r.Weigher(&visit.Visit{}, []catalog.ProductID{"oat"})
 	f.Add([]byte{2, 0, 0, 0, 0, 1, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, section []byte) {
-		r.Propose(section, &visit.Visit{}, 10)
+		for _, list := range visit.ListNames() {
+			r.Propose(section, &visit.Visit{List: list, Day: today, Product: "oat"}, 10)
+		}
 		weigh(section, make([]int32, 1))
 		if again, err := recommend.Fold(section, nil); err == nil {
 			if twice, err := recommend.Fold(again, nil); err != nil || !bytes.Equal(again, twice) {

@@ -158,6 +158,6 @@ func (h *handler) ruleVersions(ctx context.Context, in *VersionPage) (*many[Vers
 		return nil, err
 	}
 	return historyOf(ctx, in, all, func(v merchandising.Version) Version[Rule] {
-		return Version[Rule]{Version: v.Held.Version, At: v.At, By: v.By, Removed: v.Removed, Terms: writeRule(v.Held)}
+		return Version[Rule]{Version: v.Version, At: v.At, By: v.By, Removed: v.Removed, Terms: writeRule(v.Held)}
 	}), nil
 }

@@ -159,8 +159,11 @@ func (r *Rule) Check(shield *policy.Shield) error {
 		there bool
 		check func() error
 	}{
-		{r.Pin != nil, r.checkPin}, {r.Boost != nil, r.checkBoost}, {r.Exclude != nil, func() error { return r.checkExclude(shield) }},
-		{r.Spread != nil, r.checkSpread}, {r.Weigh != nil, r.checkWeigh},
+		{r.Pin != nil, r.checkPin},
+		{r.Boost != nil, r.checkBoost},
+		{r.Exclude != nil, func() error { return r.checkExclude(shield) }},
+		{r.Spread != nil, r.checkSpread},
+		{r.Weigh != nil, r.checkWeigh},
 	} {
 		if part.there && err == nil {
 			does++
@@ -293,7 +296,7 @@ func (s *Selection) check(field string) error {
 	if s.Empty() {
 		return invalid(field, "name products, brands, departments, categories, types or own_label; say everything aloud", "it means no product")
 	}
-	if err := s.Set.Check(); err != nil {
+	if err := s.Check(); err != nil {
 		return &retail.Error{Kind: retail.Invalid, Field: field, Say: err.Error(), Err: err}
 	}
 	return nil

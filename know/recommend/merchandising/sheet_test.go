@@ -38,10 +38,14 @@ func (s shelves) InStock(id catalog.ProductID, at catalog.StoreID) bool {
 
 func products() []*catalog.Product {
 	return []*catalog.Product{
-		{ID: "oat", Brand: "OATS", Department: "GROCERY", Category: "MILK"}, {ID: "cow", Brand: "MUH", Department: "GROCERY", Category: "MILK"},
-		{ID: "own", Brand: "HOUSE", Department: "GROCERY", Category: "MILK", OwnLabel: true}, {ID: "rye", Brand: "BAKER", Department: "BAKERY", Category: "BREAD"},
-		{ID: "bun", Brand: "HOUSE", Department: "BAKERY", Category: "BREAD", OwnLabel: true}, {ID: "wine", Brand: "CELLAR", Department: "DRINKS", Category: "WINE"},
-		{ID: "beer", Brand: "BREW", Department: "DRINKS", Category: "BEER"}, {ID: "loose"},
+		{ID: "oat", Brand: "OATS", Department: "GROCERY", Category: "MILK"},
+		{ID: "cow", Brand: "MUH", Department: "GROCERY", Category: "MILK"},
+		{ID: "own", Brand: "HOUSE", Department: "GROCERY", Category: "MILK", OwnLabel: true},
+		{ID: "rye", Brand: "BAKER", Department: "BAKERY", Category: "BREAD"},
+		{ID: "bun", Brand: "HOUSE", Department: "BAKERY", Category: "BREAD", OwnLabel: true},
+		{ID: "wine", Brand: "CELLAR", Department: "DRINKS", Category: "WINE"},
+		{ID: "beer", Brand: "BREW", Department: "DRINKS", Category: "BEER"},
+		{ID: "loose"},
 	}
 }
 

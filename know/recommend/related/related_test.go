@@ -31,6 +31,7 @@ func TestAVillage(t *testing.T) {
 }
 
 func whatGoesWithWhat(t *testing.T, m *related.Model) {
+	t.Helper()
 	t.Parallel()
 	for id, want := range map[catalog.ProductID]string{
 		"pasta": "sauce ", // and not milk, though most receipts with pasta have milk
@@ -56,6 +57,7 @@ func whatGoesWithWhat(t *testing.T, m *related.Model) {
 }
 
 func whatIsInsteadOfWhat(t *testing.T, m *related.Model) {
+	t.Helper()
 	t.Parallel()
 	for id, want := range map[catalog.ProductID]string{
 		"yog1":  "yog2 ", // she changes between the two
@@ -72,6 +74,7 @@ func whatIsInsteadOfWhat(t *testing.T, m *related.Model) {
 }
 
 func whatIsTrending(t *testing.T, m *related.Model) {
+	t.Helper()
 	t.Parallel()
 	for _, at := range []catalog.StoreID{"s1", "", "a store that is new"} {
 		rises := m.Trending(at)
@@ -82,6 +85,7 @@ func whatIsTrending(t *testing.T, m *related.Model) {
 }
 
 func whenSheNeedsItAgain(t *testing.T, m *related.Model) {
+	t.Helper()
 	t.Parallel()
 	days := func(ago ...retail.Day) (out []retail.Day) {
 		for _, a := range ago {
