@@ -112,7 +112,10 @@ func refold(ctx context.Context, s *stores) error {
 	if err := applyTombstones(ctx, s); err != nil { // and after, for facts of hers that the stream still holds
 		return err
 	}
-	return countModels(ctx, s, retail.DayOf(s.now(), s.zone))
+	today := retail.DayOf(s.now(), s.zone)
+	countRelated(ctx, s, today)
+	_, err := recommend.Train(ctx, s.history, s.files, recommend.Training{Through: today - 1, Days: recommend.DaysDefault})
+	return err
 }
 
 // controlRow is where digests keeps history's control sums.

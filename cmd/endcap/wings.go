@@ -219,22 +219,27 @@ func recorderConfig(s *stores) ingest.RecorderConfig {
 	return cfg
 }
 
-// trainModel counts through yesterday and has the recommender read what came of it.
+// relatedReplayed is after how many business days a replay counts related products
+// again: its days pass in seconds, and each count takes some.
+const relatedReplayed = 28
+
+// trainModel counts popularity through yesterday, and related products where they
+// are older than that, and has the recommender read what came of it.
 func trainModel(ctx context.Context, s *stores, w *wings, today retail.Day) error {
-	if err := countModels(ctx, s, today); err != nil {
-		return err
+	if _, err := recommend.Train(ctx, s.history, s.files, recommend.Training{Through: today - 1, Days: recommend.DaysDefault}); err != nil {
+		return fmt.Errorf("train the model: %w", err)
+	}
+	if s.replay == nil || w.recommend.RelatedThrough()+relatedReplayed < today {
+		countRelated(ctx, s, today)
 	}
 	return w.recommend.Refresh(ctx)
 }
 
-// countModels counts popularity and related products through yesterday.
-func countModels(ctx context.Context, s *stores, today retail.Day) error {
-	if _, err := recommend.Train(ctx, s.history, s.files, recommend.Training{Through: today - 1, Days: recommend.DaysDefault}); err != nil {
-		return fmt.Errorf("train the model: %w", err)
-	}
+// countRelated counts related products through yesterday. Where it fails, the former
+// ones serve on until tomorrow.
+func countRelated(ctx context.Context, s *stores, today retail.Day) {
 	counting := related.Training{Through: today - 1, Never: s.set.NeverOffer, Sensitive: s.consents.Shield()}
 	if _, err := related.Train(ctx, s.history, s.files, counting); err != nil && ctx.Err() == nil {
-		failed(s.log, "related products")(err) // the former ones serve on, until tomorrow
+		failed(s.log, "related products")(err)
 	}
-	return ctx.Err()
 }

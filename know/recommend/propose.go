@@ -111,6 +111,13 @@ func (r *Recommender) refreshPopular(ctx context.Context) (bool, error) {
 // before the first. Decisions keep it in their record.
 func (r *Recommender) Version() uint64 { return r.now.Load().trained }
 
+// RelatedThrough is the last business day that the related products served now were
+// counted over; day 0 before the first.
+func (r *Recommender) RelatedThrough() retail.Day {
+	m, _ := r.related.Now()
+	return m.Through
+}
+
 // Run keeps the Recommender current until ctx ends: it refreshes every so often
 // and reports what is wrong to failed.
 func (r *Recommender) Run(ctx context.Context, every time.Duration, failed func(error)) {
