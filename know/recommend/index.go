@@ -82,6 +82,17 @@ func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher, sh
 	return ix
 }
 
+// ruled is the index with other rules. It has the same revision, because rules
+// change no product's relevance.
+func (ix *index) ruled(rules []merchandising.Named, shy *policy.Shield) *index {
+	next := *ix
+	next.sheet = nil
+	if len(rules) > 0 {
+		next.sheet = merchandising.Compile(rules, next.products, shy)
+	}
+	return &next
+}
+
 func file[K comparable](in map[K]*group, name K, no int32) {
 	g := in[name]
 	if g == nil {

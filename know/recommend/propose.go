@@ -59,32 +59,30 @@ func New(shelf Shelf, from files.Files, o Options) *Recommender {
 func (r *Recommender) Refresh(ctx context.Context) error {
 	r.refresh.Lock()
 	defer r.refresh.Unlock()
-	popular, err := r.refreshPopular(ctx)
+	changed, err := r.refreshPopular(ctx)
 	wrong := []error{err, r.related.Refresh(ctx)}
-	changed := popular
 	if v := r.shelf.Version(); v != r.version || r.rows == nil {
 		r.version = v
 		if rows := r.shelf.Products(); !slices.Equal(rows, r.rows) {
 			r.rows, changed = rows, true
 		}
 	}
-	var rules []merchandising.Named
+	was := r.now.Load()
+	next := was
+	if model, version := r.related.Now(); changed || version != r.stood {
+		r.stood = version
+		next = newIndex(r.rows, r.model, r.never, r.shy)
+		next.relate(model)
+		next.trained, next.revision = r.trained, was.revision+1
+	}
 	if r.rules != nil {
 		wrong = append(wrong, r.rules.Refresh(ctx))
-		var version uint64
-		rules, version = r.rules.Rules()
-		changed = changed || version != r.ruled
-		r.ruled = version
-	}
-	model, version := r.related.Now()
-	if changed || version != r.stood {
-		r.stood = version
-		next := newIndex(r.rows, r.model, r.never, r.shy)
-		next.relate(model)
-		if len(rules) > 0 {
-			next.sheet = merchandising.Compile(rules, next.products, r.shy)
+		if rules, version := r.rules.Rules(); next != was || version != r.ruled {
+			r.ruled = version
+			next = next.ruled(rules, r.shy)
 		}
-		next.trained, next.revision = r.trained, r.now.Load().revision+1
+	}
+	if next != was {
 		r.now.Store(next)
 	}
 	return errors.Join(wrong...)

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -342,34 +343,70 @@ func TestALongRecordIsShortenedAndStillExplains(t *testing.T) {
 	}
 }
 
-func TestARecordOfTheFirstVersionReadsForEver(t *testing.T) {
+// A record of each version that was ever written explains what it explained. Only
+// the version that is written now may be written anew; a program that writes another
+// adds a file.
+func TestARecordOfEachVersionReadsForEver(t *testing.T) {
 	t.Parallel()
-	const file = "testdata/record.v1.golden"
+	r := full(t)
+	r.effects = []visit.Effect{{Rule: "summer", Did: "pinned", Product: "bread", From: 4, To: 0}, {Rule: "lent", Did: "excluded", Product: "wine", From: 1, To: -1}}
+	q := r.ask(r.shopper(5, consent.All, "lovers"), 4)
+	q.Visit.List, q.Proposals = visit.NextBasket, 2
+	r.decide(q)
+	now := r.last().Record
+	newest := fmt.Sprintf("testdata/record.v%d", now[0])
 	if *rewrite {
-		r := full(t)
-		r.decide(r.ask(r.shopper(5, consent.All, "lovers"), 4))
-		must(t, os.WriteFile(file, r.last().Record, 0o600))
+		must(t, os.WriteFile(newest+".golden", now, 0o600))
 	}
-	record, err := os.ReadFile(file)
-	must(t, err)
-	e, err := decide.Explain(record)
-	must(t, err)
-	var got strings.Builder
-	for _, f := range e.Places[0].Finalists {
-		fmt.Fprintf(&got, "%s %s bid %s x %d, %s slot %d pays %s %s\n", f.LineItem, f.Product, f.Bid, f.Quality, f.Arm, f.Slot, f.Price, f.Refusal)
-	}
-	if *rewrite {
-		must(t, os.WriteFile("testdata/record.v1.txt", []byte(got.String()), 0o600))
-	}
-	want, err := os.ReadFile("testdata/record.v1.txt")
-	must(t, err)
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Error(diff)
+	for version := byte(1); version <= now[0]; version++ {
+		file := fmt.Sprintf("testdata/record.v%d", version)
+		record, err := os.ReadFile(file + ".golden")
+		must(t, err)
+		if len(record) == 0 || record[0] != version {
+			t.Fatalf("%s is of another version", file)
+		}
+		e, err := decide.Explain(record)
+		must(t, err)
+		got := explained(&e)
+		if *rewrite && file == newest {
+			must(t, os.WriteFile(file+".txt", []byte(got), 0o600))
+		}
+		want, err := os.ReadFile(file + ".txt")
+		must(t, err)
+		if diff := cmp.Diff(string(want), got); diff != "" {
+			t.Errorf("%s: %s", file, diff)
+		}
 	}
 }
 
+// explained writes what a record says of its lists and auctions.
+func explained(e *decide.Explanation) string {
+	var out strings.Builder
+	for _, f := range e.Places[0].Finalists {
+		fmt.Fprintf(&out, "%s %s bid %s x %d, %s slot %d pays %s %s\n", f.LineItem, f.Product, f.Bid, f.Quality, f.Arm, f.Slot, f.Price, f.Refusal)
+	}
+	if e.List != "" || len(e.Proposals) > 0 {
+		fmt.Fprintf(&out, "list %s\n", e.List)
+	}
+	for _, p := range e.Proposals {
+		fmt.Fprintf(&out, "%s %s %d\n", p.Product, p.Reason, p.Count)
+	}
+	for _, f := range e.Effects {
+		fmt.Fprintf(&out, "%s %s %s %d to %d\n", f.Rule, f.Did, f.Product, f.From, f.To)
+	}
+	return out.String()
+}
+
 func FuzzExplain(f *testing.F) {
-	if golden, err := os.ReadFile("testdata/record.v1.golden"); err == nil {
+	all, err := filepath.Glob("testdata/record.v*.golden")
+	if err != nil || len(all) == 0 {
+		f.Fatal("no records", err)
+	}
+	for _, file := range all {
+		golden, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
 		f.Add(golden)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

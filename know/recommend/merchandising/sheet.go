@@ -7,7 +7,6 @@ import (
 
 	"endcap/retail"
 	"endcap/retail/catalog"
-	"endcap/retail/consent/policy"
 	"endcap/retail/visit"
 )
 
@@ -17,189 +16,6 @@ type Stock interface {
 	InStock(id catalog.ProductID, at catalog.StoreID) bool
 	// Count is how many of a product a store has, where somebody counted.
 	Count(id catalog.ProductID, at catalog.StoreID) (int64, bool)
-}
-
-// Named is a rule with its id.
-type Named struct {
-	ID ID
-	Rule
-}
-
-// Sheet is every rule, compiled for a range of products, which are named by their
-// place in it. It is immutable and safe for concurrent use; the nil Sheet changes
-// nothing.
-type Sheet struct {
-	rules    []Named // by id
-	products []*catalog.Product
-	touched  touches
-	brands   []int32 // by product; -1 for none
-	kinds    []int32 // likewise, of categories
-	pins     []int32 // by rule: the pinned product, or -1
-}
-
-// touch says that a rule is about a product. Of a margin, value is its share.
-type touch struct {
-	rule  int32
-	value float32
-}
-
-// touches lists them by product.
-type touches struct {
-	start []uint32
-	all   []touch
-}
-
-func (t *touches) of(no int32) []touch { return t.all[t.start[no]:t.start[no+1]] }
-
-// Compile makes a Sheet of rules for a range; neither may change any more. shield
-// knows the sensitive groups; nil knows none.
-func Compile(rules []Named, products []*catalog.Product, shield *policy.Shield) *Sheet {
-	s := &Sheet{rules: slices.Clone(rules), products: products, pins: make([]int32, len(rules))}
-	slices.SortFunc(s.rules, func(a, b Named) int { return cmp.Compare(a.ID, b.ID) })
-	s.brands, s.kinds = numbers(products, func(p *catalog.Product) string { return string(p.Brand) }), numbers(products, func(p *catalog.Product) string { return string(p.Category) })
-	x := newDrawer(products)
-	of := make([][]touch, len(products))
-	for i := range s.rules {
-		r, rule := &s.rules[i], int32(i)
-		s.pins[i] = -1
-		switch {
-		case r.Pin != nil:
-			s.pins[i] = x.find(r.Pin.Product)
-		case r.Boost != nil:
-			x.each(&r.Boost.Products, func(no int32) { of[no] = append(of[no], touch{rule, 0}) })
-		case r.Exclude != nil:
-			x.excluded(r.Exclude, shield, func(no int32) { of[no] = append(of[no], touch{rule, 0}) })
-		case r.Weigh != nil:
-			for j := range r.Weigh.Margins {
-				m := &r.Weigh.Margins[j]
-				x.each(&m.Products, func(no int32) {
-					if n := len(of[no]); n == 0 || of[no][n-1].rule != rule { // else an earlier margin has it
-						of[no] = append(of[no], touch{rule, float32(m.Share)})
-					}
-				})
-			}
-		}
-	}
-	s.touched.start = make([]uint32, 1, len(products)+1)
-	for _, list := range of {
-		s.touched.all = append(s.touched.all, list...)
-		s.touched.start = append(s.touched.start, uint32(len(s.touched.all)))
-	}
-	return s
-}
-
-// numbers numbers a word of each product; -1 for none.
-func numbers(products []*catalog.Product, word func(*catalog.Product) string) []int32 {
-	seen, out := make(map[string]int32), make([]int32, len(products))
-	for i, p := range products {
-		w := word(p)
-		if w == "" {
-			out[i] = -1
-			continue
-		}
-		no, ok := seen[w]
-		if !ok {
-			no = int32(len(seen))
-			seen[w] = no
-		}
-		out[i] = no
-	}
-	return out
-}
-
-// drawer finds the products of a selection without asking every product: by the
-// dimension that lists values.
-type drawer struct {
-	products    []*catalog.Product
-	ids         map[catalog.ProductID]int32
-	brands      map[catalog.Brand][]int32
-	departments map[catalog.Department][]int32
-	categories  map[catalog.Category][]int32
-	types       map[catalog.Type][]int32
-}
-
-func newDrawer(products []*catalog.Product) *drawer {
-	x := &drawer{
-		products: products, ids: make(map[catalog.ProductID]int32, len(products)), brands: make(map[catalog.Brand][]int32),
-		departments: make(map[catalog.Department][]int32), categories: make(map[catalog.Category][]int32), types: make(map[catalog.Type][]int32),
-	}
-	for i, p := range products {
-		no := int32(i)
-		x.ids[p.ID] = no
-		x.brands[p.Brand] = append(x.brands[p.Brand], no)
-		x.departments[p.Department] = append(x.departments[p.Department], no)
-		x.categories[p.Category] = append(x.categories[p.Category], no)
-		x.types[p.Type] = append(x.types[p.Type], no)
-	}
-	return x
-}
-
-func (x *drawer) find(id catalog.ProductID) int32 {
-	if no, ok := x.ids[id]; ok {
-		return no
-	}
-	return -1
-}
-
-// each calls f with every product of a selection, rising and once.
-func (x *drawer) each(s *Selection, f func(no int32)) {
-	m := s.Matcher()
-	visit := func(no int32) {
-		p := x.products[no]
-		if (s.Set.Empty() || m.Has(p)) && (s.OwnLabel == nil || *s.OwnLabel == p.OwnLabel) {
-			f(no)
-		}
-	}
-	switch {
-	case len(s.Products) > 0:
-		gather(s.Products, func(id catalog.ProductID) []int32 {
-			if no := x.find(id); no >= 0 {
-				return []int32{no}
-			}
-			return nil
-		}, visit)
-	case len(s.Types) > 0:
-		gather(s.Types, func(t catalog.Type) []int32 { return x.types[t] }, visit)
-	case len(s.Brands) > 0:
-		gather(s.Brands, func(b catalog.Brand) []int32 { return x.brands[b] }, visit)
-	case len(s.Categories) > 0:
-		gather(s.Categories, func(c catalog.Category) []int32 { return x.categories[c] }, visit)
-	case len(s.Departments) > 0:
-		gather(s.Departments, func(d catalog.Department) []int32 { return x.departments[d] }, visit)
-	default:
-		for no := range x.products {
-			visit(int32(no))
-		}
-	}
-}
-
-func gather[T any](values []T, list func(T) []int32, visit func(int32)) {
-	var all []int32
-	for _, v := range values {
-		all = append(all, list(v)...)
-	}
-	slices.Sort(all)
-	for _, no := range slices.Compact(all) {
-		visit(no)
-	}
-}
-
-func (x *drawer) excluded(e *Exclude, shield *policy.Shield, f func(no int32)) {
-	var all []int32
-	if !e.Products.Empty() {
-		x.each(&e.Products, func(no int32) { all = append(all, no) })
-	}
-	for _, name := range e.Sensitive {
-		for no, p := range x.products {
-			if shield.InGroup(name, p) {
-				all = append(all, int32(no))
-			}
-		}
-	}
-	slices.Sort(all)
-	for _, no := range slices.Compact(all) {
-		f(no)
-	}
 }
 
 // Candidate is a product that a model found, by its place in the range. Its score
@@ -265,77 +81,125 @@ type Desk struct {
 	Effects []Effect
 	Empty   string // why the list is empty, if it is
 
-	standing []standing
+	standing []standing // by place among the candidates
+	order    []int32    // of those that are not out: their places, the best first
 	pins     []pin
-	pinned   int     // pins that are on the list
-	counts   []bool  // by rule: it counts in this scene
-	scarce   []int32 // the rules among them that weigh availability
-	spreads  [2]int
+	pinned   int    // pins that are on the list
+	counts   []bool // by rule: it counts in this scene
+	spreads  [2]spread
+	scene    uint32             // counts scenes, so that verdicts of another are told from this one's
+	verdicts []verdict          // by class
+	scarce   []int32            // the rules that count and weigh availability
+	stocks   [stocksMax]verdict // by pieces
 }
+
+// stocksMax is below how many pieces a verdict is kept by stock.
+const stocksMax = 64
 
 // standing is a candidate on its way.
 type standing struct {
-	no, from int32
+	no, rule int32 // rule changed its score most, or excluded it; -1 for none
+	to       int32 // its place on the list; -1 for none
 	score    float64
-	rule     int32 // that changed its score most, or excluded it; -1 for none
-	weight   float64
 	out      bool
+	pinned   bool
+}
+
+// verdict is what the rules of a scene say of a class, or of a stock.
+type verdict struct {
+	scene  uint32
+	rule   int32   // that weighs most, or excludes; -1 for none
+	weight float64 // what all of them multiply scores by
+	most   float64 // what rule does, upwards
+	out    bool
+}
+
+func (v *verdict) take(rule int32, by float64) {
+	v.weight *= by
+	if far := max(by, 1/max(by, 1e-9)); far > v.most {
+		v.most, v.rule = far, rule
+	}
 }
 
 type pin struct {
-	no, from, rule int32
+	no, from, rule int32 // from is its place among the candidates, -1 for none
 	slot           int
+}
+
+// spread bounds how many products with one word, a brand or a category, are on a
+// list.
+type spread struct {
+	most int     // 0 for no bound
+	of   []int32 // the sheet's words, by product
+	held []int32 // words of what is on the list and of the pins to come
+}
+
+// take counts a product.
+func (s *spread) take(no int32) {
+	if s.most > 0 && s.of[no] >= 0 {
+		s.held = append(s.held, s.of[no])
+	}
+}
+
+// full reports whether there are enough of a product's word.
+func (s *spread) full(no int32) bool {
+	if s.most == 0 || s.of[no] < 0 {
+		return false
+	}
+	n := 0
+	for _, word := range s.held {
+		if word == s.of[no] {
+			n++
+		}
+	}
+	return n >= s.most
 }
 
 // Arrange puts candidates, which are in the order of the model, in the order of the
 // rules. What it answers is in d until its next call.
 func (s *Sheet) Arrange(c *Scene, candidates []Candidate, d *Desk) {
 	d.List, d.Effects, d.Empty = d.List[:0], d.Effects[:0], ""
-	d.standing, d.pins, d.pinned, d.spreads = d.standing[:0], d.pins[:0], 0, [2]int{}
-	moved := s.judge(c, candidates, d)
-	if moved {
-		slices.SortFunc(d.standing, func(a, b standing) int {
-			return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.from, b.from))
+	d.standing, d.order, d.pins, d.pinned = d.standing[:0], d.order[:0], d.pins[:0], 0
+	s.begin(c, d)
+	if moved := s.judge(c, candidates, d); moved {
+		slices.SortFunc(d.order, func(a, b int32) int {
+			x, y := d.standing[a].score, d.standing[b].score
+			switch {
+			case x > y:
+				return -1
+			case x < y:
+				return 1
+			}
+			return cmp.Compare(a, b)
 		})
 	}
-	if s != nil {
-		s.pin(c, d)
-	}
+	s.pin(c, d)
 	s.fill(c, d)
 	s.tell(c, d)
 	if len(d.List) == 0 && c.Length > 0 {
 		d.Empty = NoCandidates
-		if slices.ContainsFunc(d.standing, func(x standing) bool { return x.out }) {
+		if len(d.order) < len(d.standing) {
 			d.Empty = AllExcluded
 		}
 	}
 }
 
-// judge lays the candidates out with their scores by the rules; true where any
-// changed.
-func (s *Sheet) judge(c *Scene, candidates []Candidate, d *Desk) (moved bool) {
-	s.begin(c, d)
-	for i := range candidates {
-		x := standing{no: candidates[i].No, from: int32(i), score: candidates[i].Score, rule: -1, weight: 1}
-		if !(x.score >= 0 && x.score <= math.MaxFloat64) {
-			x.score, moved = 0, true
-		}
-		if s != nil {
-			s.weigh(c, d, &x)
-			moved = moved || x.weight != 1
-			x.score *= x.weight
-		}
-		d.standing = append(d.standing, x)
-	}
-	return moved
-}
-
 // begin finds the rules that count in a scene.
 func (s *Sheet) begin(c *Scene, d *Desk) {
+	d.scarce = d.scarce[:0]
+	for j := range d.spreads {
+		d.spreads[j] = spread{held: d.spreads[j].held[:0]}
+	}
 	if s == nil {
 		return
 	}
-	d.scarce = d.scarce[:0]
+	d.spreads[0].of, d.spreads[1].of = s.brands, s.kinds
+	if d.scene++; d.scene == 0 { // it is round: forget them all
+		clear(d.verdicts[:cap(d.verdicts)])
+		clear(d.stocks[:])
+		d.scene = 1
+	}
+	d.verdicts = slices.Grow(d.verdicts[:0], len(s.touched.start))[:len(s.touched.start)]
 	d.counts = slices.Grow(d.counts[:0], len(s.rules))[:len(s.rules)]
 	for i := range s.rules {
 		r := &s.rules[i]
@@ -348,8 +212,8 @@ func (s *Sheet) begin(c *Scene, d *Desk) {
 		}
 		if r.Spread != nil {
 			for j, most := range [2]int{r.Spread.PerBrand, r.Spread.PerCategory} {
-				if most > 0 && (d.spreads[j] == 0 || most < d.spreads[j]) {
-					d.spreads[j] = most
+				if at := &d.spreads[j].most; most > 0 && (*at == 0 || most < *at) {
+					*at = most
 				}
 			}
 		}
@@ -370,37 +234,83 @@ func (r *Rule) counts(c *Scene) bool {
 	return true
 }
 
-// weigh works out by how much the rules multiply a candidate's score, or that it is
-// out.
-func (s *Sheet) weigh(c *Scene, d *Desk, x *standing) {
-	most := 1.0
-	take := func(rule int32, by float64) {
-		x.weight *= by
-		if far := max(by, 1/max(by, 1e-9)); far > most {
-			most, x.rule = far, rule
+// judge lays the candidates out with their scores by the rules; true where any
+// changed.
+func (s *Sheet) judge(c *Scene, candidates []Candidate, d *Desk) (moved bool) {
+	for i := range candidates {
+		x := standing{no: candidates[i].No, score: candidates[i].Score, rule: -1, to: -1}
+		if !(x.score >= 0 && x.score <= math.MaxFloat64) {
+			x.score, moved = 0, true
+		}
+		if s != nil {
+			moved = s.weigh(c, d, &x) || moved
+		}
+		if !x.out {
+			d.order = append(d.order, int32(i))
+		}
+		d.standing = append(d.standing, x)
+	}
+	return moved
+}
+
+// weigh multiplies a candidate's score by what the rules say, or takes it out; true
+// where its score is another.
+func (s *Sheet) weigh(c *Scene, d *Desk, x *standing) bool {
+	v := s.verdict(d, s.classes[x.no])
+	x.rule, x.out = v.rule, v.out
+	weight := v.weight
+	if !v.out && len(d.scarce) > 0 {
+		if n, known := c.Stock.Count(s.products[x.no].ID, c.Store); known {
+			by := s.stocked(d, max(n, 0))
+			weight *= by.weight
+			if by.most > v.most {
+				x.rule = by.rule
+			}
 		}
 	}
-	for _, t := range s.touched.of(x.no) {
+	x.score *= weight
+	return weight != 1
+}
+
+// verdict is what the rules say of a class.
+func (s *Sheet) verdict(d *Desk, class int32) verdict {
+	at := &d.verdicts[class]
+	if at.scene == d.scene {
+		return *at
+	}
+	v := verdict{scene: d.scene, rule: -1, weight: 1, most: 1}
+	for _, t := range s.touched.of(class) {
 		if !d.counts[t.rule] {
 			continue
 		}
 		switch r := &s.rules[t.rule]; {
 		case r.Exclude != nil:
-			x.out, x.rule = true, t.rule
-			return
+			v.out, v.rule, v.weight = true, t.rule, 1
+			*at = v
+			return v
 		case r.Boost != nil:
-			take(t.rule, r.Boost.Factor)
+			v.take(t.rule, r.Boost.Factor)
 		case r.Weigh != nil && r.Weigh.Margin > 0:
-			take(t.rule, max(0, 1+r.Weigh.Margin*(float64(t.value)-r.Weigh.Usual)))
+			v.take(t.rule, max(0, 1+r.Weigh.Margin*(float64(t.value)-r.Weigh.Usual)))
 		}
 	}
-	if len(d.scarce) == 0 {
-		return
+	*at = v
+	return v
+}
+
+// stocked is what the rules say of a stock.
+func (s *Sheet) stocked(d *Desk, n int64) verdict {
+	if n < stocksMax && d.stocks[n].scene == d.scene {
+		return d.stocks[n]
 	}
-	n, known := c.Stock.Count(s.products[x.no].ID, c.Store)
+	v := verdict{scene: d.scene, rule: -1, weight: 1, most: 1}
 	for _, rule := range d.scarce {
-		if w := s.rules[rule].Weigh; known && n < w.Full {
-			take(rule, 1-w.Availability*(1-float64(max(n, 0))/float64(w.Full)))
+		if w := s.rules[rule].Weigh; n < w.Full {
+			v.take(rule, 1-w.Availability*(1-float64(n)/float64(w.Full)))
 		}
 	}
+	if n < stocksMax {
+		d.stocks[n] = v
+	}
+	return v
 }

@@ -1,6 +1,7 @@
 package merchandising_test
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -110,6 +111,7 @@ func TestWhatRulesDoToAList(t *testing.T) {
 		"pin below the end of a list":    {rules{rule("p", merchandising.Rule{Pin: &merchandising.Pin{Product: "wine", Slot: 4}})}, merchandising.Scene{}, "oat cow own rye"},
 		"pin what nobody sells":          {rules{rule("p", merchandising.Rule{Pin: &merchandising.Pin{Product: "caviar"}})}, merchandising.Scene{}, "oat cow own rye"},
 		"two pins want one slot":         {rules{rule("q", merchandising.Rule{Pin: &merchandising.Pin{Product: "wine", Slot: 1}}), rule("p", merchandising.Rule{Pin: &merchandising.Pin{Product: "beer", Slot: 1}})}, merchandising.Scene{}, "oat beer wine cow; p pinned beer 6→1; q pinned wine 5→2"},
+		"two pins want the last slot":    {rules{rule("p", merchandising.Rule{Pin: &merchandising.Pin{Product: "wine", Slot: 3}}), rule("q", merchandising.Rule{Pin: &merchandising.Pin{Product: "cow", Slot: 3}})}, merchandising.Scene{}, "oat cow own wine; p pinned wine 5→3"},
 		"boost own label":                {rules{rule("b", merchandising.Rule{Boost: &merchandising.Boost{Products: merchandising.Selection{OwnLabel: &yes}, Factor: 4}})}, merchandising.Scene{}, "own oat bun cow; b boosted own 2→0; b boosted bun 4→2"},
 		"bury a brand":                   {rules{rule("b", merchandising.Rule{Boost: &merchandising.Boost{Products: merchandising.Selection{Set: catalog.Set{Brands: []catalog.Brand{"OATS"}}}, Factor: 0.1}})}, merchandising.Scene{}, "cow own rye bun; b buried oat 0→-1"},
 		"own label bread alone":          {rules{rule("b", merchandising.Rule{Boost: &merchandising.Boost{Products: merchandising.Selection{Set: catalog.Set{Categories: []catalog.Category{"BREAD"}}, OwnLabel: &yes}, Factor: 9}})}, merchandising.Scene{}, "bun oat cow own; b boosted bun 4→0"},
@@ -177,75 +179,156 @@ func TestScoresThatAreNoNumbersComeLast(t *testing.T) {
 	}
 }
 
-// Whatever the rules, a list holds nothing twice, nothing excluded, no more of a
-// brand or category than is allowed but for pins, every pin at its slot or after,
-// and is the same when it is made again.
-func TestWhatEveryListKeepsTo(t *testing.T) {
+// drawRules draws up to eight rules about brands b0 to b5, categories c0 to c3 and
+// products of a range.
+func drawRules(rng *rand.Rand, rows []*catalog.Product) (rules []merchandising.Named) {
+	kind := func() merchandising.Selection { return kinds(catalog.Category(fmt.Sprint("c", rng.IntN(4)))) }
+	for i := range rng.IntN(9) {
+		r := merchandising.Rule{Name: "r"}
+		switch rng.IntN(6) {
+		case 0, 1:
+			r.Pin = &merchandising.Pin{Product: rows[rng.IntN(len(rows))].ID, Slot: rng.IntN(10)}
+		case 2:
+			r.Boost = &merchandising.Boost{Products: kind(), Factor: 0.5 + 2*rng.Float64()}
+		case 3:
+			r.Exclude = &merchandising.Exclude{Products: merchandising.Selection{Set: catalog.Set{Brands: []catalog.Brand{catalog.Brand(fmt.Sprint("b", rng.IntN(6)))}}}}
+		case 4:
+			r.Spread = &merchandising.Spread{PerBrand: rng.IntN(4), PerCategory: 1 + rng.IntN(4)}
+		default:
+			r.Weigh = &merchandising.Weigh{Margin: 2, Usual: 0.25, Margins: []merchandising.Margin{{Products: kind(), Share: 0.5}, {Products: kind(), Share: 0}}, Availability: 0.5, Full: 1 + rng.Int64N(100)}
+		}
+		rules = append(rules, merchandising.Named{ID: merchandising.ID(fmt.Sprint("r", i)), Rule: r})
+	}
+	return rules
+}
+
+// byHand makes the list as docs/recommend.md says, one product after the other.
+func byHand(rules []merchandising.Named, rows []*catalog.Product, c *merchandising.Scene, given []merchandising.Candidate) (list []int32) {
+	no := make(map[catalog.ProductID]int32)
+	for i, p := range rows {
+		no[p.ID] = int32(i)
+	}
+	excluded := func(p *catalog.Product) bool {
+		return slices.ContainsFunc(rules, func(n merchandising.Named) bool { return n.Exclude != nil && n.Exclude.Products.Matcher().Has(p) })
+	}
+	weight := func(p *catalog.Product) float64 {
+		terms, stocks := 1.0, 1.0
+		for _, n := range rules {
+			if n.Boost != nil && n.Boost.Products.Matcher().Has(p) {
+				terms *= n.Boost.Factor
+			}
+			if w := n.Weigh; w != nil {
+				if i := slices.IndexFunc(w.Margins, func(m merchandising.Margin) bool { return m.Products.Matcher().Has(p) }); i >= 0 {
+					terms *= max(0, 1+w.Margin*(w.Margins[i].Share-w.Usual))
+				}
+				if stock, counted := c.Stock.Count(p.ID, ""); counted {
+					stocks *= 1 - w.Availability*(1-min(1, float64(stock)/float64(w.Full)))
+				}
+			}
+		}
+		return terms * stocks
+	}
+	var pins []merchandising.Pin
+	free := 0
+	var asked []merchandising.Pin
+	for _, n := range rules {
+		if n.Pin != nil {
+			asked = append(asked, *n.Pin)
+		}
+	}
+	slices.SortStableFunc(asked, func(a, b merchandising.Pin) int { return a.Slot - b.Slot })
+	for _, p := range asked {
+		there := slices.ContainsFunc(pins, func(o merchandising.Pin) bool { return o.Product == p.Product })
+		if at := max(p.Slot, free); !there && at < c.Length && !excluded(rows[no[p.Product]]) && c.Stock.InStock(p.Product, "") {
+			pins, free = append(pins, p), at+1
+		}
+	}
+	rest := slices.Clone(given)
+	for i := range rest {
+		rest[i].Score *= weight(rows[rest[i].No])
+	}
+	slices.SortStableFunc(rest, func(a, b merchandising.Candidate) int { return cmp.Compare(b.Score, a.Score) })
+	enough := func(p *catalog.Product) bool {
+		brands, kinds := 0, 0
+		count := func(o *catalog.Product) {
+			if o.Brand == p.Brand {
+				brands++
+			}
+			if o.Category == p.Category {
+				kinds++
+			}
+		}
+		for _, at := range list {
+			count(rows[at])
+		}
+		for _, pin := range pins {
+			if at := no[pin.Product]; !slices.Contains(list, at) {
+				count(rows[at])
+			}
+		}
+		return slices.ContainsFunc(rules, func(n merchandising.Named) bool {
+			return n.Spread != nil && (n.Spread.PerBrand > 0 && brands >= n.Spread.PerBrand || kinds >= n.Spread.PerCategory)
+		})
+	}
+	for left := pins; len(list) < c.Length; {
+		at := slices.IndexFunc(rest, func(x merchandising.Candidate) bool {
+			p := rows[x.No]
+			pinned := slices.ContainsFunc(pins, func(o merchandising.Pin) bool { return o.Product == p.ID })
+			return !pinned && !slices.Contains(list, x.No) && !excluded(p) && !enough(p)
+		})
+		switch {
+		case len(left) > 0 && (left[0].Slot <= len(list) || at < 0):
+			list, left = append(list, no[left[0].Product]), left[1:]
+		case at >= 0:
+			list = append(list, rest[at].No)
+		default:
+			return list
+		}
+	}
+	return list
+}
+
+func TestAListIsWhatTheRulesSayByHand(t *testing.T) {
 	t.Parallel()
+	var d merchandising.Desk // one for all, so that each scene finds what another left
 	rapid.Check(t, func(t *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
 		var rows []*catalog.Product
+		stock := shelves{}
 		for i := range 1 + rng.IntN(60) {
 			rows = append(rows, &catalog.Product{ID: catalog.ProductID(fmt.Sprint(i)), Brand: catalog.Brand(fmt.Sprint("b", rng.IntN(6))), Category: catalog.Category(fmt.Sprint("c", rng.IntN(4)))})
-		}
-		var rules []merchandising.Named
-		excluded, pinned := map[int32]bool{}, map[catalog.ProductID]bool{}
-		perBrand := 0
-		for i := range rng.IntN(8) {
-			r := merchandising.Rule{Name: "r"}
-			switch rng.IntN(4) {
-			case 0:
-				r.Pin = &merchandising.Pin{Product: rows[rng.IntN(len(rows))].ID, Slot: rng.IntN(10)}
-				pinned[r.Pin.Product] = true
-			case 1:
-				r.Boost = &merchandising.Boost{Products: kinds(catalog.Category(fmt.Sprint("c", rng.IntN(4)))), Factor: 0.5 + 2*rng.Float64()}
-			case 2:
-				r.Exclude = &merchandising.Exclude{Products: merchandising.Selection{Set: catalog.Set{Brands: []catalog.Brand{catalog.Brand(fmt.Sprint("b", rng.IntN(6)))}}}}
-				m := r.Exclude.Products.Matcher()
-				for no, p := range rows {
-					excluded[int32(no)] = excluded[int32(no)] || m.Has(p)
-				}
-			default:
-				r.Spread = &merchandising.Spread{PerBrand: 1 + rng.IntN(3)}
-				if perBrand == 0 || r.Spread.PerBrand < perBrand {
-					perBrand = r.Spread.PerBrand
-				}
+			if rng.IntN(3) == 0 {
+				stock[fmt.Sprint(i)] = rng.Int64N(120)
 			}
-			rules = append(rules, merchandising.Named{ID: merchandising.ID(fmt.Sprint("r", i)), Rule: r})
 		}
+		rules := drawRules(rng, rows)
 		var given []merchandising.Candidate
+		score := 1.0
 		for _, no := range rng.Perm(len(rows))[:rng.IntN(len(rows)+1)] {
-			given = append(given, merchandising.Candidate{No: int32(no), Score: rng.Float64()})
+			score *= rng.Float64()
+			given = append(given, merchandising.Candidate{No: int32(no), Score: score})
 		}
-		c := merchandising.Scene{Day: today, Length: rng.IntN(20), Stock: shelves{}}
-		var d, again merchandising.Desk
+		c := merchandising.Scene{Day: today, Length: rng.IntN(20), Stock: stock}
+		want := byHand(rules, rows, &c, given)
+		rng.Shuffle(len(rules), func(i, j int) { rules[i], rules[j] = rules[j], rules[i] })
 		merchandising.Compile(rules, rows, nil).Arrange(&c, given, &d)
-		slices.Reverse(rules)
-		merchandising.Compile(rules, rows, nil).Arrange(&c, given, &again)
-		if !slices.Equal(d.List, again.List) {
-			t.Fatalf("%v, and made again %v", d.List, again.List)
-		}
-		brands, seen := map[catalog.Brand]int{}, map[int32]bool{}
+		var got []int32
 		for _, p := range d.List {
-			row := rows[p.No]
-			if seen[p.No] || excluded[p.No] {
-				t.Fatalf("%s is there twice or excluded", row.ID)
-			}
-			seen[p.No] = true
-			if !pinned[row.ID] {
-				brands[row.Brand]++
-			}
+			got = append(got, p.No)
 			if p.From >= 0 && given[p.From].No != p.No {
-				t.Fatalf("%s does not come from %d", row.ID, p.From)
+				t.Fatalf("%s does not come from %d", rows[p.No].ID, p.From)
 			}
 		}
-		for b, n := range brands {
-			if perBrand > 0 && n > perBrand {
-				t.Fatalf("%d of %s, %d are allowed", n, b, perBrand)
-			}
+		if !slices.Equal(got, want) {
+			t.Fatalf("the list is %v, by hand %v", got, want)
 		}
-		if len(d.List) > c.Length || len(d.List) == 0 && c.Length > 0 && d.Empty == "" {
-			t.Fatalf("%d products for %d slots, said %q", len(d.List), c.Length, d.Empty)
+		if len(got) == 0 && c.Length > 0 && d.Empty == "" {
+			t.Fatal("nothing says why it is empty")
+		}
+		for _, e := range d.Effects {
+			if at := slices.Index(got, e.No); at != e.To || e.From >= 0 && given[e.From].No != e.No || e.Did == merchandising.Excluded && at >= 0 {
+				t.Fatalf("told %+v, it is at %d", e, at)
+			}
 		}
 	})
 }

@@ -121,7 +121,7 @@ func (t *Terms) warn(r Named, others []Named) (out []string) {
 	if about := r.Boost != nil || r.Exclude != nil || r.Weigh != nil && len(r.Weigh.Margins) > 0; about && len(alone.touched.all) == 0 {
 		out = append(out, "no product of the catalogue is meant: it changes nothing")
 	}
-	if r.Pin != nil && alone.pins[0] < 0 {
+	if r.Pin != nil && len(alone.pins) == 0 {
 		out = append(out, fmt.Sprintf("product %.64q is not in the catalogue: it is not shown", string(r.Pin.Product)))
 	}
 	if r.Exclude == nil && r.Pin == nil {
@@ -132,7 +132,7 @@ func (t *Terms) warn(r Named, others []Named) (out []string) {
 		var d Desk
 		sheet.begin(&c, &d)
 		switch {
-		case r.Pin != nil && alone.pins[0] >= 0 && sheet.barred(&d, alone.pins[0]):
+		case len(alone.pins) > 0 && sheet.barred(&d, alone.pins[0].no):
 			return append(out, "another rule excludes the product: it is not shown")
 		case r.Exclude != nil && sheet.bars(&d):
 			return append(out, fmt.Sprintf("with the rules that count then, every product is excluded: the list %s%s is empty from %v on", c.List, atStore(c.Store), c.Day))
@@ -150,8 +150,8 @@ func atStore(at catalog.StoreID) string {
 
 // bars reports whether the rules that count exclude every product.
 func (s *Sheet) bars(d *Desk) bool {
-	for no := range s.products {
-		if !s.barred(d, int32(no)) {
+	for class := range len(s.touched.start) - 1 {
+		if !s.verdict(d, int32(class)).out {
 			return false
 		}
 	}
