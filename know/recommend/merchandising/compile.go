@@ -91,6 +91,8 @@ type partition struct {
 	all     []class // by number
 	rule    int32
 	parts   map[part]int32 // the classes of this rule
+	last    part           // neighbours are often of one class
+	to      int32          // the class of last
 }
 
 // class is another class, and one rule more.
@@ -111,7 +113,7 @@ func newPartition(products int) *partition {
 
 // begin begins the next rule.
 func (p *partition) begin(rule int32) {
-	p.rule = rule
+	p.rule, p.last = rule, part{class: -1}
 	clear(p.parts)
 }
 
@@ -121,13 +123,16 @@ func (p *partition) touch(no int32, value float32) {
 	if p.all[was].rule == p.rule {
 		return
 	}
-	to, ok := p.parts[part{was, value}]
-	if !ok {
-		to = int32(len(p.all))
-		p.all = append(p.all, class{was, touch{p.rule, value}})
-		p.parts[part{was, value}] = to
+	if this := (part{was, value}); this != p.last {
+		to, ok := p.parts[this]
+		if !ok {
+			to = int32(len(p.all))
+			p.all = append(p.all, class{was, touch{p.rule, value}})
+			p.parts[this] = to
+		}
+		p.last, p.to = this, to
 	}
-	p.classes[no] = to
+	p.classes[no] = p.to
 }
 
 // settle numbers the classes that products are in, and lists their touches.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -355,7 +356,23 @@ func TestArrangingTakesNoMemory(t *testing.T) {
 	}
 }
 
-// counted is a stock of five pieces of everything, found as the assortment's is.
+// A rule about everything tells no products apart, so it needs no room for each.
+func TestRulesAboutEverythingNeedLittleMemory(t *testing.T) {
+	rows, _ := large()
+	rules := make([]merchandising.Named, 100)
+	for i := range rules {
+		rules[i] = merchandising.Named{ID: merchandising.ID(fmt.Sprint(i)), Rule: merchandising.Rule{Boost: &merchandising.Boost{Products: merchandising.Selection{Set: catalog.Set{Everything: true}}, Factor: 1.1}}}
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	merchandising.Compile(rules, rows, nil)
+	runtime.ReadMemStats(&after)
+	if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 40 {
+		t.Errorf("%d rules of %d products each took %d MiB", len(rules), len(rows), took)
+	}
+}
+
+// counted is a stock of three pieces of everything, found as the assortment's is.
 type counted map[uint64]int64
 
 func (s counted) Count(id catalog.ProductID, _ catalog.StoreID) (int64, bool) {
