@@ -46,10 +46,8 @@ type touches struct {
 	all   []touch
 }
 
+// of lists the touches of a class.
 func (t *touches) of(class int32) []touch { return t.all[t.start[class]:t.start[class+1]] }
-
-// of lists the rules that are about a product.
-func (s *Sheet) of(no int32) []touch { return s.touched.of(s.classes[no]) }
 
 // Compile makes a Sheet of rules for a range; neither may change any more. shield
 // knows the sensitive groups; nil knows none.
