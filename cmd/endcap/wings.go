@@ -221,7 +221,7 @@ func recorderConfig(s *stores) ingest.RecorderConfig {
 
 // relatedReplayed is after how many business days a replay counts related products
 // again: its days pass in seconds, and each count takes some.
-const relatedReplayed = 28
+const relatedReplayed = 56
 
 // trainModel counts popularity through yesterday, and related products where they
 // are older than that, and has the recommender read what came of it.
