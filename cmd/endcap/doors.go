@@ -117,6 +117,9 @@ func adminPorts(h *owner, keys *access.Keeper) admin.Ports {
 		}},
 		Recovery: func(_ context.Context, in *admin.RecoveryKey) (string, error) { return setRecovery(h, in) },
 	}
+	if h.chances != nil {
+		p.Chances = h.chances.Status
+	}
 	if h.replay != nil {
 		p.Clock, p.Moved = h.replay, func(ctx context.Context) error { return morning(ctx, h) }
 	}

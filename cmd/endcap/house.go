@@ -52,6 +52,7 @@ type stores struct {
 	whole    *history.Whole
 	secrets  *secret.Keeper
 	newID    vault.Mint
+	shop     bool // visitors are served; a house that is open for one command proposes nothing to anybody
 	closings []func() error
 	sealing  sync.Mutex // held while history takes facts over from the stream, and while a backup notes both
 }
@@ -77,7 +78,7 @@ func openStores(ctx context.Context, dir string, o ownerOptions) (_ *stores, err
 	if err != nil {
 		return nil, err
 	}
-	s := &stores{dir: dir, set: set, zone: zone, lock: lock, log: o.Log, metrics: prometheus.NewRegistry(), closings: []func() error{lock.Close}}
+	s := &stores{dir: dir, set: set, zone: zone, lock: lock, shop: o.Listen != "", log: o.Log, metrics: prometheus.NewRegistry(), closings: []func() error{lock.Close}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, closeStores(s))

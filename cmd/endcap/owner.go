@@ -20,6 +20,7 @@ import (
 	"endcap/gate/api"
 	"endcap/gate/cli"
 	"endcap/keep/stream"
+	"endcap/know/recommend/response"
 	"endcap/retail"
 )
 
@@ -39,7 +40,6 @@ type ownerOptions struct {
 type owner struct {
 	*stores
 	*wings
-	shop    bool       // visitors are served; a house that is open for one command proposes nothing to anybody
 	day     sync.Mutex // one morning at a time
 	begun   retail.Day // the last business day that has begun; guarded by day
 	backup  sync.Mutex // one backup at a time
@@ -65,7 +65,7 @@ func openOwner(ctx context.Context, m *Main, dir string, o ownerOptions) (*owner
 	if err := limitHistory(ctx, s); err != nil { // before any door opens
 		return nil, errors.Join(err, closeStores(s))
 	}
-	h := &owner{stores: s, wings: w, shop: o.Listen != ""}
+	h := &owner{stores: s, wings: w}
 	if h.shop {
 		if err := w.recommend.Refresh(ctx); err != nil {
 			failed(s.log, "recommend")(err) // what can be read serves
@@ -120,15 +120,18 @@ func startJobs(ctx context.Context, h *owner) {
 	h.jobs.Go(func() { h.audiences.Run(ctx, audienceEvery, failed(h.log, "audiences")) })
 	if h.shop {
 		h.jobs.Go(func() { h.recommend.Run(ctx, recommendEvery, failed(h.log, "recommend")) })
+		h.jobs.Go(func() { h.chances.Run(ctx, chancesEvery, failed(h.log, response.FollowerName)) })
 	}
 	h.jobs.Go(func() { mornings(ctx, h) })
 	h.jobs.Go(func() { carryTombstones(ctx, h) })
 }
 
-// How soon a new audience counts, and a new product may be proposed.
+// How soon a new audience counts, a new product may be proposed, and what was learned
+// of clicks ranks auctions.
 const (
 	audienceEvery  = time.Second
 	recommendEvery = 10 * time.Second
+	chancesEvery   = time.Minute
 )
 
 // listen opens the socket, for the machine's owner alone, and the TCP address.

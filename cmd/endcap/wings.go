@@ -23,6 +23,7 @@ import (
 	"endcap/know/recommend"
 	"endcap/know/recommend/merchandising"
 	"endcap/know/recommend/related"
+	"endcap/know/recommend/response"
 	"endcap/prove/cleanroom"
 	"endcap/retail"
 	"endcap/retail/event"
@@ -42,6 +43,7 @@ type wings struct {
 	turner     *ingest.Turner
 	audiences  *audience.Book
 	recommend  *recommend.Recommender
+	chances    *response.Life // nil where no visitors are served
 	campaigns  *campaign.Book
 	biller     *billing.Biller
 	decider    *decide.Decider
@@ -79,10 +81,14 @@ func openWings(ctx context.Context, s *stores) (*wings, error) {
 	if err := settleConsents(ctx, s, w); err != nil {
 		return nil, err
 	}
-	for _, f := range []stream.Follower{
+	followers := []stream.Follower{
 		w.assortment.Follower(), history.Follower(s.history, historyPause), identity.Follower(s.shelf), identity.Forgetting(s.shelf), audience.Follower(s.shelf),
 		recommend.Follower(s.shelf), w.biller.Follower(), w.campaigns.Follower(s.stream.End),
-	} {
+	}
+	if w.chances != nil {
+		followers = append(followers, w.chances.Follower())
+	}
+	for _, f := range followers {
 		if slices.Contains(profileFollowers, f.Name) {
 			f.Rest = func(ctx context.Context) { giveWay(ctx, s, w) }
 		}
@@ -175,9 +181,30 @@ func openKnow(ctx context.Context, s *stores, w *wings) (err error) {
 	if err := w.audiences.Refresh(ctx); err != nil {
 		failed(s.log, "audiences")(err) // one that cannot be read reaches nobody; the others stand
 	}
-	w.recommend = recommend.New(w.assortment, s.files, recommend.Options{
+	o := recommend.Options{
 		Never: s.set.NeverOffer, Sensitive: s.consents.Shield(), Rules: merchandising.NewBook(s.book, s.consents.Shield()), Country: s.consents.Country,
-	})
+		Price: w.assortment.Price,
+	}
+	if s.shop {
+		if err := openChances(ctx, s, w); err != nil {
+			return err
+		}
+		o.Chances = w.chances
+	}
+	w.recommend = recommend.New(w.assortment, s.files, o)
+	return nil
+}
+
+// openChances reads the model of clicks. What is damaged is reported, and the former
+// version goes on.
+func openChances(ctx context.Context, s *stores, w *wings) (err error) {
+	cfg := response.LifeConfig{Model: response.Defaults(), Files: s.files, Partitions: s.stream.Partitions(), First: s.stream.First}
+	if w.chances, err = response.Open(ctx, cfg); err != nil {
+		return fmt.Errorf("open the model of clicks: %w", err)
+	}
+	if wrong := w.chances.Wrong(); wrong != nil {
+		failed(s.log, response.FollowerName)(wrong)
+	}
 	return nil
 }
 

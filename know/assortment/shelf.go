@@ -117,6 +117,18 @@ func (s *Shelf) InStock(id catalog.ProductID, at catalog.StoreID) bool {
 	return !counted || n > 0
 }
 
+// Price is what a product costs at every store without a price of its own, where it
+// is known.
+func (s *Shelf) Price(id catalog.ProductID) (retail.Money, bool) {
+	s.fold.Lock()
+	defer s.fold.Unlock()
+	it := s.products.Load().find(id)
+	if it == nil || it.price == nil {
+		return retail.Money{}, false
+	}
+	return *it.price, true
+}
+
 // Count is how many of a product a store has: its own count, or the general one;
 // false where nobody counted.
 func (s *Shelf) Count(id catalog.ProductID, at catalog.StoreID) (int64, bool) {

@@ -30,6 +30,7 @@ type index struct {
 	numbers    []int32              // by rank: the product's number in related, -1 for none
 	ranks      []int32              // by that number: the rank, -1 for none
 	sheet      *merchandising.Sheet // nil without rules
+	measures   measures
 }
 
 // group is some products, by rank and by hash.
@@ -69,6 +70,7 @@ func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher, sh
 		}
 	}
 	ix.layTables()
+	ix.measures = measure(ix.products, receipts)
 	if m == nil {
 		return ix
 	}

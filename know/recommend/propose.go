@@ -30,6 +30,8 @@ type Recommender struct {
 	// country is where visits are taken to be.
 	country string
 	related *related.Keeper
+	price   func(catalog.ProductID) (retail.Money, bool)
+	chances Chances
 	now     atomic.Pointer[index]
 	desks   sync.Pool
 
@@ -46,6 +48,7 @@ type Recommender struct {
 func New(shelf Shelf, from files.Files, o Options) *Recommender {
 	r := &Recommender{
 		shelf: shelf, files: from, never: o.Never.Matcher(), shy: o.Sensitive, rules: o.Rules, country: o.Country, related: related.NewKeeper(from),
+		price: o.Price, chances: o.Chances,
 		desks: sync.Pool{New: func() any { return new(desk) }},
 	}
 	ix := newIndex(nil, nil, r.never, r.shy)
@@ -73,6 +76,7 @@ func (r *Recommender) Refresh(ctx context.Context) error {
 		r.stood = version
 		next = newIndex(r.rows, r.model, r.never, r.shy)
 		next.relate(model)
+		next.measures.prices(next.products, r.price)
 		next.trained, next.revision = r.trained, was.revision+1
 	}
 	if r.rules != nil {

@@ -18,6 +18,8 @@ import (
 
 	"endcap/keep/profile"
 	"endcap/know/recommend/merchandising"
+	"endcap/know/recommend/response"
+	"endcap/retail"
 	"endcap/retail/catalog"
 	"endcap/retail/consent/policy"
 )
@@ -60,4 +62,13 @@ type Options struct {
 	// are taken to be, for the rules; empty is not known.
 	Rules   Rules
 	Country string
+	// Price is what a product costs where a store has no price of its own; nil
+	// where nobody knows.
+	Price func(id catalog.ProductID) (retail.Money, bool)
+	// Chances is the model of clicks whose chances rank auctions once it is ready;
+	// nil ranks by fit alone.
+	Chances Chances
 }
+
+// Chances says which response model answers now. response.Life fits it.
+type Chances interface{ Served() *response.Served }

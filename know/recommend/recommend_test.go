@@ -23,6 +23,7 @@ import (
 	"endcap/retail/basket"
 	"endcap/retail/catalog"
 	"endcap/retail/event"
+	"endcap/retail/media"
 	"endcap/retail/shopper"
 	"endcap/retail/visit"
 )
@@ -80,6 +81,22 @@ func fold(t testing.TB, section []byte, facts ...event.Fact) []byte {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// weigher weighs products of line items of their own, named after them, in one
+// placement.
+func weigher(r *recommend.Recommender, v *visit.Visit, products ...catalog.ProductID) func(section []byte, ppm []int32) {
+	all := make([]visit.Candidate, len(products))
+	for i, p := range products {
+		all[i] = visit.Candidate{Product: p, Advertiser: "brand", LineItem: media.LineItemID(p)}
+	}
+	w := r.Weigher(v, all)
+	var ask visit.Weighing
+	return func(section []byte, ppm []int32) {
+		ask.Visit, ask.Section, ask.Placements = v, section, []media.PlacementID{"top"}
+		w.Weigh(&ask)
+		copy(ppm, ask.Quality)
+	}
 }
 
 // others is what everybody bought: in all gas, then rye, cow, yog, cola, oat;
@@ -223,7 +240,7 @@ func TestHowWellAProductFits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := make([]int32, 5)
-			r.Weigher(&tc.v, []catalog.ProductID{"oat", "yog", "rye", "nope", "oat"})(tc.section, got)
+			weigher(r, &tc.v, "oat", "yog", "rye", "nope", "oat")(tc.section, got)
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
@@ -330,7 +347,7 @@ func FuzzHabits(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(fold(f, nil, others()[:3]...))
-	weigh := r.Weigher(&visit.Visit{}, []catalog.ProductID{"oat"})
+	weigh := weigher(r, &visit.Visit{}, "oat")
 	f.Add([]byte{2, 0, 0, 0, 0, 1, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, section []byte) {
 		for _, list := range visit.ListNames() {
@@ -381,7 +398,7 @@ func BenchmarkRecommend(b *testing.B) {
 		})
 		b.Run("weigh_"+name, func(b *testing.B) {
 			b.ReportAllocs()
-			weigh := r.Weigher(v, candidates)
+			weigh := weigher(r, v, candidates...)
 			for b.Loop() {
 				weigh(section, ppm)
 			}
@@ -389,7 +406,7 @@ func BenchmarkRecommend(b *testing.B) {
 		b.Run("page_"+name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				r.Weigher(v, candidates)
+				weigher(r, v, candidates...)
 			}
 		})
 	}

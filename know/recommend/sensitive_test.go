@@ -38,7 +38,7 @@ func TestSensitivePurchasesAreNotLookedAt(t *testing.T) {
 				t.Errorf("on a search: %+v", got)
 			}
 			plain, personal := make([]int32, 2), make([]int32, 2)
-			weigh := r.Weigher(&visit.Visit{}, products)
+			weigh := weigher(r, &visit.Visit{}, products...)
 			weigh(nil, plain)
 			weigh(hers, personal)
 			if (personal[0] > plain[0]) != tt.more || personal[1] <= plain[1] {

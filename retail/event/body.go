@@ -58,6 +58,9 @@ type Win struct {
 
 // Decided is one answer to one visit. Record is what sell/decide needs to run
 // the same computation again, at most RecordMax bytes; nobody else reads it.
+// Basis is from what the chances of those shown were worked out, as whoever
+// worked them out wrote it, at most BasisMax bytes; empty where nobody learns from
+// the visit. It is not sealed: what it teaches is learned while the stream has it.
 type Decided struct {
 	Decision media.DecisionID
 	Channel  catalog.Channel
@@ -65,10 +68,14 @@ type Decided struct {
 	Wins     []Win // shown and ghost wins, in order
 	Refusals []RefusalCount
 	Record   []byte
+	Basis    []byte
 }
 
-// RecordMax bounds a decision's record.
-const RecordMax = 4_096
+// RecordMax bounds a decision's record, and BasisMax its basis.
+const (
+	RecordMax = 4_096
+	BasisMax  = 4_096
+)
 
 // Touch is what a token said when it came back.
 type Touch struct {

@@ -16,7 +16,7 @@ func (Store) version() uint8        { return 1 }
 func (Price) version() uint8        { return 1 }
 func (Stock) version() uint8        { return 1 }
 func (Consent) version() uint8      { return 1 }
-func (Decided) version() uint8      { return 1 }
+func (Decided) version() uint8      { return 2 }
 func (Shown) version() uint8        { return 1 }
 func (Clicked) version() uint8      { return 1 }
 func (Basketed) version() uint8     { return 1 }
@@ -38,7 +38,7 @@ var decoders = [kindCount][]func(*reader) Body{
 	KindPrice:        {readPrice},
 	KindStock:        {readStock},
 	KindConsent:      {readConsent},
-	KindDecided:      {readDecided},
+	KindDecided:      {func(r *reader) Body { return readDecided(r) }, readBasis},
 	KindShown:        {func(r *reader) Body { return Shown{readTouch(r)} }},
 	KindClicked:      {func(r *reader) Body { return Clicked{readTouch(r), r.bool()} }},
 	KindBasketed:     {func(r *reader) Body { return Basketed{readTouch(r)} }},
@@ -189,9 +189,17 @@ func (b Decided) encode(w *writer) {
 		w.uint(uint64(v.Count))
 	}
 	w.bytes(b.Record)
+	w.bytes(b.Basis)
 }
 
-func readDecided(r *reader) Body {
+// readBasis reads the second version of Decided; the first has no basis.
+func readBasis(r *reader) Body {
+	b := readDecided(r)
+	b.Basis = r.bytes()
+	return b
+}
+
+func readDecided(r *reader) Decided {
 	b := Decided{Decision: readDecisionID(r), Channel: catalog.Channel(r.byte()), Store: readText[catalog.StoreID](r)}
 	if n := r.count(9); n > 0 {
 		b.Wins = make([]Win, n)

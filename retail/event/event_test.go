@@ -84,7 +84,7 @@ func bodies() []event.Body {
 				},
 			},
 			Refusals: []event.RefusalCount{{Reason: "out_of_stock", Count: 7}, {Reason: "below_floor", Count: 300}},
-			Record:   []byte("{\"v\":1}"),
+			Record:   []byte("{\"v\":1}"), Basis: []byte{1, 9, 0},
 		},
 		event.Shown{Touch: touch},
 		event.Clicked{Touch: touch, Bot: true},

@@ -149,19 +149,35 @@ func (hashed) Propose([]byte, *visit.Visit, int) (none visit.Proposed) { return 
 
 func (hashed) Revision() uint64 { return 1 }
 
-func (hashed) Weigher(_ *visit.Visit, products []catalog.ProductID) func([]byte, []int32) {
-	return func(_ []byte, ppm []int32) {
-		for i, p := range products {
-			ppm[i] = 100_000 + int32(p[len(p)-1])*5_000 + int32(p[len(p)-2])*500
-		}
+func (hashed) Weigher(_ *visit.Visit, candidates []visit.Candidate) visit.Weigher {
+	return digits(candidates)
+}
+
+type digits []visit.Candidate
+
+func (digits) Model() uint64 { return 0 }
+
+func (d digits) Weigh(w *visit.Weighing) {
+	w.Alike = true
+	q := w.Room(len(d))
+	for i := range d {
+		p := d[i].Product
+		q[i] = 100_000 + int32(p[len(p)-1])*5_000 + int32(p[len(p)-2])*500
 	}
 }
 
+func (digits) Basis(b []byte, _ *visit.Weighing, _ []int32) []byte { return b }
+
 func (m *market) decider(b testing.TB, rec decide.Recorder) *decide.Decider {
+	b.Helper()
+	return m.deciderWith(b, rec, hashed{})
+}
+
+func (m *market) deciderWith(b testing.TB, rec decide.Recorder, by decide.Recommender) *decide.Decider {
 	b.Helper()
 	ring := media.NewKeyring(media.Key{Number: 1})
 	d, err := decide.New(decide.Config{
-		Book: m.terms, Profiles: m.shelf, Recommender: hashed{}, Assortment: m, Recorder: rec,
+		Book: m.terms, Profiles: m.shelf, Recommender: by, Assortment: m, Recorder: rec,
 		Sections: decide.Sections{Consent: "consent", Audiences: "audiences", Habits: "habits"},
 		Allowed:  allowedIn, Canonical: alone, Audiences: marketMembers{},
 		Keys: func() media.Keyring { return ring }, Now: m.clock.Now, Zone: time.UTC, Rand: rand.Reader,

@@ -49,15 +49,13 @@ type Profiles interface {
 	Bump(ctx context.Context, who shopper.ID, now time.Time, counters []profile.Counter) ([]bool, error)
 }
 
-// Recommender proposes products and says how well products fit a visit, from a
-// shopper's section or, where that is nil, from the visit alone.
+// Recommender proposes products and says how good candidates are for a visit, from
+// a shopper's section or, where that is nil, from the visit alone.
 type Recommender interface {
 	Propose(section []byte, v *visit.Visit, n int) visit.Proposed
-	// Weigher prepares the products that may stand on a page, of which only Query
-	// and Category count. Its function writes into ppm, which is as long as
-	// products, the fit of each, in parts per million; it is safe for concurrent
-	// use and holds until Revision changes.
-	Weigher(page *visit.Visit, products []catalog.ProductID) func(section []byte, ppm []int32)
+	// Weigher prepares the candidates that may stand on a page, of which only Query
+	// and Category count. It holds until Revision changes.
+	Weigher(page *visit.Visit, candidates []visit.Candidate) visit.Weigher
 	Revision() uint64
 }
 

@@ -36,6 +36,7 @@ type Explanation struct {
 	Terms      uint64 // version of what was booked: a position in the registry
 	Assortment uint64 // version of the assortment, 0 where it tells none
 	Model      uint64 // version of the recommender's model, 0 where it tells none
+	Chances    uint64 // version of the model of clicks whose chances the qualities are; 0 where they say how well products fit
 	Habits     uint64 // digest of the habits section that was used, 0 for none
 	Audiences  []audience.ID
 	List       visit.ListName // that was asked for, empty for ForYou
@@ -65,7 +66,7 @@ type Finalist struct {
 	Advertiser media.AdvertiserID
 	Product    catalog.ProductID
 	Why        string        // keyword, category or placement
-	Quality    int32         // parts per million
+	Quality    int32         // parts per million: the chance of a click once looked at where the explanation names Chances, else how well it fits
 	Bid        retail.Money  // what it bid
 	BidBooked  retail.Money  // what its terms allow; it bids less when its budget is nearly spent
 	Score      int64         // quality × bid in the smallest coins
@@ -185,8 +186,11 @@ func (r *reader) head(version byte) Explanation {
 	for range r.count(3) {
 		e.Proposals = append(e.Proposals, visit.Proposal{Product: catalog.ProductID(r.text()), Reason: visit.Reason(r.text()), Count: int(r.int())})
 	}
-	if version > recordFirst {
+	if version >= recordLists {
 		r.lists(&e)
+	}
+	if version > recordLists {
+		e.Chances = r.uint()
 	}
 	r.places = r.count(1)
 	if r.places > PlacementsMax {

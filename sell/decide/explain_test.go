@@ -140,6 +140,8 @@ func TestARecordOfEachVersionReadsForEver(t *testing.T) {
 	r.effects = []visit.Effect{{Rule: "summer", Did: "pinned", Product: "bread", From: 4, To: 0}, {Rule: "lent", Did: "excluded", Product: "wine", From: 1, To: -1}}
 	q := r.ask(r.shopper(5, consent.All, "lovers"), 4)
 	q.Visit.List, q.Proposals = visit.NextBasket, 2
+	r.model.Store(81_234)
+	r.poor.Store(catalog.ProductID("p0@search"), int32(31_000))
 	r.decide(q)
 	now := r.last().Record
 	newest := fmt.Sprintf("testdata/record.v%d", now[0])
@@ -172,6 +174,9 @@ func explained(e *decide.Explanation) string {
 	var out strings.Builder
 	for _, f := range e.Places[0].Finalists {
 		fmt.Fprintf(&out, "%s %s bid %s x %d, %s slot %d pays %s %s\n", f.LineItem, f.Product, f.Bid, f.Quality, f.Arm, f.Slot, f.Price, f.Refusal)
+	}
+	if e.Chances > 0 {
+		fmt.Fprintf(&out, "chances of %d\n", e.Chances)
 	}
 	if e.List != "" || len(e.Proposals) > 0 {
 		fmt.Fprintf(&out, "list %s\n", e.List)

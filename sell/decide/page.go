@@ -6,6 +6,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"endcap/retail/catalog"
+	"endcap/retail/visit"
 	"endcap/sell/campaign"
 )
 
@@ -19,10 +20,9 @@ type page struct {
 	book     uint64 // the snapshot's serial
 	revision uint64 // of the recommender
 
-	lines    []pageLine
-	products []int32 // their products, each once, by number in the snapshot
-	places   []int32 // for each line in turn, where its products stand in products
-	weigh    func(section []byte, ppm []int32)
+	lines   []pageLine
+	pairs   []int32 // for each line in turn, its products, by number in the snapshot
+	weigher visit.Weigher
 }
 
 // pageLine is a line item as a decision looks at it.
@@ -31,7 +31,7 @@ type pageLine struct {
 	bid      int64 // its terms', in the smallest coins
 	line     int32
 	audience int32
-	from, to int32 // its part of places
+	from, to int32 // its part of pairs
 	why      campaign.Why
 	refusal  reason // why it bids for nobody, if so
 	currency int8
@@ -43,6 +43,7 @@ type pageLine struct {
 const (
 	pagesKept = 1 << 12
 	pagesLong = 1 << 21 // of 24 to 56 bytes
+	pairLong  = 6       // what is prepared of a pair weighs as much as so many lines
 )
 
 // pages are those kept.
@@ -70,20 +71,7 @@ func (p *pages) forget(old *page) {
 	}
 }
 
-func (p *page) long() int64 { return int64(len(p.lines) + len(p.products) + len(p.places)) }
-
-// drawing is the memory for making a page.
-type drawing struct {
-	matching campaign.Matching
-	stands   []standing // by product number
-	round    uint32
-}
-
-// standing is where a product stands on the page of a round.
-type standing struct {
-	round uint32
-	place int32
-}
+func (p *page) long() int64 { return int64(len(p.lines) + len(p.pairs)*pairLong) }
 
 // page gives the page that s is on.
 func (d *Decider) page(s *sale) *page {
@@ -95,28 +83,35 @@ func (d *Decider) page(s *sale) *page {
 	}
 	p := &want
 	s.draw(p)
-	names := make([]catalog.ProductID, len(p.products))
-	for i, no := range p.products {
-		names[i] = s.snap.Products[no]
-	}
-	p.weigh = d.cfg.Recommender.Weigher(v, names)
+	p.weigher = d.cfg.Recommender.Weigher(v, s.candidates(p))
 	d.pages.keep(p)
 	return p
 }
 
+// candidates are the page's pairs of a line item and a product.
+func (s *sale) candidates(p *page) []visit.Candidate {
+	out := make([]visit.Candidate, len(p.pairs))
+	for i := range p.lines {
+		l := &p.lines[i]
+		item := s.snap.Lines[l.line].Item
+		for at := l.from; at < l.to; at++ {
+			out[at] = visit.Candidate{
+				Product: s.snap.Products[p.pairs[at]], Advertiser: item.Advertiser, LineItem: item.ID, Booked: l.why != campaign.ByPlacement,
+			}
+		}
+	}
+	return out
+}
+
 // draw lists the line items that fit the page, and their products.
 func (s *sale) draw(p *page) {
-	m := &s.drawing
-	s.snap.Match(&s.request.Visit, &m.matching)
-	if m.round++; len(m.stands) < len(s.snap.Products) || m.round == 0 {
-		m.stands, m.round = make([]standing, len(s.snap.Products)), 1
-	}
-	p.lines = make([]pageLine, 0, len(m.matching.Found))
-	for _, match := range m.matching.Found {
+	s.snap.Match(&s.request.Visit, &s.matching)
+	p.lines = make([]pageLine, 0, len(s.matching.Found))
+	for _, match := range s.matching.Found {
 		l := &s.snap.Lines[match.Line]
 		one := pageLine{
 			Promise: l.Promise, bid: l.Bid, line: match.Line, audience: l.AudienceNo, why: match.Why, currency: l.CurrencyNo, capped: l.Capped,
-			from: int32(len(p.places)),
+			from: int32(len(p.pairs)),
 		}
 		switch l.State {
 		case campaign.NotInFlight:
@@ -124,16 +119,9 @@ func (s *sale) draw(p *page) {
 		case campaign.Paused:
 			one.refusal = paused
 		case campaign.Running:
-			for _, no := range l.Products {
-				at := &m.stands[no]
-				if at.round != m.round {
-					*at = standing{m.round, int32(len(p.products))}
-					p.products = append(p.products, no)
-				}
-				p.places = append(p.places, at.place)
-			}
+			p.pairs = append(p.pairs, l.Products...)
 		}
-		one.to = int32(len(p.places))
+		one.to = int32(len(p.pairs))
 		p.lines = append(p.lines, one)
 	}
 }

@@ -20,10 +20,12 @@ import (
 // What came out of it is not stored but computed again by Explain.
 //
 // recordVersion is its first byte. Old versions are read for ever: the first has no
-// list, no effects of merchandising rules and no word for an empty list.
+// list, no effects of merchandising rules and no word for an empty list; the first
+// two rank by fit alone and name no model of clicks.
 const (
 	recordFirst   = 1
-	recordVersion = 2
+	recordLists   = 2
+	recordVersion = 3
 )
 
 // Where a record would be too long, it is shortened step by step, and says so.
@@ -58,11 +60,30 @@ func (d *Decider) record(s *sale, a *Answer) {
 		Decision: a.Decision, Channel: v.Channel, Store: v.Store,
 		Wins: s.wins(), Refusals: s.refusals(),
 	}
+	body.Basis = s.told()
 	body.Record = s.encode(a, body.Refusals, [...]uint64{s.snap.Version, versionOf(d.cfg.Assortment), versionOf(d.cfg.Recommender)})
 	d.cfg.Recorder.Record(event.Fact{
 		ID: a.Decision.String(), At: v.At, Arrived: s.now, Day: v.Day, Shopper: s.request.Shopper, Consent: s.allowed,
 		Source: "decide", Body: body,
 	})
+}
+
+// told is the basis of what is shown; none where no person looks.
+func (s *sale) told() []byte {
+	s.chosen = s.chosen[:0]
+	for i := range s.places {
+		p := &s.places[i]
+		for j := range p.finalists {
+			if f := &p.finalists[j]; f.shown() {
+				s.chosen = append(s.chosen, f.pair)
+			}
+		}
+	}
+	if len(s.chosen) == 0 || s.request.Visit.Bot {
+		return nil
+	}
+	s.basis = s.page.weigher.Basis(s.basis[:0], &s.weighing, s.chosen)
+	return slices.Clone(s.basis)
 }
 
 // wins lists the winners, ghosts too, by placement and slot order.
@@ -177,7 +198,16 @@ func (w *writer) head(s *sale, a *Answer, versions [3]uint64) {
 	w.effects(effects)
 	w.text(string(v.List))
 	w.text(a.Empty)
+	w.uint(s.model())
 	w.count(len(s.places))
+}
+
+// model is the version of the model of clicks whose chances were bid with.
+func (s *sale) model() uint64 {
+	if s.page == nil {
+		return 0
+	}
+	return s.page.weigher.Model()
 }
 
 // effects writes what merchandising rules did.

@@ -42,7 +42,7 @@ type rig struct {
 	records recorder
 	events  atomic.Int64
 
-	sentences, revision atomic.Uint64 // versions of audiences and of the recommender
+	sentences, revision, model atomic.Uint64 // versions of audiences, of the recommender and of the model of clicks
 }
 
 // recorder keeps the facts of decisions.
@@ -80,19 +80,48 @@ func (r *rig) Propose(section []byte, _ *visit.Visit, n int) visit.Proposed {
 
 func (r *rig) Revision() uint64 { return r.revision.Load() }
 
-func (r *rig) Weigher(_ *visit.Visit, products []catalog.ProductID) func([]byte, []int32) {
-	made := r.revision.Load()
-	return func(_ []byte, ppm []int32) {
-		if now := r.revision.Load(); now != made {
-			r.t.Errorf("weighed as of revision %d at %d", made, now)
-		}
-		for i, p := range products {
-			ppm[i] = 1_000_000
-			if q, ok := r.poor.Load(p); ok {
-				ppm[i] = q.(int32)
+func (r *rig) Weigher(_ *visit.Visit, candidates []visit.Candidate) visit.Weigher {
+	return &scales{r, r.revision.Load(), candidates}
+}
+
+// scales weigh every product as it is poor, in a placement that has an opinion of its
+// own as it is poor there.
+type scales struct {
+	*rig
+	made       uint64
+	candidates []visit.Candidate
+}
+
+func (s *scales) Model() uint64 { return s.model.Load() }
+
+func (s *scales) Weigh(w *visit.Weighing) {
+	if now := s.revision.Load(); now != s.made {
+		s.t.Errorf("weighed as of revision %d at %d", s.made, now)
+	}
+	w.Alike = s.Model() == 0
+	places := w.Placements
+	if w.Alike {
+		places = places[:1]
+	}
+	q := w.Room(len(places) * len(s.candidates))
+	for n, place := range places {
+		for i, c := range s.candidates {
+			ppm := int32(1_000_000)
+			for _, of := range []string{string(c.Product), string(c.Product) + "@" + string(place)} {
+				if v, ok := s.poor.Load(catalog.ProductID(of)); ok {
+					ppm = v.(int32)
+				}
 			}
+			q[n*len(s.candidates)+i] = ppm
 		}
 	}
+}
+
+func (s *scales) Basis(b []byte, _ *visit.Weighing, chosen []int32) []byte {
+	for _, c := range chosen {
+		b = append(append(b, s.candidates[c].Product...), ' ')
+	}
+	return b
 }
 
 func (r *rig) InStock(id catalog.ProductID, _ catalog.StoreID) bool {

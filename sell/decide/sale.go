@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"endcap/keep/profile"
@@ -12,6 +13,7 @@ import (
 	"endcap/retail/event"
 	"endcap/retail/media"
 	"endcap/retail/trial"
+	"endcap/retail/visit"
 	"endcap/sell/auction"
 	"endcap/sell/campaign"
 )
@@ -33,10 +35,14 @@ type sale struct {
 	unit    uint64   // of experiments; zero for nobody
 	members []uint64 // bit i: she is in audience i of the snapshot; nil where no audience may be asked
 
-	page    *page
-	drawing drawing
-	bidders []bidder
-	quality []int32        // of the page's products, for her
+	page     *page
+	matching campaign.Matching
+	bidders  []bidder
+	weighing visit.Weighing // of the page's pairs, for her
+	row      int            // of its answer, whose qualities bidders have; -1 for none
+	asked    []media.PlacementID
+	chosen   []int32 // the pairs that are shown
+	basis    []byte
 	counts  map[string]int // her frequency counters
 	capped  bool           // some bidder has a cap that counts for her
 
@@ -50,7 +56,7 @@ type sale struct {
 	bumped   []*bidder
 }
 
-// bidder is a line item that may win; best is the product it shows.
+// bidder is a line item that may win; best is the pair it shows.
 type bidder struct {
 	*pageLine
 	best    int32
@@ -74,6 +80,7 @@ type finalist struct {
 	auction.Verdict
 	why    campaign.Why
 	bidder int32
+	pair   int32
 	early  bool // refused before the auction
 }
 
@@ -100,7 +107,7 @@ func (d *Decider) sell(ctx context.Context, s *sale) error {
 	}
 	s.page = d.page(s)
 	s.find()
-	s.weigh()
+	s.weigh(d.cfg.Zone)
 	if s.capped {
 		counts, err := d.cfg.Profiles.Counts(ctx, s.request.Shopper, s.now)
 		if err != nil {
@@ -113,7 +120,7 @@ func (d *Decider) sell(ctx context.Context, s *sale) error {
 		s.refused = s.refused[:early]
 		s.auction.Reset()
 		for i := range s.places {
-			s.sellPlace(&s.places[i], d.cfg.Assortment)
+			s.sellPlace(i, d.cfg.Assortment)
 		}
 		ok, err := d.claim(ctx, s)
 		if err != nil {
@@ -153,52 +160,89 @@ func (s *sale) find() {
 	}
 }
 
-// weigh asks how well the page's products fit her and chooses each bidder's best.
-func (s *sale) weigh() {
-	n := len(s.page.products)
-	if cap(s.quality) < n {
-		s.quality = make([]int32, 2*n)
+// weigh asks how good the page's pairs are for her, and lets go of bidders of whose
+// products none fits the page.
+func (s *sale) weigh(zone *time.Location) {
+	v := &s.request.Visit
+	s.asked = s.asked[:0]
+	for i := range s.places {
+		s.asked = append(s.asked, s.places[i].ID)
 	}
-	s.quality = s.quality[:n]
-	s.page.weigh(s.habitsFor(consent.PersonalAds), s.quality)
+	w := &s.weighing
+	w.Visit, w.Hour, w.Section, w.Placements = v, v.At.In(zone).Hour(), s.habitsFor(consent.PersonalAds), s.asked
+	s.page.weigher.Weigh(w)
+	s.row = -1
+	fits := s.bidders[:0]
+	for _, b := range s.bidders {
+		if slices.ContainsFunc(w.Quality[b.from:b.to], func(q int32) bool { return q != 0 }) {
+			fits = append(fits, b)
+		} else {
+			s.refused = append(s.refused, refused{b.line, noMatch})
+		}
+	}
+	s.bidders = fits
+}
+
+// choose has each bidder show its best product in a placement.
+func (s *sale) choose(place int) {
+	row := place
+	if s.weighing.Alike {
+		row = 0
+	}
+	if s.row == row {
+		return
+	}
+	s.row = row
+	quality := s.qualities()
 	for i := range s.bidders {
 		b := &s.bidders[i]
-		for _, at := range s.weighed(b) {
-			if q := fit(s.quality[at]); q > b.quality {
-				b.best, b.quality = s.page.products[at], q
+		b.quality, b.checked = 0, false
+		from, to := s.weighed(b)
+		for at := from; at < to; at++ {
+			if q := fit(quality[at]); q > b.quality {
+				b.best, b.quality = at, q
 			}
 		}
 	}
 }
 
-// fit keeps a quality within what the auction takes; the least is still a fit.
-func fit(ppm int32) int32 { return min(max(ppm, 1), auction.QualityAll) }
+// qualities are those of the row that was chosen, by pair.
+func (s *sale) qualities() []int32 {
+	n := len(s.page.pairs)
+	return s.weighing.Quality[s.row*n:][:n]
+}
+
+// fit keeps a quality within what the auction takes; 0 is of what does not fit.
+func fit(ppm int32) int32 { return min(max(ppm, 0), auction.QualityAll) }
 
 // productsMax is how many products of one line item are weighed for one visit;
 // of more, a window that the decision's seed moves.
 const productsMax = 8
 
-// weighed is the window of a line item's products that is weighed, by their
-// places among the page's.
-func (s *sale) weighed(b *bidder) []int32 {
-	all := s.page.places[b.from:b.to]
-	if len(all) <= productsMax {
-		return all
+// weighed is the window of a line item's pairs that is weighed.
+func (s *sale) weighed(b *bidder) (from, to int32) {
+	n := b.to - b.from
+	if n <= productsMax {
+		return b.from, b.to
 	}
-	from := int(trial.Draw(trial.Seed(s.seed), uint64(b.line)+1, uint64(len(all)-productsMax+1)))
-	return all[from : from+productsMax]
+	from = b.from + int32(trial.Draw(trial.Seed(s.seed), uint64(b.line)+1, uint64(n-productsMax+1)))
+	return from, from + productsMax
 }
 
 // sellPlace sells the slots of one placement. Stock and caps are asked only of
 // those who would win or set a price.
-func (s *sale) sellPlace(p *place, shelf Assortment) {
+func (s *sale) sellPlace(no int, shelf Assortment) {
+	p := &s.places[no]
 	p.finalists, p.shown = p.finalists[:0], 0
+	s.choose(no)
 	s.ranking.Reset()
 	for i := range s.bidders {
 		b := &s.bidders[i]
 		why := b.refusal
 		switch {
 		case why != 0:
+		case b.quality == 0: // of many products, those weighed for this visit do not fit
+			why = noMatch
 		case !p.Runs(b.line):
 			why = wrongPlacement
 		case b.currency != p.CurrencyNo:
@@ -234,14 +278,14 @@ func (s *sale) offer(p *place, shelf Assortment) {
 	for at, ok := s.ranking.Pop(); ok; at, ok = s.ranking.Pop() {
 		b := &s.bidders[at]
 		l := &s.snap.Lines[b.line]
-		f := finalist{why: b.why, bidder: at}
-		f.Candidate = auction.Candidate{Line: b.line, Product: b.best, Campaign: l.CampaignNo, Quality: b.quality, Bid: b.bid}
+		f := finalist{why: b.why, bidder: at, pair: b.best}
+		f.Candidate = auction.Candidate{Line: b.line, Product: s.page.pairs[b.best], Campaign: l.CampaignNo, Quality: b.quality, Bid: b.bid}
 		switch {
 		case l.Capped && s.counts != nil && !b.counted && s.counts[l.CapKey] >= l.Item.CapPerDay:
 			b.refusal = frequencyCap
 		case !b.checked && !s.stocked(b, shelf):
 			b.refusal = outOfStock
-		case b.best != f.Product:
+		case b.best != f.pair:
 			s.ranking.Push(int64(b.quality)*b.bid, b.line, at) // the next best product may rank lower
 			continue
 		}
@@ -262,15 +306,17 @@ func (s *sale) offer(p *place, shelf Assortment) {
 func (s *sale) stocked(b *bidder, shelf Assortment) bool {
 	store := s.request.Visit.Store
 	b.checked = true
-	if shelf.InStock(s.snap.Products[b.best], store) {
+	if shelf.InStock(s.snap.Products[s.page.pairs[b.best]], store) {
 		return true
 	}
 	found := false
 	gone := b.best
-	for _, at := range s.weighed(b) {
-		no, q := s.page.products[at], fit(s.quality[at])
-		if no != gone && (!found || q > b.quality) && shelf.InStock(s.snap.Products[no], store) {
-			b.best, b.quality, found = no, q, true
+	quality := s.qualities()
+	from, to := s.weighed(b)
+	for at := from; at < to; at++ {
+		q := fit(quality[at])
+		if at != gone && q > 0 && (!found || q > b.quality) && shelf.InStock(s.snap.Products[s.page.pairs[at]], store) {
+			b.best, b.quality, found = at, q, true
 		}
 	}
 	return found

@@ -16,6 +16,7 @@ import (
 	"endcap/gate/access"
 	"endcap/gate/api"
 	"endcap/know/ingest"
+	"endcap/know/recommend/response"
 	"endcap/retail"
 )
 
@@ -38,6 +39,8 @@ type Ports struct {
 	BackUp  func(ctx context.Context, in *BackUp, tell func(BackedUp)) error
 	Secrets Secrets
 	Settler Settler
+	// Chances tells of the model of clicks.
+	Chances func() response.Status
 	// Recovery sets the public half of the recovery key and gives its name.
 	Recovery func(ctx context.Context, in *RecoveryKey) (string, error)
 }
@@ -77,6 +80,7 @@ type FollowerLag struct {
 func Mount(s *api.Server, p Ports) {
 	h := &handler{p, s.Limits.PageMax}
 	mountGauges(s, p.Status)
+	mountChances(s, p.Chances)
 	needs := api.Needs(access.Admin)
 	tags := []string{"admin"}
 	api.Register(s, huma.Operation{

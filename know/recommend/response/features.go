@@ -85,9 +85,17 @@ func (e *example) id(f feature, name string) uint64 {
 	if name == "" {
 		return 0
 	}
-	h := xxhash.Sum64String(name)
+	h := nameHash(name)
 	e.put(f, 1, h)
 	return h
+}
+
+// nameHash is a name as a side of a cross; no name is 0.
+func nameHash(name string) uint64 {
+	if name == "" {
+		return 0
+	}
+	return xxhash.Sum64String(name)
 }
 
 // level is the bucket of a count: 0 to 4 each their own, then two for each doubling

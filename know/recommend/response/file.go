@@ -23,7 +23,7 @@ import (
 // all before.
 const (
 	magic      = "endcap-response\n"
-	fileLayout = 2
+	fileLayout = 3
 	fileMax    = 1 << 30
 	sumSize    = 8
 )
@@ -63,7 +63,7 @@ func (l *Learner) encode() []byte {
 		p.uint(uint64(len(s.placement)))
 		p.b = append(p.b, s.placement...)
 		p.uint(uint64(s.position))
-		p.floats(k.Z, k.N, k.predicted, k.observed, k.shown)
+		p.floats(k.Z, k.N, k.predicted, k.observed, k.shown, k.loss, k.plain)
 	}
 	return sealed(p.b)
 }
@@ -271,8 +271,8 @@ func (s *scanner) places() map[spot]*look {
 		s.b = s.b[name:]
 		where.position = int(s.count(PositionMax))
 		k := new(look)
-		s.floats(&k.Z, &k.N, &k.predicted, &k.observed, &k.shown)
-		if k.N < 0 || min(k.predicted, k.observed, k.shown) < 0 || where.position < 1 || out[where] != nil {
+		s.floats(&k.Z, &k.N, &k.predicted, &k.observed, &k.shown, &k.loss, &k.plain)
+		if k.N < 0 || min(k.predicted, k.observed, k.shown, k.loss, k.plain) < 0 || where.position < 1 || out[where] != nil {
 			s.fail("place %d is none", where.position)
 			break
 		}

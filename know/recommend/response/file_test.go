@@ -72,7 +72,7 @@ func TestAModelThatIsNotWholeIsRefused(t *testing.T) {
 	}
 	body := bytes.Clone(whole[:len(whole)-8])
 	body[len("endcap-response\n")]++
-	if _, err := response.Load(bytes.NewReader(response.Sealed(body))); !errors.Is(err, response.ErrModel) || !strings.Contains(err.Error(), "layout 3") {
+	if _, err := response.Load(bytes.NewReader(response.Sealed(body))); !errors.Is(err, response.ErrModel) || !strings.Contains(err.Error(), "layout 4") {
 		t.Errorf("a layout of tomorrow: %v", err)
 	}
 	if _, err := response.Load(failing{}); err == nil || errors.Is(err, response.ErrModel) {

@@ -68,10 +68,37 @@ type spot struct {
 func at(sh *Showing) spot { return spot{sh.Placement, min(sh.Position, PositionMax)} }
 
 // look is what is learned of a spot: a weight over what is expected of its position,
-// and, of recent showings, the clicks that were predicted and those that came.
+// and, of recent showings, the clicks that were predicted and those that came, and
+// the log loss of these predictions and of who says what mostly came there before.
 type look struct {
 	ftrl.Cell
 	predicted, observed, shown float64
+	loss, plain                float64
+}
+
+// plainTrust is how many showings of one click in twenty the plain guess begins with.
+const (
+	plainTrust = 20
+	plainFirst = 0.05
+)
+
+// expect notes what was predicted of a showing, p, and what came.
+func (k *look) expect(p, y, fade float64) {
+	plain := (k.observed + plainTrust*plainFirst) / (k.shown + plainTrust)
+	k.loss = k.loss*fade + logLoss(p, y)
+	k.plain = k.plain*fade + logLoss(plain, y)
+	k.predicted = k.predicted*fade + p
+	k.observed = k.observed*fade + y
+	k.shown = k.shown*fade + 1
+}
+
+// logLoss is minus the logarithm of the chance that was given to what came.
+func logLoss(p, y float64) float64 {
+	p = min(max(p, least), 1-least)
+	if y > 0 {
+		return -math.Log(p)
+	}
+	return -math.Log1p(-p)
 }
 
 // habit is the chance that a position is looked at before anything is learned of
@@ -171,10 +198,7 @@ func (l *Learner) click(o *Outcome, e *example, place *look) {
 	examined, appeal := habit(min(o.Position, PositionMax), weight), logistic(s)
 	y := outcome(o.Clicked)
 	half := recent(l.clicks.seen, l.cfg.RecentShowings)
-	fade := math.Exp2(-1 / half)
-	place.predicted = place.predicted*fade + examined*l.clicks.curve.at(s)
-	place.observed = place.observed*fade + y
-	place.shown = place.shown*fade + 1
+	place.expect(examined*l.clicks.curve.at(s), y, math.Exp2(-1/half))
 	l.clicks.notice(s, examined, o.Clicked, half)
 	p := min(examined*appeal, 1-least)
 	l.clicks.step(e, (p-y)*(1-appeal)/(1-p))

@@ -17,20 +17,44 @@ type Scorer struct {
 	places        map[spot]float64 // what is looked at
 	watched       []Watched
 	seen, clicked uint64
+	steps         steps
 }
 
 // weights are one model as it answers.
 type weights struct {
 	at    []float64
 	curve curve
+	hints [rungs]uint8 // by rung: the last knot of curve at or below its foot
 }
 
 func (h *head) freeze() weights {
-	w := weights{make([]float64, len(h.cells)), h.ladder.curve()}
+	w := weights{at: make([]float64, len(h.cells)), curve: h.ladder.curve()}
 	for i := range h.cells {
 		w.at[i] = h.cells[i].Weight(&h.rates)
 	}
+	for i := range w.hints {
+		foot := lowest + rungWidth*float64(i)
+		for k := int(w.hints[max(i-1, 0)]); k < len(w.curve.score) && w.curve.score[k] <= foot; k++ {
+			w.hints[i] = uint8(k)
+		}
+		w.hints[i] = max(w.hints[i], w.hints[max(i-1, 0)])
+	}
 	return w
+}
+
+// chance is curve.at without the search.
+func (w *weights) chance(s float64) float64 {
+	c := &w.curve
+	n := len(c.score)
+	if n < 2 || s <= c.score[0] || s >= c.score[n-1] {
+		return c.at(s)
+	}
+	lo := int(w.hints[rung(s)])
+	for lo+1 < n-1 && c.score[lo+1] <= s {
+		lo++
+	}
+	part := (s - c.score[lo]) / (c.score[lo+1] - c.score[lo])
+	return c.chance[lo] + part*(c.chance[lo+1]-c.chance[lo])
 }
 
 func (w *weights) sum(e *example) (s float64) {
@@ -49,6 +73,8 @@ type Watched struct {
 	Shown     float64 // recent showings; older ones count less
 	Predicted float64 // clicks, each predicted before it was learned
 	Observed  float64 // clicks
+	Loss      float64 // log loss of these predictions, added up
+	Plain     float64 // the same of who always says what mostly came at this place before
 }
 
 // Publish makes what was learned so far the model that answers, and returns it.
@@ -62,11 +88,12 @@ func (l *Learner) Publish() *Scorer {
 	for at, p := range l.places {
 		examined := habit(at.position, p.Weight(&l.cfg.Place))
 		s.places[at] = examined
-		s.watched = append(s.watched, Watched{at.placement, at.position, examined, p.shown, p.predicted, p.observed})
+		s.watched = append(s.watched, Watched{at.placement, at.position, examined, p.shown, p.predicted, p.observed, p.loss, p.plain})
 	}
 	slices.SortFunc(s.watched, func(a, b Watched) int {
 		return cmp.Or(cmp.Compare(a.Placement, b.Placement), cmp.Compare(a.Position, b.Position))
 	})
+	s.steps = s.lay()
 	l.now.Store(s)
 	return s
 }
