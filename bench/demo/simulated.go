@@ -87,6 +87,9 @@ func judgeSimulated(ctx context.Context, c *client, o *options, w io.Writer) err
 	if err := printTruth(w, told); err != nil {
 		return err
 	}
+	if err := compareChances(ctx, c, o.truth, w); err != nil {
+		return err
+	}
 	figure.Print(w, "demo.simulated_rss", (p.Peak+1<<19)>>20, "MB")
 	return printControls(ctx, c, "simulated", []control{
 		{"lines", "lines", text(lines)}, {"baskets", "baskets", text(receipts)}, {"sales", "EUR", cents(sales)},

@@ -70,7 +70,7 @@ func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher, sh
 		}
 	}
 	ix.layTables()
-	ix.measures = measure(ix.products, receipts)
+	ix.measures = measure(ix.products, ix.shy, receipts)
 	if m == nil {
 		return ix
 	}

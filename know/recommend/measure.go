@@ -10,22 +10,28 @@ import (
 
 // measures is what the response model asks of each product, by rank.
 type measures struct {
-	category   []int32 // its number, -1 without one
-	brand      []int32
+	kinds      []kind
 	categories int
 	brands     int
 	popularity []float64 // its share of the receipts of its category
 	price      []float64 // over the median of its category; nil or 0 where it is not known
 }
 
+// kind is what a visitor's habit asks of a product, side by side because it is asked
+// of each of her habits while she waits.
+type kind struct {
+	category, brand int32 // their numbers, -1 without one
+	shy             bool
+}
+
 // measure numbers categories and brands, and shares out receipts.
-func measure(products []*catalog.Product, receipts map[catalog.ProductID]int64) measures {
-	m := measures{category: make([]int32, len(products)), brand: make([]int32, len(products)), popularity: make([]float64, len(products))}
+func measure(products []*catalog.Product, shy []bool, receipts map[catalog.ProductID]int64) measures {
+	m := measures{kinds: make([]kind, len(products)), popularity: make([]float64, len(products))}
 	categories, brands := make(map[catalog.Category]int32), make(map[catalog.Brand]int32)
 	var sums []float64
 	for i, p := range products {
-		m.category[i], m.brand[i] = numberOf(categories, p.Category), numberOf(brands, p.Brand)
-		if c := m.category[i]; c >= 0 {
+		m.kinds[i] = kind{numberOf(categories, p.Category), numberOf(brands, p.Brand), shy[i]}
+		if c := m.kinds[i].category; c >= 0 {
 			if int(c) == len(sums) {
 				sums = append(sums, 0)
 			}
@@ -34,7 +40,7 @@ func measure(products []*catalog.Product, receipts map[catalog.ProductID]int64) 
 	}
 	m.categories, m.brands = len(categories), len(brands)
 	for i, p := range products {
-		if c := m.category[i]; c >= 0 && sums[c] > 0 {
+		if c := m.kinds[i].category; c >= 0 && sums[c] > 0 {
 			m.popularity[i] = response.Exact(float64(receipts[p.ID]) / sums[c])
 		}
 	}
@@ -68,9 +74,9 @@ func (m *measures) prices(products []*catalog.Product, price func(catalog.Produc
 	found := make(map[class][]int32) // ranks
 	amounts := make([]retail.Micros, len(products))
 	for i, p := range products {
-		if at, ok := price(p.ID); ok && at.Amount > 0 && m.category[i] >= 0 {
+		if at, ok := price(p.ID); ok && at.Amount > 0 && m.kinds[i].category >= 0 {
 			amounts[i] = at.Amount
-			c := class{m.category[i], at.Currency}
+			c := class{m.kinds[i].category, at.Currency}
 			found[c] = append(found[c], int32(i))
 		}
 	}

@@ -4,6 +4,9 @@
 // knows, or who does not allow it, gets what fits the search, the category or
 // the store, and else what many buy. Every proposal says its reason.
 //
+// How likely an advert is clicked is package response's to say, once it has learned
+// enough; before, a formula of fit stands for it.
+//
 // Habits are folded into her profile; popularity is counted in the warehouse,
 // kept as an artefact in keep/files and held in memory. Named lists (buy again,
 // complements, substitutes, discovery, trending, next basket) come from package

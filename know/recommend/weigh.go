@@ -89,9 +89,8 @@ type weigher struct {
 type weighed struct {
 	hash    uint64
 	next    int32 // with the same place in the table
-	rank    int32 // in the index, -1 for none
 	fit     int32 // without her habits, parts per million
-	shy     bool  // sensitive: her habits do not count
+	kind    kind  // where it is shy, sensitive, her habits do not count
 	asked   bool  // it has something of what the page asks for
 	showing response.Showing
 }
@@ -106,7 +105,7 @@ type page struct {
 // product is what the page makes of a product.
 func (g *page) product(id catalog.ProductID, hash uint64) weighed {
 	ix := g.ix
-	out := weighed{hash: hash, rank: ix.all.find(hash)}
+	out := weighed{hash: hash, kind: kind{category: -1, brand: -1}}
 	sh := response.Showing{Product: id, Words: response.NotAsked, Within: response.NotAsked}
 	var share, of int32
 	if g.q.words > 0 {
@@ -128,9 +127,9 @@ func (g *page) product(id catalog.ProductID, hash uint64) weighed {
 	}
 	out.fit = qualityBase + share/of
 	sh.Score = response.Exact(float64(out.fit) / (qualityBase + qualityPage + qualityHabit))
-	if no := out.rank; no >= 0 {
+	if no := ix.all.find(hash); no >= 0 {
 		p := ix.products[no]
-		out.shy = ix.shy[no]
+		out.kind = ix.measures.kinds[no]
 		sh.Brand, sh.Category, sh.Popularity = p.Brand, p.Category, ix.measures.popularity[no]
 		if ix.measures.price != nil {
 			sh.Price = ix.measures.price[no]
@@ -286,28 +285,29 @@ func (m *memory) read(w *weigher, section []byte, today retail.Day) bool {
 	m.ready(len(w.products), ix.measures.categories, ix.measures.brands)
 	for i := range hers.len() {
 		hash, count, last := hers.at(i)
-		no := ix.all.find(hash)
-		if no >= 0 && ix.shy[no] {
-			continue
+		if no := ix.all.find(hash); no >= 0 {
+			k := &ix.measures.kinds[no]
+			if k.shy {
+				continue
+			}
+			m.count(m.categories, k.category, count)
+			m.count(m.brands, k.brand, count)
 		}
 		if at := w.find(hash); at >= 0 {
 			m.relations[at].Receipts, m.relations[at].Days = count, max(int(today-last), 0)
 		}
-		if no >= 0 {
-			m.count(m.categories, ix.measures.category[no], count)
-			m.count(m.brands, ix.measures.brand[no], count)
-		}
 	}
 	for i := range w.products {
 		p, r := &w.products[i], &m.relations[i]
-		if p.rank < 0 || p.shy {
+		k := p.kind
+		if k.shy {
 			continue
 		}
-		if no := ix.measures.category[p.rank]; no >= 0 && m.categories[no].round == m.round {
+		if no := k.category; no >= 0 && m.categories[no].round == m.round {
 			c := &m.categories[no]
 			r.CategoryReceipts, r.CategoryProducts, r.CategoryRegulars = int(c.receipts), int(c.products), int(c.regulars)
 		}
-		if no := ix.measures.brand[p.rank]; no >= 0 && m.brands[no].round == m.round {
+		if no := k.brand; no >= 0 && m.brands[no].round == m.round {
 			r.BrandReceipts = int(m.brands[no].receipts)
 		}
 	}

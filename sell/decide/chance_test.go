@@ -40,8 +40,8 @@ func TestEachPlacementHasItsOwnChances(t *testing.T) {
 		do   func(*rig)
 		want string
 	}{
-		"as they are clicked":             {func(*rig) {}, "search: oats 0.25, rye 0.10; home: "},
-		"what is out of stock stays out":  {func(r *rig) { r.gone.Store(catalog.ProductID("rye"), true) }, "search: oats 0.13, milk 0.10; home: "},
+		"as they are clicked":            {func(*rig) {}, "search: oats 0.25, rye 0.10; home: "},
+		"what is out of stock stays out": {func(r *rig) { r.gone.Store(catalog.ProductID("rye"), true) }, "search: oats 0.13, milk 0.10; home: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -110,9 +110,9 @@ func goods() range92k {
 	return all
 }
 
-func (range92k) Version() uint64                                          { return 1 }
-func (g range92k) Products() []*catalog.Product                           { return g }
-func (range92k) InStock(catalog.ProductID, catalog.StoreID) bool          { return true }
+func (range92k) Version() uint64                                            { return 1 }
+func (g range92k) Products() []*catalog.Product                             { return g }
+func (range92k) InStock(catalog.ProductID, catalog.StoreID) bool            { return true }
 func (range92k) Count(catalog.ProductID, catalog.StoreID) (n int64, _ bool) { return n, false }
 
 // buy gives every shopper of the market half a year of receipts.

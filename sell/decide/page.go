@@ -38,7 +38,7 @@ type pageLine struct {
 	capped   bool
 }
 
-// What is kept: each page has one place, and all of them together have at most
+// What is kept: each page has one of two places, and all of them together have at most
 // pagesLong lines and products; then all are made anew.
 const (
 	pagesKept = 1 << 12
@@ -52,8 +52,20 @@ type pages struct {
 	at   [pagesKept]atomic.Pointer[page]
 }
 
-func (p *pages) place(query string, category catalog.Category) *atomic.Pointer[page] {
-	return &p.at[(xxhash.Sum64String(query)^xxhash.Sum64String(string(category))>>1)%pagesKept]
+// places are the two where a page may be.
+func (p *pages) places(query string, category catalog.Category) [2]*atomic.Pointer[page] {
+	h := xxhash.Sum64String(query) ^ xxhash.Sum64String(string(category))>>1
+	return [2]*atomic.Pointer[page]{&p.at[h%pagesKept], &p.at[h>>32%pagesKept]}
+}
+
+// find gives the page that is wanted, nil where it is not kept.
+func (p *pages) find(want *page) *page {
+	for _, at := range p.places(want.query, want.category) {
+		if k := at.Load(); k != nil && k.revision == want.revision && k.book == want.book && k.category == want.category && k.query == want.query {
+			return k
+		}
+	}
+	return nil
 }
 
 func (p *pages) keep(one *page) {
@@ -62,7 +74,12 @@ func (p *pages) keep(one *page) {
 			p.forget(p.at[i].Swap(nil))
 		}
 	}
-	p.forget(p.place(one.query, one.category).Swap(one))
+	places := p.places(one.query, one.category)
+	to := places[0]
+	if k := to.Load(); k != nil && k.revision == one.revision && k.book == one.book && (k.query != one.query || k.category != one.category) {
+		to = places[1] // another page that is current stands there
+	}
+	p.forget(to.Swap(one))
 }
 
 func (p *pages) forget(old *page) {
@@ -77,8 +94,7 @@ func (p *page) long() int64 { return int64(len(p.lines) + len(p.pairs)*pairLong)
 func (d *Decider) page(s *sale) *page {
 	v := &s.request.Visit
 	want := page{query: v.Query, category: v.Category, book: s.snap.Serial, revision: d.cfg.Recommender.Revision()}
-	if k := d.pages.place(v.Query, v.Category).Load(); k != nil && k.revision == want.revision && k.book == want.book &&
-		k.category == want.category && k.query == want.query {
+	if k := d.pages.find(&want); k != nil {
 		return k
 	}
 	p := &want

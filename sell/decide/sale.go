@@ -43,8 +43,8 @@ type sale struct {
 	asked    []media.PlacementID
 	chosen   []int32 // the pairs that are shown
 	basis    []byte
-	counts  map[string]int // her frequency counters
-	capped  bool           // some bidder has a cap that counts for her
+	counts   map[string]int // her frequency counters
+	capped   bool           // some bidder has a cap that counts for her
 
 	ranking  auction.Ranking
 	auction  auction.Sale

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -14,6 +15,7 @@ type chances struct {
 	ready, wrong                prometheus.Gauge
 	learned, missed             *prometheus.GaugeVec
 	showings, calibration, loss *prometheus.GaugeVec
+	examined                    *prometheus.GaugeVec
 }
 
 // mountChances has every scrape ask for the model's status.
@@ -29,8 +31,9 @@ func mountChances(s *api.Server, status func() response.Status) {
 		showings:    vec("endcap_response_showings", "Recent showings of a placement; older ones count less.", "placement"),
 		calibration: vec("endcap_response_calibration", "Clicks over predicted clicks of a placement's recent showings.", "placement"),
 		loss:        vec("endcap_response_log_loss", "Log loss of a placement's recent showings, of the model and of a constant for each position.", "placement", "of"),
+		examined:    vec("endcap_response_examined", "How likely a position is looked at, beside the first of its placement, as it was learned.", "placement", "position"),
 	}
-	s.Metrics.MustRegister(c.ready, c.wrong, c.learned, c.missed, c.showings, c.calibration, c.loss)
+	s.Metrics.MustRegister(c.ready, c.wrong, c.learned, c.missed, c.showings, c.calibration, c.loss, c.examined)
 	s.BeforeScrape(func(context.Context) {
 		if status != nil {
 			c.show(status())
@@ -55,5 +58,9 @@ func (c *chances) show(now response.Status) {
 		}
 		c.loss.WithLabelValues(d.Placement, "model").Set(d.Loss)
 		c.loss.WithLabelValues(d.Placement, "constant").Set(d.Plain)
+	}
+	for i := range now.Watched {
+		w := &now.Watched[i]
+		c.examined.WithLabelValues(string(w.Placement), strconv.Itoa(w.Position)).Set(w.Examined)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"endcap/retail/media"
 	"endcap/retail/trial"
 	"endcap/retail/visit"
+	"endcap/sell/auction"
 	"endcap/sell/decide"
 )
 
@@ -39,7 +40,7 @@ type Explained struct {
 	Bot        bool              `json:"bot,omitempty"`
 	Consent    string            `json:"consent" doc:"what she allowed at that moment"`
 	Audiences  []string          `json:"audiences" doc:"of those that were asked for, the ones she was in"`
-	Versions   map[string]uint64 `json:"versions" doc:"of terms, assortment, model and her habits"`
+	Versions   map[string]uint64 `json:"versions" doc:"of terms, assortment, model and her habits, and of the model of clicks in chances: how many showings it had learned from, 0 before its chances ranked auctions"`
 	List       string            `json:"list" doc:"the list that was asked for"`
 	Proposals  []ProposedBy      `json:"proposals"`
 	Rules      []RuleEffect      `json:"rules" doc:"what merchandising rules did to the proposals"`
@@ -81,7 +82,8 @@ type Finalist struct {
 	Advertiser string     `json:"advertiser"`
 	Product    string     `json:"product"`
 	Why        string     `json:"why"`
-	QualityPPM int32      `json:"quality_ppm"`
+	QualityPPM int32      `json:"quality_ppm" doc:"what the bid was multiplied by, in parts per million: the chance, or how well the product fits"`
+	Chance     *float64   `json:"chance,omitempty" doc:"that the product is clicked once it is looked at; absent where the auction ranked by fit"`
 	Bid        api.Money  `json:"bid"`
 	BidBooked  api.Money  `json:"bid_booked" doc:"what its terms allow; it bids less when its budget is nearly spent"`
 	Score      int64      `json:"score" doc:"quality × bid in the smallest coins"`
@@ -122,7 +124,7 @@ func explained(id string, e *decide.Explanation) Explained {
 	out := Explained{
 		Decision: id, At: e.At, Channel: e.Channel.String(), Store: string(e.Store), Query: e.Query, Category: string(e.Category), Product: string(e.Product),
 		Known: e.Known, Bot: e.Bot, Consent: e.Consent.String(), Audiences: []string{}, Shortened: e.Shortened,
-		Versions: map[string]uint64{"terms": e.Terms, "assortment": e.Assortment, "model": e.Model, "habits": e.Habits},
+		Versions: map[string]uint64{"terms": e.Terms, "assortment": e.Assortment, "model": e.Model, "habits": e.Habits, "chances": e.Chances},
 		Refusals: make(map[string]uint32), Proposals: []ProposedBy{}, Placements: []PlaceExplained{},
 		List: string(cmp.Or(e.List, visit.ForYou)), Rules: []RuleEffect{}, Empty: e.Empty,
 	}
@@ -142,7 +144,12 @@ func explained(id string, e *decide.Explanation) Explained {
 		place := &e.Places[i]
 		p := PlaceExplained{Placement: string(place.ID), Slots: place.Slots, Floor: moneyOf(place.Floor), Finalists: []Finalist{}}
 		for j := range place.Finalists {
-			p.Finalists = append(p.Finalists, finalistOf(&place.Finalists[j]))
+			f := finalistOf(&place.Finalists[j])
+			if e.Chances > 0 {
+				chance := float64(f.QualityPPM) / auction.QualityAll
+				f.Chance = &chance
+			}
+			p.Finalists = append(p.Finalists, f)
 		}
 		out.Placements = append(out.Placements, p)
 	}

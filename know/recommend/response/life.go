@@ -246,8 +246,11 @@ func (l *Life) Rollback(ctx context.Context, version uint64) error {
 	return nil
 }
 
-// Run publishes every so often, and keeps the model at every tenth time and at the
-// end, until ctx ends. What goes wrong is reported to failed.
+// Run looks every so often whether the model has learned from a fiftieth more, and
+// then publishes; at every tenth look it publishes whatever is new, and keeps the
+// model, and at the end it keeps it once more. A page that is cached is made anew
+// after each publication, so that a model which has seen much is not published for
+// little. What goes wrong is reported to failed.
 func (l *Life) Run(ctx context.Context, every time.Duration, failed func(error)) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -260,10 +263,11 @@ func (l *Life) Run(ctx context.Context, every time.Duration, failed func(error))
 			return
 		case <-tick.C:
 		}
-		if now := l.Served(); l.seen() != now.Version {
+		now, keep := l.Served().Version, n%keepTimes == 0
+		if seen := l.seen(); seen > now+now/50 || keep && seen != now {
 			l.Publish()
 		}
-		if n%keepTimes != 0 {
+		if !keep {
 			continue
 		}
 		if _, err := l.Keep(ctx); err != nil && ctx.Err() == nil {
@@ -272,7 +276,7 @@ func (l *Life) Run(ctx context.Context, every time.Duration, failed func(error))
 	}
 }
 
-// keepTimes is how many publications make a version that is kept.
+// keepTimes is how many looks make a version that is kept.
 const keepTimes = 10
 
 // seen is how many showings were learned from.
@@ -373,19 +377,19 @@ type Drift struct {
 
 // Status is how the model stands: what a command or a page shows.
 type Status struct {
-	Version        uint64 // of the artefact, the newest that was kept; 0 before the first
-	Showings       uint64 // learned from by the model that answers
-	Clicks         uint64
-	ClicksMin      uint64  // before it ranks auctions
-	Ready          bool    // it does
-	Late           uint64  // touches of showings that were over, or never awaited
-	Early          uint64  // showings over early for want of room
-	Void           uint64  // showings that taught nothing: bots, too many clicks, clicks on what was never seen
-	Damaged        uint64  // decisions whose basis could not be read
-	Wrong          string  // what could not be read when the house was opened
-	Drifts         []Drift // by placement
-	Watched        []Watched
-	Awaited int
+	Version   uint64 // of the artefact, the newest that was kept; 0 before the first
+	Showings  uint64 // learned from by the model that answers
+	Clicks    uint64
+	ClicksMin uint64  // before it ranks auctions
+	Ready     bool    // it does
+	Late      uint64  // touches of showings that were over, or never awaited
+	Early     uint64  // showings over early for want of room
+	Void      uint64  // showings that taught nothing: bots, too many clicks, clicks on what was never seen
+	Damaged   uint64  // decisions whose basis could not be read
+	Wrong     string  // what could not be read when the house was opened
+	Drifts    []Drift // by placement
+	Watched   []Watched
+	Awaited   int
 }
 
 // Status tells of the model.

@@ -17,14 +17,15 @@ type Panel struct {
 	places   atomic.Pointer[[]*stage]
 }
 
-// paneled is one product of a panel: its sums without placement and time, and its
-// showing.
+// paneled is one product of a panel: its sums without placement and time, and what of
+// it is crossed with either.
 type paneled struct {
-	Showing
-	sides  sides
-	nobody float64 // where nobody is known
-	fresh  float64 // to a known shopper who never bought it, its category or its brand
-	popped uint8   // its popularity's bucket
+	sides    sides
+	category uint64
+	match    [2]uint64 // buckets of words and within
+	nobody   float64   // where nobody is known
+	fresh    float64   // to a known shopper who never bought it, its category or its brand
+	popped   uint8     // its popularity's bucket
 }
 
 // PanelAd is a line item's candidate: one of a panel's products.
@@ -75,7 +76,7 @@ func (s *Scorer) NewPanel(products []Showing, ads []PanelAd) (*Panel, error) {
 // panel sums one product up.
 func (s *Scorer) panel(sh *Showing) paneled {
 	var e example
-	out := paneled{Showing: *sh}
+	out := paneled{category: nameHash(string(sh.Category)), match: [2]uint64{tenth(sh.Words), tenth(sh.Within)}}
 	out.sides = e.common(sh, s.bits)
 	all := clicksPrior
 	for i := range e.n {
@@ -111,20 +112,18 @@ func (p *Panel) stage(id media.PlacementID) *stage {
 	}
 	s := p.scorer
 	st := &stage{id: id, sums: make([]float64, len(p.products))}
-	for i := range p.products {
-		sh := p.products[i].Showing
-		sh.Placement = id
-		var e example
-		e.common(&sh, s.bits)
-		for j := range e.n {
-			switch e.what[j] {
-			case ofMatch, ofPlacement, placementCategory:
-				st.sums[i] += s.clicks.at[e.at[j]] * e.value[j]
-			}
-		}
-	}
 	e := example{shift: uint8(64 - s.bits)}
-	e.put(nobodyKnown, 1, nameHash(string(id)))
+	at := e.id(ofPlacement, string(id))
+	all := s.clicks.sum(&e)
+	for i := range p.products {
+		of := &p.products[i]
+		e.n = 0
+		e.put(ofMatch, 1, at, of.match[0], of.match[1])
+		e.put(placementCategory, 1, at, of.category)
+		st.sums[i] = all + s.clicks.sum(&e)
+	}
+	e.n = 0
+	e.put(nobodyKnown, 1, at)
 	st.nobody = s.clicks.sum(&e)
 	if len(*kept) < stagesMost {
 		more := append(append([]*stage{}, *kept...), st)
