@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"endcap/bench/figure"
@@ -88,17 +89,18 @@ func printChances(w io.Writer, all map[string][]sample, truth *clicksTruth) erro
 	fmt.Fprintln(t, "placement\trecent showings\tclicks ÷ predicted\tlog loss\tof a constant\tslots: learned (true)")
 	for _, s := range all["endcap_response_showings"] {
 		name := s.labels["placement"]
-		looks, line := truth.Looks[name], ""
+		looks := truth.Looks[name]
+		var line strings.Builder
 		for i, look := range looks {
 			at := slices.IndexFunc(all["endcap_response_examined"], func(s sample) bool {
 				return s.labels["placement"] == name && s.labels["position"] == strconv.Itoa(i+1)
 			})
 			if at >= 0 && looks[0] > 0 {
-				line += fmt.Sprintf(" %.2f (%.2f)", all["endcap_response_examined"][at].value, look/looks[0])
+				fmt.Fprintf(&line, " %.2f (%.2f)", all["endcap_response_examined"][at].value, look/looks[0])
 			}
 		}
 		fmt.Fprintf(t, "%s\t%.0f\t%.2f\t%.4f\t%.4f\t%s\n", name, s.value, one("endcap_response_calibration", name, ""),
-			one("endcap_response_log_loss", name, "model"), one("endcap_response_log_loss", name, "constant"), line)
+			one("endcap_response_log_loss", name, "model"), one("endcap_response_log_loss", name, "constant"), line.String())
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -11,9 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"endcap/keep/files/dirfiles"
 	"endcap/keep/ledger"
 	"endcap/keep/sql/sqlite"
+	"endcap/know/recommend/response"
 	"endcap/retail"
+	"endcap/retail/event"
 )
 
 // The demonstration, as scripts/demo.sh makes it.
@@ -56,6 +60,7 @@ func TestFourWeeksReplayedAreProvedAndPaid(t *testing.T) {
 	if took := s.stop(t); took > 10*time.Second {
 		t.Errorf("stopping took %v", took)
 	}
+	t.Run("what was clicked was learned, and kept when the house stopped", func(t *testing.T) { clicksLearned(t, dir) })
 	t.Run("every cent lies somewhere", func(t *testing.T) { bookBalances(t, dir, demoPaid*1_000_000, spend) })
 	t.Run("new to brand is unknown where history is too short to say", func(t *testing.T) { newToBrand(t, dir, clock) })
 	t.Run("the file holds what came in over the API", func(t *testing.T) {
@@ -74,6 +79,32 @@ func TestFourWeeksReplayedAreProvedAndPaid(t *testing.T) {
 		}
 		verified(t, dir)
 	})
+}
+
+// clicksLearned reads the kept model of clicks, as the next start would.
+func clicksLearned(t *testing.T, dir string) {
+	t.Helper()
+	files, err := dirfiles.Open(filepath.Join(dir, "files"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	life, err := response.Open(t.Context(), response.LifeConfig{
+		Model: response.Defaults(), Files: files, Partitions: 1,
+		First: func(context.Context, int) (event.Cursor, error) { return "", nil },
+	})
+	if err != nil || life.Wrong() != nil {
+		t.Fatal(err, life.Wrong())
+	}
+	s := life.Status()
+	t.Logf("learned from %d showings and %d clicks; ready: %v; %+v", s.Showings, s.Clicks, s.Ready, s.Drifts)
+	if s.Clicks < 500 || s.Showings < 10*s.Clicks || len(s.Drifts) == 0 {
+		t.Errorf("learned from %d showings and %d clicks", s.Showings, s.Clicks)
+	}
+	for _, d := range s.Drifts {
+		if ratio := d.Observed / d.Predicted; d.Observed > 500 && (ratio < 0.8 || ratio > 1.25) {
+			t.Errorf("%s: clicks are %.2f of those predicted", d.Placement, ratio)
+		}
+	}
 }
 
 // replay runs the player and checks the figures it prints.

@@ -64,9 +64,12 @@ type asking struct {
 }
 
 var adsOf = []visit.Candidate{
-	{Product: "oat", Advertiser: "a1", LineItem: "l1", Booked: true}, {Product: "oat", Advertiser: "a2", LineItem: "l2", Booked: true},
-	{Product: "yog", Advertiser: "a1", LineItem: "l1", Booked: true}, {Product: "rye", Advertiser: "a2", LineItem: "l3", Booked: true},
-	{Product: "cola", Advertiser: "a2", LineItem: "l3", Booked: true}, {Product: "nope", Advertiser: "a3", LineItem: "l4", Booked: true},
+	{Product: "oat", Advertiser: "a1", LineItem: "l1", Booked: true},
+	{Product: "oat", Advertiser: "a2", LineItem: "l2", Booked: true},
+	{Product: "yog", Advertiser: "a1", LineItem: "l1", Booked: true},
+	{Product: "rye", Advertiser: "a2", LineItem: "l3", Booked: true},
+	{Product: "cola", Advertiser: "a2", LineItem: "l3", Booked: true},
+	{Product: "nope", Advertiser: "a3", LineItem: "l4", Booked: true},
 }
 
 // answer gives what is learned from the fact of the decision, and the qualities that
@@ -105,27 +108,30 @@ func (q *asking) answer(t testing.TB) (shown []response.Showing, quality []int32
 	return shown, quality
 }
 
-// bazaar is a shop with prices, people who buy there, and pages they visit.
-func bazaar(t *testing.T) (s *shelf, prices func(catalog.ProductID) (retail.Money, bool), sections [][]byte, pages []visit.Visit) {
+// prices are those of the test's shop.
+func prices(id catalog.ProductID) (retail.Money, bool) {
+	cents := map[catalog.ProductID]int{"oat": 199, "cola": 99, "yog": 349, "cow": 120}[id]
+	return retail.Money{Amount: retail.Micros(cents) * retail.Cent, Currency: "EUR"}, cents > 0
+}
+
+// people are those who buy there, the first of them unknown, and the pages they visit.
+func people(t *testing.T) (sections [][]byte, pages []visit.Visit) {
 	t.Helper()
-	prices = func(id catalog.ProductID) (retail.Money, bool) {
-		cents := map[catalog.ProductID]int{"oat": 199, "cola": 99, "yog": 349, "cow": 120}[id]
-		return retail.Money{Amount: retail.Micros(cents) * retail.Cent, Currency: "EUR"}, cents > 0
-	}
 	sections = [][]byte{
 		nil,
 		fold(t, nil, bought(1, "a", 3, "s1", "oat", "cola"), bought(1, "b", 40, "s1", "oat", "yog")),
 		fold(t, nil, bought(2, "c", 1, "s1", "cow", "cow", "rye")),
 		fold(t, nil, bought(3, "d", 900, "s1", "gas")),
 	}
-	return shop(), prices, sections, []visit.Visit{{}, {Query: "oat yogurt"}, {Category: "YOGURT"}, {Query: "oat", Category: "DRINKS"}, {Query: "caviar"}}
+	return sections, []visit.Visit{{}, {Query: "oat yogurt"}, {Category: "YOGURT"}, {Query: "oat", Category: "DRINKS"}, {Query: "caviar"}}
 }
 
 // What a bid was multiplied by is what the model says of the very showing that it
 // learns from later, for whoever visits whichever page: no feature is made twice.
 func TestWhatIsLearnedIsWhatWasDecided(t *testing.T) {
 	t.Parallel()
-	s, prices, sections, pages := bazaar(t)
+	s := shop()
+	sections, pages := people(t)
 	c := &chances{&response.Served{}}
 	r := recommend.New(s, artefacts(t), recommend.Options{Price: prices, Chances: c})
 	if err := r.Refresh(t.Context()); err != nil {
@@ -166,7 +172,8 @@ func TestWhatIsLearnedIsWhatWasDecided(t *testing.T) {
 // Before the model is ready, an auction ranks by fit, in every placement alike.
 func TestAnAuctionRanksByFitUntilTheModelIsReady(t *testing.T) {
 	t.Parallel()
-	s, prices, sections, pages := bazaar(t)
+	s := shop()
+	sections, pages := people(t)
 	c := &chances{&response.Served{Serial: 1}}
 	r := recommend.New(s, artefacts(t), recommend.Options{Price: prices, Chances: c})
 	if err := r.Refresh(t.Context()); err != nil {
@@ -195,7 +202,8 @@ func TestAnAuctionRanksByFitUntilTheModelIsReady(t *testing.T) {
 // of it and is booked for the whole placement is no candidate.
 func TestWhatDoesNotFitThePageIsNoCandidate(t *testing.T) {
 	t.Parallel()
-	s, prices, sections, pages := bazaar(t)
+	s := shop()
+	sections, pages := people(t)
 	c := &chances{&response.Served{}}
 	r := recommend.New(s, artefacts(t), recommend.Options{Price: prices, Chances: c})
 	if err := r.Refresh(t.Context()); err != nil {
@@ -226,7 +234,8 @@ func TestWhatDoesNotFitThePageIsNoCandidate(t *testing.T) {
 // Of what is sensitive nothing of hers makes a chance, not even her other yogurts.
 func TestSensitivePurchasesMakeNoChance(t *testing.T) {
 	t.Parallel()
-	s, prices, sections, pages := bazaar(t)
+	s := shop()
+	sections, pages := people(t)
 	rules := policy.Policy{Sensitive: []policy.Group{{Name: "health", Set: catalog.Set{Categories: []catalog.Category{"YOGURT"}}}}}
 	c := &chances{&response.Served{}}
 	r := recommend.New(s, artefacts(t), recommend.Options{Price: prices, Chances: c, Sensitive: rules.Shield()})
@@ -252,7 +261,8 @@ func TestSensitivePurchasesMakeNoChance(t *testing.T) {
 // A page with chances costs a visitor no memory. AllocsPerRun counts the whole
 // process's, so nothing runs beside it.
 func TestChancesAllocateNothing(t *testing.T) {
-	s, prices, sections, pages := bazaar(t)
+	s := shop()
+	sections, pages := people(t)
 	c := &chances{&response.Served{}}
 	r := recommend.New(s, artefacts(t), recommend.Options{Price: prices, Chances: c})
 	if err := r.Refresh(t.Context()); err != nil {

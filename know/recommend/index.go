@@ -71,6 +71,9 @@ func newIndex(rows []*catalog.Product, m *popularity, never *catalog.Matcher, sh
 	}
 	ix.layTables()
 	ix.measures = measure(ix.products, ix.shy, receipts)
+	for i, hash := range ix.hashes {
+		ix.all.slot(hash).kind = ix.measures.kinds[i]
+	}
 	if m == nil {
 		return ix
 	}
@@ -129,10 +132,12 @@ type table struct {
 	slots []slot
 }
 
-// slot is one place of a table: a hash and its rank plus one; 0 is a free place.
+// slot is one place of a table: a hash and its rank plus one; 0 is a free place. In
+// the table of the whole range it has the product's kind beside it.
 type slot struct {
 	hash uint64
 	rank int32
+	kind kind
 }
 
 func newTable(hashes []uint64, ranks []int32) table {
@@ -143,16 +148,19 @@ func newTable(hashes []uint64, ranks []int32) table {
 		for t.slots[at].rank != 0 {
 			at = (at + 1) & t.mask
 		}
-		t.slots[at] = slot{hashes[no], no + 1}
+		t.slots[at] = slot{hash: hashes[no], rank: no + 1}
 	}
 	return t
 }
 
 // find is the rank of the product with a hash, or -1.
-func (t *table) find(hash uint64) int32 {
+func (t *table) find(hash uint64) int32 { return t.slot(hash).rank - 1 }
+
+// slot is the place of a hash, a free one where it has none.
+func (t *table) slot(hash uint64) *slot {
 	for at := hash & t.mask; ; at = (at + 1) & t.mask {
 		if s := &t.slots[at]; s.hash == hash || s.rank == 0 {
-			return s.rank - 1
+			return s
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package recommend
 
 import (
+	"math"
 	"slices"
 
 	"endcap/know/recommend/response"
@@ -17,44 +18,47 @@ type measures struct {
 	price      []float64 // over the median of its category; nil or 0 where it is not known
 }
 
-// kind is what a visitor's habit asks of a product, side by side because it is asked
-// of each of her habits while she waits.
-type kind struct {
-	category, brand int32 // their numbers, -1 without one
-	shy             bool
-}
+// kind is what a visitor's habit asks of a product. It fits what a slot of a table
+// has room for, because it is asked of each of her habits while she waits.
+type kind struct{ category, brand uint16 } // their numbers from 1, 0 without one
+
+// shy says that the product is sensitive: nobody's habits of it count.
+func (k kind) shy() bool { return k.category == shyNo }
+
+// kindsMax is how many categories, and brands, are told apart; shyNo stands for the
+// category of what is sensitive.
+const (
+	kindsMax = math.MaxUint16 - 1
+	shyNo    = math.MaxUint16
+)
 
 // measure numbers categories and brands, and shares out receipts.
 func measure(products []*catalog.Product, shy []bool, receipts map[catalog.ProductID]int64) measures {
 	m := measures{kinds: make([]kind, len(products)), popularity: make([]float64, len(products))}
-	categories, brands := make(map[catalog.Category]int32), make(map[catalog.Brand]int32)
-	var sums []float64
+	categories, brands := make(map[catalog.Category]uint16), make(map[catalog.Brand]uint16)
+	sums := make(map[catalog.Category]float64)
 	for i, p := range products {
-		m.kinds[i] = kind{numberOf(categories, p.Category), numberOf(brands, p.Brand), shy[i]}
-		if c := m.kinds[i].category; c >= 0 {
-			if int(c) == len(sums) {
-				sums = append(sums, 0)
-			}
-			sums[c] += float64(receipts[p.ID])
+		m.kinds[i] = kind{numberOf(categories, p.Category), numberOf(brands, p.Brand)}
+		sums[p.Category] += float64(receipts[p.ID])
+		if shy[i] {
+			m.kinds[i] = kind{category: shyNo}
 		}
 	}
-	m.categories, m.brands = len(categories), len(brands)
+	m.categories, m.brands = len(categories)+1, len(brands)+1
 	for i, p := range products {
-		if c := m.kinds[i].category; c >= 0 && sums[c] > 0 {
-			m.popularity[i] = response.Exact(float64(receipts[p.ID]) / sums[c])
+		if sum := sums[p.Category]; sum > 0 && p.Category != "" {
+			m.popularity[i] = response.Exact(float64(receipts[p.ID]) / sum)
 		}
 	}
 	return m
 }
 
-// numberOf gives names numbers in the order in which they are met; no name has none.
-func numberOf[K ~string](of map[K]int32, name K) int32 {
-	if name == "" {
-		return -1
-	}
+// numberOf gives names numbers from 1 in the order in which they are met; no name has
+// 0, nor those that are too many.
+func numberOf[K ~string](of map[K]uint16, name K) uint16 {
 	no, ok := of[name]
-	if !ok {
-		no = int32(len(of))
+	if !ok && name != "" && len(of) < kindsMax {
+		no = uint16(len(of) + 1)
 		of[name] = no
 	}
 	return no
@@ -67,16 +71,16 @@ func (m *measures) prices(products []*catalog.Product, price func(catalog.Produc
 		return
 	}
 	type class struct {
-		category int32
+		category catalog.Category
 		currency retail.Currency
 	}
 	m.price = make([]float64, len(products))
 	found := make(map[class][]int32) // ranks
 	amounts := make([]retail.Micros, len(products))
 	for i, p := range products {
-		if at, ok := price(p.ID); ok && at.Amount > 0 && m.kinds[i].category >= 0 {
+		if at, ok := price(p.ID); ok && at.Amount > 0 && p.Category != "" {
 			amounts[i] = at.Amount
-			c := class{m.kinds[i].category, at.Currency}
+			c := class{p.Category, at.Currency}
 			found[c] = append(found[c], int32(i))
 		}
 	}

@@ -37,6 +37,8 @@ func (r *Recommender) Weigher(v *visit.Visit, candidates []visit.Candidate) visi
 	page := page{ix: ix, q: ix.search(v.Query), category: v.Category}
 	ads := make([]response.PanelAd, len(candidates))
 	places := make(map[uint64]int32, len(candidates))
+	var hashes []uint64
+	var all []int32
 	for i := range candidates {
 		c := &candidates[i]
 		hash := c.Product.Hash()
@@ -44,12 +46,13 @@ func (r *Recommender) Weigher(v *visit.Visit, candidates []visit.Candidate) visi
 		if !ok {
 			at = int32(len(w.products))
 			places[hash] = at
+			hashes, all = append(hashes, hash), append(all, at)
 			w.products = append(w.products, page.product(c.Product, hash))
 		}
 		w.of[i] = at
 		ads[i] = response.PanelAd{Product: at, Advertiser: c.Advertiser, LineItem: c.LineItem}
 	}
-	w.lay()
+	w.places = newTable(hashes, all)
 	if s := r.served(); s != nil && s.Ready {
 		w.chances(s, ads)
 		w.shut(&page, candidates)
@@ -79,18 +82,16 @@ type weigher struct {
 	ix       *index
 	of       []int32 // by candidate: its product
 	products []weighed
-	heads    []int32 // of a small table by hash: the last product there, from 1
-	shuts    []bool  // by candidate: it does not fit; nil where all do
+	places   table  // by hash: where it stands among products
+	shuts    []bool // by candidate: it does not fit; nil where all do
 	panel    *response.Panel
 	version  uint64 // of the panel's model
 }
 
 // weighed is one product on the page.
 type weighed struct {
-	hash    uint64
-	next    int32 // with the same place in the table
 	fit     int32 // without her habits, parts per million
-	kind    kind  // where it is shy, sensitive, her habits do not count
+	kind    kind  // of a sensitive one her habits do not count
 	asked   bool  // it has something of what the page asks for
 	showing response.Showing
 }
@@ -105,7 +106,7 @@ type page struct {
 // product is what the page makes of a product.
 func (g *page) product(id catalog.ProductID, hash uint64) weighed {
 	ix := g.ix
-	out := weighed{hash: hash, kind: kind{category: -1, brand: -1}}
+	var out weighed
 	sh := response.Showing{Product: id, Words: response.NotAsked, Within: response.NotAsked}
 	var share, of int32
 	if g.q.words > 0 {
@@ -143,29 +144,6 @@ func (g *page) product(id catalog.ProductID, hash uint64) weighed {
 // for; else nothing can be said of fit.
 func (g *page) asks() bool {
 	return len(g.q.groups) > 0 || g.category != "" && g.ix.categories[g.category] != nil
-}
-
-// lay lays the table by hash.
-func (w *weigher) lay() {
-	size := 1
-	for size < 2*len(w.products) {
-		size *= 2
-	}
-	w.heads = make([]int32, size)
-	for i := range w.products {
-		at := &w.heads[w.products[i].hash&uint64(size-1)]
-		w.products[i].next, *at = *at, int32(i+1)
-	}
-}
-
-// find is a product's place on the page, -1 for none.
-func (w *weigher) find(hash uint64) int32 {
-	for i := w.heads[hash&uint64(len(w.heads)-1)]; i > 0; i = w.products[i-1].next {
-		if w.products[i-1].hash == hash {
-			return i - 1
-		}
-	}
-	return -1
 }
 
 // chances has the model's chances stand for fit. Where a showing is none, fit stays.
@@ -285,29 +263,27 @@ func (m *memory) read(w *weigher, section []byte, today retail.Day) bool {
 	m.ready(len(w.products), ix.measures.categories, ix.measures.brands)
 	for i := range hers.len() {
 		hash, count, last := hers.at(i)
-		if no := ix.all.find(hash); no >= 0 {
-			k := &ix.measures.kinds[no]
-			if k.shy {
-				continue
-			}
-			m.count(m.categories, k.category, count)
-			m.count(m.brands, k.brand, count)
+		k := ix.all.slot(hash).kind // none of a free slot
+		if k.shy() {
+			continue
 		}
-		if at := w.find(hash); at >= 0 {
+		m.count(m.categories, k.category, count)
+		m.count(m.brands, k.brand, count)
+		if at := w.places.find(hash); at >= 0 {
 			m.relations[at].Receipts, m.relations[at].Days = count, max(int(today-last), 0)
 		}
 	}
 	for i := range w.products {
 		p, r := &w.products[i], &m.relations[i]
 		k := p.kind
-		if k.shy {
+		if k.shy() {
 			continue
 		}
-		if no := k.category; no >= 0 && m.categories[no].round == m.round {
+		if no := k.category; no > 0 && m.categories[no].round == m.round {
 			c := &m.categories[no]
 			r.CategoryReceipts, r.CategoryProducts, r.CategoryRegulars = int(c.receipts), int(c.products), int(c.regulars)
 		}
-		if no := k.brand; no >= 0 && m.brands[no].round == m.round {
+		if no := k.brand; no > 0 && m.brands[no].round == m.round {
 			r.BrandReceipts = int(m.brands[no].receipts)
 		}
 	}
@@ -315,8 +291,8 @@ func (m *memory) read(w *weigher, section []byte, today retail.Day) bool {
 }
 
 // count adds a habit to those of a category or a brand, if it has one.
-func (m *memory) count(of []purchases, no int32, receipts int) {
-	if no < 0 {
+func (m *memory) count(of []purchases, no uint16, receipts int) {
+	if no == 0 {
 		return
 	}
 	p := &of[no]

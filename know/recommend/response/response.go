@@ -105,7 +105,7 @@ const partsMax = 1_000_000
 // Quality is the chance of a click once looked at in parts per million, 1 to
 // 1,000,000: what candidates are ranked by before they have a place.
 func (a Answer) Quality() int32 {
-	return int32(min(max(math.Round(a.Clicked*partsMax), 1), partsMax))
+	return int32(min(max(a.Clicked*partsMax+0.5, 1), partsMax))
 }
 
 // Check says what in a showing is none. Its error names the field.
