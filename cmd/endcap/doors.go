@@ -115,6 +115,7 @@ func adminPorts(h *owner, keys *access.Keeper) admin.Ports {
 		Secrets: admin.Secrets{List: h.secrets.List, Rotate: func(ctx context.Context, t secret.Turn) (secret.Known, error) {
 			return rotateSecret(ctx, h, t)
 		}},
+		Models:   modelPorts(h),
 		Recovery: func(_ context.Context, in *admin.RecoveryKey) (string, error) { return setRecovery(h, in) },
 	}
 	if h.chances != nil {

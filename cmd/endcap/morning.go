@@ -11,11 +11,9 @@ import (
 	"time"
 
 	"endcap/keep/backup"
-	"endcap/keep/stream"
 	"endcap/keep/vault"
 	"endcap/know/history"
 	"endcap/retail"
-	"endcap/retail/event"
 )
 
 // morningEvery is how often the wall clock is looked at for a new day.
@@ -27,12 +25,11 @@ const morningEvery = time.Second
 func mornings(ctx context.Context, h *owner) {
 	tick := time.NewTicker(morningEvery)
 	defer tick.Stop()
-	var kept retail.Day
 	for {
 		err := morning(ctx, h)
-		if today := begunDay(h); err == nil && today != kept {
+		if today := begunDay(h); err == nil && int64(today) != h.kept.Load() {
 			if err = keepOnce(ctx, h, today); err == nil {
-				kept = today
+				h.kept.Store(int64(today))
 			}
 		}
 		if err != nil && ctx.Err() == nil {
@@ -154,27 +151,6 @@ func letGo(ctx context.Context, h *owner) error {
 func seal(ctx context.Context, h *owner, today retail.Day) error {
 	h.sealing.Lock()
 	defer h.sealing.Unlock()
-	_, err := history.SealThrough(ctx, h.history, h.stream, passed(h.followers, h.shelf.Sync), today)
+	_, err := history.SealThrough(ctx, h.history, h.stream, history.PassedBy(h.followers, h.shelf.Sync), today)
 	return err
-}
-
-// passed is up to where all followers have saved what they read of a partition.
-// Those who keep their place in memory are asked for it like the others: what
-// they read again after a start, history gives back. Those in profiles are waited
-// for on disk: a power cut that took a place back to before what the stream has
-// forgotten would stop its follower for good.
-func passed(all []stream.Follower, sync func(context.Context) error) history.Passed {
-	return func(ctx context.Context, partition int) (event.Cursor, error) {
-		var lowest event.Cursor
-		for i := range all {
-			at, err := all[i].Cursor(ctx, partition)
-			if err != nil {
-				return "", fmt.Errorf("cursor of %s: %w", all[i].Name, err)
-			}
-			if i == 0 || at < lowest {
-				lowest = at
-			}
-		}
-		return lowest, sync(ctx)
-	}
 }

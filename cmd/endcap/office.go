@@ -19,6 +19,7 @@ import (
 	"endcap/know/ingest"
 	"endcap/know/privacy"
 	"endcap/know/recommend"
+	"endcap/know/recommend/training"
 	"endcap/know/secret"
 	"endcap/retail"
 	"endcap/retail/consent"
@@ -34,7 +35,7 @@ const officeDoor = "privacy"
 func openOffice(ctx context.Context, s *stores, w *wings) (err error) {
 	terms := retentionOf(&s.set)
 	w.office, err = privacy.New(ctx, privacy.Ports{
-		Vault: s.vault, People: w.people, History: s.history, Profiles: s.shelf, Clock: s.now, Chance: rand.Reader,
+		Vault: s.vault, People: w.people, History: s.history, Profiles: s.shelf, Models: w.next, Clock: s.now, Chance: rand.Reader,
 		Acts: privacy.Acts{
 			Forget: func(ctx context.Context, who ...shopper.ID) error {
 				return w.desk.ForgetAll(ctx, who, ingest.From{Door: officeDoor})
@@ -119,7 +120,7 @@ func sweepForgotten(ctx context.Context, h *owner) error {
 	if err != nil {
 		return fmt.Errorf("sweep for the forgotten: %w", err)
 	}
-	h.log.Info("swept for the forgotten", slog.Int("shoppers", done.History), slog.Int("sealed_files", done.SealedFiles), slog.Int("profiles", done.Profiles),
+	h.log.Info("swept for the forgotten", slog.Int("shoppers", done.History), slog.Int("sealed_files", done.SealedFiles), slog.Int("profiles", done.Profiles), slog.Int("models", done.Models),
 		slog.Int("quarantine", done.Quarantine), slog.Int("certified", done.Certified), slog.Int64("ms", time.Since(start).Milliseconds()))
 	waiting, err := h.office.Waiting(ctx)
 	if err != nil {
@@ -138,9 +139,9 @@ func sweepForgotten(ctx context.Context, h *owner) error {
 	return nil
 }
 
-// applyTombstones takes the forgotten out of history's rows and out of profiles.
+// applyTombstones takes the forgotten out of history's rows, of profiles and of models.
 func applyTombstones(ctx context.Context, s *stores) error {
-	if _, err := privacy.Bury(ctx, s.vault, s.history, s.shelf); err != nil {
+	if _, err := privacy.Bury(ctx, s.vault, s.history, s.shelf, training.NewKeeper(s.files, nil)); err != nil {
 		return fmt.Errorf("apply tombstones: %w", err)
 	}
 	return nil
@@ -150,7 +151,7 @@ func applyTombstones(ctx context.Context, s *stores) error {
 // found. It fails where something was.
 func lookForgotten(ctx context.Context, m *Main, s *stores, asJSON bool) error {
 	report, err := privacy.Look(ctx, privacy.Remains{
-		Vault: s.vault, Stream: s.stream, History: s.history, Profiles: s.shelf, Texts: s.book.Texts,
+		Vault: s.vault, Stream: s.stream, History: s.history, Profiles: s.shelf, Models: training.NewKeeper(s.files, nil), Texts: s.book.Texts,
 		Files: os.DirFS(s.dir), Skip: decoded, Now: s.now(), StreamDays: history.KeepDays,
 	})
 	if err != nil {
@@ -178,16 +179,8 @@ func writeReport(ctx context.Context, to io.Writer, s *stores, report privacy.Re
 		_, err := fmt.Fprintln(to, string(signed))
 		return err
 	}
-	for _, p := range report.Places {
-		byAge := ""
-		if p.ByAge > 0 {
-			byAge = fmt.Sprintf(", %d leave by age", p.ByAge)
-		}
-		if _, err := fmt.Fprintf(to, "%-36s %d looked at, %d found%s\n", p.Name, p.Looked, p.Found, byAge); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err = io.WriteString(to, report.Text())
+	return err
 }
 
 // decoded says of a path in a data directory that a store's own search goes

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,10 +41,11 @@ type ownerOptions struct {
 type owner struct {
 	*stores
 	*wings
-	day     sync.Mutex // one morning at a time
-	begun   retail.Day // the last business day that has begun; guarded by day
-	backup  sync.Mutex // one backup at a time
-	carried sync.Mutex // one writer of tombstones at a time
+	day     sync.Mutex   // one morning at a time
+	begun   retail.Day   // the last business day that has begun; guarded by day
+	kept    atomic.Int64 // the last business day that house was kept for
+	backup  sync.Mutex   // one backup at a time
+	carried sync.Mutex   // one writer of tombstones at a time
 	stop    context.CancelFunc
 	jobs    sync.WaitGroup
 	server  *api.Server
@@ -121,6 +123,7 @@ func startJobs(ctx context.Context, h *owner) {
 	if h.shop {
 		h.jobs.Go(func() { h.recommend.Run(ctx, recommendEvery, failed(h.log, "recommend")) })
 		h.jobs.Go(func() { h.chances.Run(ctx, chancesEvery, failed(h.log, response.FollowerName)) })
+		h.jobs.Go(func() { trainings(ctx, h) })
 	}
 	h.jobs.Go(func() { mornings(ctx, h) })
 	h.jobs.Go(func() { carryTombstones(ctx, h) })

@@ -24,6 +24,7 @@ import (
 	"endcap/know/recommend/merchandising"
 	"endcap/know/recommend/related"
 	"endcap/know/recommend/response"
+	"endcap/know/recommend/training"
 	"endcap/prove/cleanroom"
 	"endcap/retail"
 	"endcap/retail/event"
@@ -43,7 +44,9 @@ type wings struct {
 	turner     *ingest.Turner
 	audiences  *audience.Book
 	recommend  *recommend.Recommender
-	chances    *response.Life // nil where no visitors are served
+	chances    *response.Life   // nil where no visitors are served
+	next       *training.Keeper // versions of the next-basket model
+	trainer    *training.Trainer
 	campaigns  *campaign.Book
 	biller     *billing.Biller
 	decider    *decide.Decider
@@ -84,6 +87,7 @@ func openWings(ctx context.Context, s *stores) (*wings, error) {
 	followers := []stream.Follower{
 		w.assortment.Follower(), history.Follower(s.history, historyPause), identity.Follower(s.shelf), identity.Forgetting(s.shelf), audience.Follower(s.shelf),
 		recommend.Follower(s.shelf), w.biller.Follower(), w.campaigns.Follower(s.stream.End),
+		w.next.Follower(s.stream.End, w.people.Canonical),
 	}
 	if w.chances != nil {
 		followers = append(followers, w.chances.Follower())
@@ -181,9 +185,12 @@ func openKnow(ctx context.Context, s *stores, w *wings) (err error) {
 	if err := w.audiences.Refresh(ctx); err != nil {
 		failed(s.log, "audiences")(err) // one that cannot be read reaches nobody; the others stand
 	}
+	if err := openTrainer(s, w); err != nil {
+		return err
+	}
 	o := recommend.Options{
 		Never: s.set.NeverOffer, Sensitive: s.consents.Shield(), Rules: merchandising.NewBook(s.book, s.consents.Shield()), Country: s.consents.Country,
-		Price: w.assortment.Price,
+		Price: w.assortment.Price, Next: w.next,
 	}
 	if s.shop {
 		if err := openChances(ctx, s, w); err != nil {

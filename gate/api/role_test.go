@@ -14,7 +14,7 @@ import (
 
 // operatorOnly are operations that a key cannot reach, whatever its scopes: those
 // that read or write files of the machine, or the house's secrets.
-var operatorOnly = []string{"back-up", "import", "set-recovery-key", "rotate-secret"}
+var operatorOnly = []string{"back-up", "import", "set-recovery-key", "rotate-secret", "train-model", "evaluate-models", "serve-model", "explain-list"}
 
 // TestEveryRoleReachesWhatItsScopeOpensAndNothingElse calls every operation of
 // the document with a key of each single scope, with a revoked key, with a
@@ -80,6 +80,8 @@ var bodies = map[string]any{
 	"back-up":          `{"to":"/tmp/backups"}`,
 	"set-recovery-key": `{"public":"x"}`,
 	"import":           `{"file":"/etc/passwd","kind":"receipts"}`,
+	"serve-model":      `{"version":1}`,
+	"explain-list":     `{"shopper":{"card":"1"},"list":"next_basket"}`,
 }
 
 // escapes are ways out of history's views: to the vault and its secrets, to

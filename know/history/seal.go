@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"endcap/keep/stream"
 	"endcap/keep/warehouse"
 	"endcap/retail"
 	"endcap/retail/event"
@@ -28,6 +29,27 @@ type Trimmer interface {
 // Passed says up to where every follower of a partition has saved what it read,
 // so that no power cut takes it back: what lies before, the stream may forget.
 type Passed func(ctx context.Context, partition int) (event.Cursor, error)
+
+// PassedBy is up to where all followers have saved what they read of a partition.
+// Those who keep their place in memory are asked for it like the others: what
+// they read again after a start, history gives back. Those in profiles are waited
+// for on disk: a power cut that took a place back to before what the stream has
+// forgotten would stop its follower for good.
+func PassedBy(all []stream.Follower, sync func(context.Context) error) Passed {
+	return func(ctx context.Context, partition int) (event.Cursor, error) {
+		var lowest event.Cursor
+		for i := range all {
+			at, err := all[i].Cursor(ctx, partition)
+			if err != nil {
+				return "", fmt.Errorf("cursor of %s: %w", all[i].Name, err)
+			}
+			if i == 0 || at < lowest {
+				lowest = at
+			}
+		}
+		return lowest, sync(ctx)
+	}
+}
 
 // SealThrough seals the business days before today, drops decisions' records
 // older than RecordDays, and lets the stream forget what was sealed

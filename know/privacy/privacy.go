@@ -46,6 +46,15 @@ type Profiles interface {
 	Shoppers(ctx context.Context, each func(who shopper.ID) error) error
 }
 
+// Models is what must be known of models that keep something of single shoppers.
+type Models interface {
+	// Shoppers calls each with everybody of whom a version that is kept keeps anything.
+	Shoppers(ctx context.Context, each func(place string, who []shopper.ID) error) error
+	// Erase writes every version anew that keeps something of some shoppers, without
+	// them, and says how many those were.
+	Erase(ctx context.Context, who []shopper.ID) (versions int, err error)
+}
+
 // Acts are what the house does about a shopper at once.
 type Acts struct {
 	// Forget takes people, under all the ids they are known by, out of all live use.
@@ -60,6 +69,7 @@ type Ports struct {
 	People   People
 	History  warehouse.Warehouse
 	Profiles Profiles
+	Models   Models
 	Acts     Acts
 	Clock    retail.Clock
 	Chance   io.Reader // of requests' ids and of the key that signs; never fails
@@ -101,7 +111,7 @@ type Office struct {
 // there be none.
 func New(ctx context.Context, p Ports, cfg Config) (*Office, error) {
 	switch {
-	case p.Vault == nil || p.People == nil || p.History == nil || p.Profiles == nil || p.Acts.Forget == nil || p.Acts.Object == nil || p.Clock == nil || p.Chance == nil:
+	case p.Vault == nil || p.People == nil || p.History == nil || p.Profiles == nil || p.Models == nil || p.Acts.Forget == nil || p.Acts.Object == nil || p.Clock == nil || p.Chance == nil:
 		return nil, fmt.Errorf("%w: a port is missing", ErrConfig)
 	case cfg.Rules.Check() != nil:
 		return nil, fmt.Errorf("%w: retention: %w", ErrConfig, cfg.Rules.Check())

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"endcap/keep/files/dirfiles"
 	"endcap/keep/profile/pebbleshelf"
 	"endcap/keep/sql/sqlite"
 	"endcap/keep/vault"
@@ -20,6 +21,7 @@ import (
 	"endcap/keep/warehouse/subset"
 	"endcap/know/identity"
 	"endcap/know/privacy"
+	"endcap/know/recommend/training"
 	"endcap/retail"
 	"endcap/retail/shopper"
 )
@@ -76,10 +78,12 @@ func open(t *testing.T) *house {
 	shelf, err := pebbleshelf.Open(t.Context(), filepath.Join(dir, "profiles"), pebbleshelf.Options{})
 	must(err)
 	shut(shelf.Close)
+	artefacts, err := dirfiles.Open(filepath.Join(dir, "files"), nil)
+	must(err)
 	h.people, err = identity.New(h.vault, identity.Random(rand.Reader), identity.Defaults(h.clock))
 	must(err)
 	h.Office, err = privacy.New(t.Context(), privacy.Ports{
-		Vault: h.vault, People: h.people, History: history, Profiles: shelf, Clock: h.clock, Chance: rand.Reader,
+		Vault: h.vault, People: h.people, History: history, Profiles: shelf, Models: training.NewKeeper(artefacts, nil), Clock: h.clock, Chance: rand.Reader,
 		Acts: privacy.Acts{Forget: func(ctx context.Context, who ...shopper.ID) error { return h.people.Forget(ctx, who...) }, Object: func(context.Context, shopper.ID, time.Time) error {
 			h.objected.Add(1)
 			return nil

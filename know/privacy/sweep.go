@@ -34,6 +34,7 @@ type Swept struct {
 	History     int       `json:"history_shoppers"` // forgotten shoppers whom rows of history still named
 	SealedFiles int       `json:"sealed_files"`     // written anew without them
 	Profiles    int       `json:"profiles"`         // removed
+	Models      int       `json:"models"`           // versions written anew without them
 	Quarantine  int       `json:"quarantine_rows"`  // removed
 	Certified   int       `json:"certified"`        // erasures closed by it
 	Controls    Controls  `json:"controls"`         // the same before and after
@@ -57,11 +58,11 @@ func (o *Office) Sweep(ctx context.Context) (Swept, error) {
 		o.cfg.Alone.Lock()
 		defer o.cfg.Alone.Unlock()
 	}
-	buried, err := Bury(ctx, o.Vault, o.History, o.Profiles)
+	buried, err := Bury(ctx, o.Vault, o.History, o.Profiles, o.Models)
 	if err != nil {
 		return s, err
 	}
-	s.History, s.SealedFiles, s.Profiles = buried.History, buried.SealedFiles, buried.Profiles
+	s.History, s.SealedFiles, s.Profiles, s.Models = buried.History, buried.SealedFiles, buried.Profiles, buried.Models
 	if err := o.sweepQuarantine(ctx, &s); err != nil {
 		return s, err
 	}
@@ -95,24 +96,14 @@ type Buried struct {
 	History     int // forgotten shoppers whom rows of history still named
 	SealedFiles int // written anew without them
 	Profiles    int // removed
+	Models      int // versions written anew without them
 }
 
-// Bury takes everybody under a tombstone out of history, sealed files too, and
-// out of profiles. A sweep does it, and so do a rebuild and whoever restores a
+// Bury takes everybody under a tombstone out of history, sealed files too, out of
+// profiles and of models. A sweep does it, and so do a rebuild and whoever restores a
 // backup, before anything is asked of the stores.
-func Bury(ctx context.Context, v vault.Forgetting, history warehouse.Erasing, profiles Profiles) (b Buried, err error) {
-	seen := map[shopper.ID]bool{}
-	var gone []shopper.ID
-	err = history.Shoppers(ctx, func(_ string, who []shopper.ID) error {
-		hers, err := v.Gone(ctx, who)
-		for _, id := range hers {
-			if !seen[id] {
-				seen[id] = true
-				gone = append(gone, id)
-			}
-		}
-		return err
-	})
+func Bury(ctx context.Context, v vault.Forgetting, history warehouse.Erasing, profiles Profiles, models Models) (b Buried, err error) {
+	gone, err := goneIn(ctx, v, history.Shoppers)
 	if err != nil {
 		return b, fmt.Errorf("look for the forgotten in history: %w", err)
 	}
@@ -129,7 +120,48 @@ func Bury(ctx context.Context, v vault.Forgetting, history warehouse.Erasing, pr
 			return b, err
 		}
 	}
-	return b, profiles.Compact(ctx) // also what was forgotten since the last time
+	if err := profiles.Compact(ctx); err != nil { // also what was forgotten since the last time
+		return b, err
+	}
+	b.Models, err = buryModels(ctx, v, models)
+	return b, err
+}
+
+// buryModels takes the forgotten out of models. What of them cannot be read is let go
+// first: nobody can say whom it names.
+func buryModels(ctx context.Context, v vault.Forgetting, models Models) (int, error) {
+	if _, err := models.Erase(ctx, nil); err != nil {
+		return 0, err
+	}
+	gone, err := goneIn(ctx, v, models.Shoppers)
+	if err != nil {
+		return 0, fmt.Errorf("look for the forgotten in models: %w", err)
+	}
+	if len(gone) == 0 {
+		return 0, nil
+	}
+	return models.Erase(ctx, gone)
+}
+
+// goneIn lists, each once, the forgotten whom a store names.
+func goneIn(ctx context.Context, v vault.Forgetting, shoppers func(context.Context, func(string, []shopper.ID) error) error) (gone []shopper.ID, err error) {
+	seen := map[shopper.ID]bool{}
+	err = shoppers(ctx, func(_ string, who []shopper.ID) error {
+		for some := range slices.Chunk(who, vault.BatchMax) {
+			hers, err := v.Gone(ctx, some)
+			if err != nil {
+				return err
+			}
+			for _, id := range hers {
+				if !seen[id] {
+					seen[id] = true
+					gone = append(gone, id)
+				}
+			}
+		}
+		return nil
+	})
+	return gone, err
 }
 
 // goneOf lists the forgotten of whom profiles keep anything.
@@ -287,7 +319,7 @@ func (o *Office) certifyOne(ctx context.Context, r vault.Request, d doc, s *Swep
 			{"history", "receipts, touches, wins and decisions no longer say whose they are; totals are unchanged"},
 			{"quarantine", "rows that hold one of the identifiers: deleted"},
 			{"recipients", "those named below know her by an id of their own and are to be told; the notices say whether they were"},
-			{"models", "none holds a row about a person; the next training sees nobody in these receipts"},
+			{"models", "every version that is kept: written anew without her; the next training sees nobody in these receipts"},
 		},
 		StreamBy: stream, BackupsBy: retail.DayOf(s.Ended, time.UTC) + retail.Day(o.cfg.BackupDays) + 1, Told: slices.Concat([]string{}, d.Partners, d.Told),
 	})

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"endcap/keep/stream"
@@ -23,6 +24,7 @@ type Remains struct {
 	Stream   stream.Stream
 	History  warehouse.Erasing
 	Profiles Profiles
+	Models   Models
 	// Texts calls each with every text of the book, by table.
 	Texts func(ctx context.Context, each func(table string, text []byte) error) error
 	// Files is the data directory without what the stores above decode.
@@ -53,6 +55,19 @@ type Place struct {
 	ByAge  int64  `json:"by_age,omitempty"` // of the stream: facts under ids of the forgotten that leave in time
 }
 
+// Text tells of each place on a line.
+func (r *Report) Text() string {
+	var b strings.Builder
+	for _, p := range r.Places {
+		fmt.Fprintf(&b, "%-36s %d looked at, %d found", p.Name, p.Looked, p.Found)
+		if p.ByAge > 0 {
+			fmt.Fprintf(&b, ", %d leave by age", p.ByAge)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
 // textMin is how long a word of a file or the book must be to be compared with
 // suppressed keys: shorter ones stand for anything.
 const textMin = 8
@@ -61,7 +76,7 @@ const textMin = 8
 // the tombstones, and the words of free text with the marks of suppressed keys.
 func Look(ctx context.Context, r Remains) (Report, error) {
 	out := Report{Is: ReportIs, At: r.Now, Clean: true}
-	for _, look := range []func(context.Context, Remains) ([]Place, error){lookVault, lookStream, lookHistory, lookProfiles, lookBook, lookFiles} {
+	for _, look := range []func(context.Context, Remains) ([]Place, error){lookVault, lookStream, lookHistory, lookProfiles, lookModels, lookBook, lookFiles} {
 		places, err := look(ctx, r)
 		if err != nil {
 			return out, err
@@ -188,6 +203,20 @@ func lookProfiles(ctx context.Context, r Remains) ([]Place, error) {
 		return nil, err
 	}
 	gone, err := goneOf(ctx, r.Vault, r.Profiles)
+	p.Found = int64(len(gone))
+	return []Place{p}, err
+}
+
+func lookModels(ctx context.Context, r Remains) ([]Place, error) {
+	p := Place{Name: "models"}
+	err := r.Models.Shoppers(ctx, func(_ string, who []shopper.ID) error {
+		p.Looked += int64(len(who))
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read models: %w", err)
+	}
+	gone, err := goneIn(ctx, r.Vault, r.Models.Shoppers)
 	p.Found = int64(len(gone))
 	return []Place{p}, err
 }

@@ -28,10 +28,10 @@ type found struct {
 }
 
 // compose gathers the candidates of the list that is asked for.
-func (p *picker) compose(scorer Scorer, section []byte) {
+func (p *picker) compose(r *Recommender, section []byte) {
 	switch p.list {
 	case visit.NextBasket:
-		p.nextBasket(scorer, section)
+		p.nextBasket(r, section)
 	case visit.BuyAgain:
 		p.buyAgain(section)
 	case visit.Complements:
@@ -145,12 +145,12 @@ func (p *picker) offerAll(all []found) {
 // nextBasket blends what she will buy again with what is new to her: each fourth slot
 // is new. What she took or looked at in this visit lifts what goes with it, and what
 // she looked at is in question itself.
-func (p *picker) nextBasket(scorer Scorer, section []byte) {
-	q := Query{Past: pastOf(section), Visit: p.v}
+func (p *picker) nextBasket(r *Recommender, section []byte) {
+	q := p.query(section)
 	with := p.beside(p.sources())
 	var repeat, explore []found
 	most := 0.0
-	for _, s := range scorer.Score(&q, scoredMost, nil) {
+	for _, s := range r.scorer(p.ix, &q).Score(&q, scoredMost, nil) {
 		no := p.ix.all.find(s.Product)
 		if no < 0 || p.ix.shy[no] && !s.New || !(s.Chance >= 0 && s.Chance <= 1) {
 			continue // gone from the catalogue, sensitive, or no number
@@ -183,6 +183,15 @@ func (p *picker) nextBasket(scorer Scorer, section []byte) {
 	p.between = explore
 	p.offerAll(repeat)
 	p.offerAll(explore)
+}
+
+// query is what a Scorer is asked for her; without habits she is nobody known.
+func (p *picker) query(section []byte) Query {
+	q := Query{Past: pastOf(section), Visit: p.v}
+	if section != nil {
+		q.Key = p.who
+	}
+	return q
 }
 
 // often is the reason of something she buys.

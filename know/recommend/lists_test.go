@@ -175,7 +175,7 @@ func TestWhichListsAShopperSees(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tt.v.Day = today
-			got := told(r.Propose(fold(t, nil, tt.facts...), &tt.v, tt.n))
+			got := told(r.Propose(shopper.ID{}, fold(t, nil, tt.facts...), &tt.v, tt.n))
 			if begins := strings.HasSuffix(tt.want, " "); got != tt.want && (!begins || !strings.HasPrefix(got, tt.want)) {
 				t.Errorf("\n got %s\nwant %s", got, tt.want)
 			}
@@ -191,7 +191,7 @@ func TestRulesHaveTheLastWord(t *testing.T) {
 		return merchandising.Named{ID: merchandising.ID(id), Rule: r}
 	}
 	v := &visit.Visit{Day: today}
-	if got := told(r.Propose(nil, v, 2)); got != "milk: popular; pasta: popular; " {
+	if got := told(r.Propose(shopper.ID{}, nil, v, 2)); got != "milk: popular; pasta: popular; " {
 		t.Errorf("without a rule: %s", got)
 	}
 	rules.version++
@@ -203,12 +203,12 @@ func TestRulesHaveTheLastWord(t *testing.T) {
 	if err := r.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	got := r.Propose(nil, v, 2)
+	got := r.Propose(shopper.ID{}, nil, v, 2)
 	if len(got.Proposals) != 2 || got.Proposals[0].Product == "milk" || got.Proposals[1] != (visit.Proposal{Product: "new", Reason: visit.Chosen}) ||
 		len(got.Effects) != 2 || got.Effects[0] != (visit.Effect{Rule: "new", Did: "pinned", Product: "new", From: -1, To: 1}) || got.Effects[1] != (visit.Effect{Rule: "no-milk", Did: "excluded", Product: "milk", From: 0, To: -1}) {
 		t.Errorf("with rules: %+v", got)
 	}
-	if got := r.Propose(nil, &visit.Visit{Day: today, Basket: []catalog.ProductID{"new"}}, 2); len(got.Proposals) != 2 || got.Proposals[1].Product == "new" {
+	if got := r.Propose(shopper.ID{}, nil, &visit.Visit{Day: today, Basket: []catalog.ProductID{"new"}}, 2); len(got.Proposals) != 2 || got.Proposals[1].Product == "new" {
 		t.Errorf("what lies in her basket is pinned: %+v", got)
 	}
 	rules.version++
@@ -217,7 +217,7 @@ func TestRulesHaveTheLastWord(t *testing.T) {
 	if err := r.Refresh(t.Context()); !errors.Is(err, rules.err) {
 		t.Errorf("got %v", err)
 	}
-	if got := r.Propose(nil, v, 2); len(got.Proposals) != 0 || got.Empty != merchandising.AllExcluded {
+	if got := r.Propose(shopper.ID{}, nil, v, 2); len(got.Proposals) != 0 || got.Empty != merchandising.AllExcluded {
 		t.Errorf("everything is excluded: %+v", got)
 	}
 	// A damaged model is reported, and the former serves on.
@@ -233,7 +233,7 @@ func TestRulesHaveTheLastWord(t *testing.T) {
 	if err := r.Refresh(t.Context()); !errors.Is(err, related.ErrModel) {
 		t.Errorf("a damaged model: %v", err)
 	}
-	if got := told(r.Propose(nil, &visit.Visit{Day: today, List: visit.Complements, Product: "pasta"}, 1)); got != "sauce: goes with: pasta; " {
+	if got := told(r.Propose(shopper.ID{}, nil, &visit.Visit{Day: today, List: visit.Complements, Product: "pasta"}, 1)); got != "sauce: goes with: pasta; " {
 		t.Errorf("the former model does not serve: %s", got)
 	}
 }
@@ -293,7 +293,7 @@ func BenchmarkLists(b *testing.B) {
 		b.Run(string(list), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				r.Propose(section, v, 10)
+				r.Propose(shopper.ID{}, section, v, 10)
 			}
 		})
 	}

@@ -13,9 +13,11 @@ import (
 	"endcap/keep/files"
 	"endcap/know/recommend/merchandising"
 	"endcap/know/recommend/related"
+	"endcap/know/recommend/training"
 	"endcap/retail"
 	"endcap/retail/catalog"
 	"endcap/retail/consent/policy"
+	"endcap/retail/shopper"
 	"endcap/retail/visit"
 )
 
@@ -32,8 +34,11 @@ type Recommender struct {
 	related *related.Keeper
 	price   func(catalog.ProductID) (retail.Money, bool)
 	chances Chances
+	next    *training.Keeper // nil without
+	asked   atomic.Uint64
 	now     atomic.Pointer[index]
 	desks   sync.Pool
+	askings sync.Pool
 
 	refresh sync.Mutex // guards what follows
 	version uint64     // of the shelf
@@ -48,8 +53,8 @@ type Recommender struct {
 func New(shelf Shelf, from files.Files, o Options) *Recommender {
 	r := &Recommender{
 		shelf: shelf, files: from, never: o.Never.Matcher(), shy: o.Sensitive, rules: o.Rules, country: o.Country, related: related.NewKeeper(from),
-		price: o.Price, chances: o.Chances,
-		desks: sync.Pool{New: func() any { return new(desk) }},
+		price: o.Price, chances: o.Chances, next: o.Next,
+		desks: sync.Pool{New: func() any { return new(desk) }}, askings: sync.Pool{New: func() any { return new(asking) }},
 	}
 	ix := newIndex(nil, nil, r.never, r.shy)
 	ix.relate(new(related.Model))
@@ -64,6 +69,9 @@ func (r *Recommender) Refresh(ctx context.Context) error {
 	defer r.refresh.Unlock()
 	changed, err := r.refreshPopular(ctx)
 	wrong := []error{err, r.related.Refresh(ctx)}
+	if r.next != nil {
+		wrong = append(wrong, r.next.Refresh(ctx))
+	}
 	if v := r.shelf.Version(); v != r.version || r.rows == nil {
 		r.version = v
 		if rows := r.shelf.Products(); !slices.Equal(rows, r.rows) {
@@ -113,6 +121,9 @@ func (r *Recommender) refreshPopular(ctx context.Context) (bool, error) {
 // before the first. Decisions keep it in their record.
 func (r *Recommender) Version() uint64 { return r.now.Load().trained }
 
+// Asked is how often proposals were asked for.
+func (r *Recommender) Asked() uint64 { return r.asked.Load() }
+
 // RelatedThrough is the last business day that the related products served now were
 // counted over; day 0 before the first.
 func (r *Recommender) RelatedThrough() retail.Day {
@@ -142,6 +153,7 @@ type picker struct {
 	ix      *index
 	shelf   Shelf
 	v       *visit.Visit
+	who     uint64 // as whom models know her; 0 for nobody known
 	list    visit.ListName
 	q       query
 	n       int
@@ -155,7 +167,9 @@ type picker struct {
 const ruledMost = 200
 
 // Propose lists up to n products of the list that a visit asks for, the best first.
-// section is her habits, nil where nobody is known or she does not allow it.
+// section is her habits, nil where nobody is known or she does not allow it, and who
+// the person as whom history knows her; what models keep of her is then not counted
+// twice.
 //
 // For ForYou, what she bought on more receipts comes first, then what she bought
 // later, then what is more popular; on a search or a category page only what fits
@@ -164,12 +178,13 @@ const ruledMost = 200
 // Nothing out of stock, in the basket already or on the page itself is proposed.
 // That she buys a sensitive product is not looked at. Merchandising rules have the
 // last word.
-func (r *Recommender) Propose(section []byte, v *visit.Visit, n int) visit.Proposed {
+func (r *Recommender) Propose(who shopper.ID, section []byte, v *visit.Visit, n int) visit.Proposed {
+	r.asked.Add(1)
 	if n <= 0 {
 		return visit.Proposed{}
 	}
 	ix := r.now.Load()
-	p := &picker{ix: ix, shelf: r.shelf, v: v, list: cmp.Or(v.List, visit.ForYou), n: n, q: ix.search(v.Query)}
+	p := &picker{ix: ix, shelf: r.shelf, v: v, who: who.Reveal(), list: cmp.Or(v.List, visit.ForYou), n: n, q: ix.search(v.Query)}
 	if ix.sheet != nil {
 		p.n = max(n, ruledMost)
 	}
@@ -179,7 +194,7 @@ func (r *Recommender) Propose(section []byte, v *visit.Visit, n int) visit.Propo
 		p.hide(b)
 	}
 	p.hidden = len(p.taken)
-	p.compose(usual{ix}, section)
+	p.compose(r, section)
 	if ix.sheet == nil {
 		return visit.Proposed{Proposals: p.out, Empty: empty(len(p.out))}
 	}

@@ -22,6 +22,7 @@ import (
 	"endcap/keep/profile"
 	"endcap/know/recommend/merchandising"
 	"endcap/know/recommend/response"
+	"endcap/know/recommend/training"
 	"endcap/retail"
 	"endcap/retail/catalog"
 	"endcap/retail/consent/policy"
@@ -71,6 +72,8 @@ type Options struct {
 	// Chances is the model of clicks whose chances rank auctions once it is ready;
 	// nil ranks by fit alone.
 	Chances Chances
+	// Next keeps the model of what is bought next; nil keeps none.
+	Next *training.Keeper
 }
 
 // Chances says which response model answers now. response.Life fits it.

@@ -192,7 +192,7 @@ func TestWhatIsProposed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := ""
-			for _, p := range r.Propose(fold(t, nil, tc.facts...), &tc.v, tc.n).Proposals {
+			for _, p := range r.Propose(shopper.ID{}, fold(t, nil, tc.facts...), &tc.v, tc.n).Proposals {
 				got += fmt.Sprintf("%s %s %d; ", p.Product, p.Reason, p.Count)
 			}
 			if got != tc.want {
@@ -253,13 +253,13 @@ func TestAnAssortmentWithoutAModelStillServes(t *testing.T) {
 	t.Parallel()
 	s := shop()
 	r := recommend.New(s, artefacts(t), recommend.Options{})
-	if got := r.Propose(nil, &visit.Visit{}, 3).Proposals; len(got) != 0 {
+	if got := r.Propose(shopper.ID{}, nil, &visit.Visit{}, 3).Proposals; len(got) != 0 {
 		t.Errorf("an empty house proposes %v", got)
 	}
 	if err := r.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.Propose(nil, &visit.Visit{Query: "bread"}, 3).Proposals; len(got) != 1 || got[0].Product != "rye" {
+	if got := r.Propose(shopper.ID{}, nil, &visit.Visit{Query: "bread"}, 3).Proposals; len(got) != 1 || got[0].Product != "rye" {
 		t.Errorf("searching bread gives %v", got)
 	}
 	s.rows = append(s.rows, &catalog.Product{ID: "bun", Name: "Bread bun"})
@@ -267,7 +267,7 @@ func TestAnAssortmentWithoutAModelStillServes(t *testing.T) {
 	if err := r.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.Propose(nil, &visit.Visit{Query: "bread"}, 3).Proposals; len(got) != 2 {
+	if got := r.Propose(shopper.ID{}, nil, &visit.Visit{Query: "bread"}, 3).Proposals; len(got) != 2 {
 		t.Errorf("a new product is not found: %v", got)
 	}
 }
@@ -351,7 +351,7 @@ func FuzzHabits(f *testing.F) {
 	f.Add([]byte{2, 0, 0, 0, 0, 1, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, section []byte) {
 		for _, list := range visit.ListNames() {
-			r.Propose(section, &visit.Visit{List: list, Day: today, Product: "oat"}, 10)
+			r.Propose(shopper.ID{}, section, &visit.Visit{List: list, Day: today, Product: "oat"}, 10)
 		}
 		weigh(section, make([]int32, 1))
 		if again, err := recommend.Fold(section, nil); err == nil {
@@ -393,7 +393,7 @@ func BenchmarkRecommend(b *testing.B) {
 		b.Run("propose_"+name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				r.Propose(section, v, 10)
+				r.Propose(shopper.ID{}, section, v, 10)
 			}
 		})
 		b.Run("weigh_"+name, func(b *testing.B) {

@@ -19,6 +19,7 @@ type Scorer interface {
 
 // Query asks a Scorer: what is known of the shopper, and her visit.
 type Query struct {
+	Key   uint64 // as whom models know her; 0 where she is nobody known
 	Past  Past
 	Visit *visit.Visit
 }
@@ -101,6 +102,9 @@ func (p *Past) habit(product uint64) *Habit {
 // one by its place.
 type usual struct{ ix *index }
 
+// usualChance is the share of a shopper's receipts with a product, of n.
+func usualChance(h *Habit, n float64) float64 { return (float64(h.Receipts) + 0.5) / (n + 1) }
+
 // Score implements Scorer.
 func (u usual) Score(q *Query, most int, to []Scored) []Scored {
 	type ordered struct {
@@ -118,7 +122,7 @@ func (u usual) Score(q *Query, most int, to []Scored) []Scored {
 	})
 	from, n := len(to), float64(len(q.Past.Receipts))
 	for _, h := range hers[:min(len(hers), most)] {
-		to = append(to, Scored{h.Product, (float64(h.Receipts) + 0.5) / (n + 1), false})
+		to = append(to, Scored{h.Product, usualChance(h.Habit, n), false})
 	}
 	for no := int32(0); no < u.ix.bought && len(to) < from+most; no++ {
 		if product := u.ix.hashes[no]; q.Past.habit(product) == nil {

@@ -6,6 +6,7 @@ import (
 	"endcap/know/recommend"
 	"endcap/retail/catalog"
 	"endcap/retail/consent/policy"
+	"endcap/retail/shopper"
 	"endcap/retail/visit"
 )
 
@@ -30,11 +31,11 @@ func TestSensitivePurchasesAreNotLookedAt(t *testing.T) {
 			if err := r.Refresh(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			got := r.Propose(hers, &visit.Visit{}, 1).Proposals
+			got := r.Propose(shopper.ID{}, hers, &visit.Visit{}, 1).Proposals
 			if len(got) != 1 || got[0].Product != tt.first || got[0].Reason != visit.BoughtOften {
 				t.Errorf("proposed %+v, want %s", got, tt.first)
 			}
-			if got := r.Propose(hers, &visit.Visit{Query: "oat yogurts"}, 1).Proposals; len(got) != 1 || got[0].Product != "yog" || (got[0].Reason == visit.BoughtOften) != tt.more {
+			if got := r.Propose(shopper.ID{}, hers, &visit.Visit{Query: "oat yogurts"}, 1).Proposals; len(got) != 1 || got[0].Product != "yog" || (got[0].Reason == visit.BoughtOften) != tt.more {
 				t.Errorf("on a search: %+v", got)
 			}
 			plain, personal := make([]int32, 2), make([]int32, 2)

@@ -145,7 +145,7 @@ func (marketMembers) Members(section []byte, _ retail.Day) []audience.ID {
 // hashed is a recommender as cheap as one can be.
 type hashed struct{}
 
-func (hashed) Propose([]byte, *visit.Visit, int) (none visit.Proposed) { return none }
+func (hashed) Propose(shopper.ID, []byte, *visit.Visit, int) (none visit.Proposed) { return none }
 
 func (hashed) Revision() uint64 { return 1 }
 

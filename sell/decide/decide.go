@@ -52,7 +52,7 @@ type Profiles interface {
 // Recommender proposes products and says how good candidates are for a visit, from
 // a shopper's section or, where that is nil, from the visit alone.
 type Recommender interface {
-	Propose(section []byte, v *visit.Visit, n int) visit.Proposed
+	Propose(who shopper.ID, section []byte, v *visit.Visit, n int) visit.Proposed
 	// Weigher prepares the candidates that may stand on a page, of which only Query
 	// and Category count. It holds until Revision changes.
 	Weigher(page *visit.Visit, candidates []visit.Candidate) visit.Weigher
@@ -286,7 +286,12 @@ func (s *sale) habitsFor(p consent.Purpose) []byte {
 // propose asks for proposals and drops what is not there to be sold.
 func (d *Decider) propose(s *sale, a *Answer) {
 	v := &s.request.Visit
-	found := d.cfg.Recommender.Propose(s.habitsFor(consent.PersonalOffers), v, s.request.Proposals)
+	var who shopper.ID
+	habits := s.habitsFor(consent.PersonalOffers)
+	if habits != nil {
+		who = d.cfg.Canonical(s.request.Shopper)
+	}
+	found := d.cfg.Recommender.Propose(who, habits, v, s.request.Proposals)
 	proposals := found.Proposals[:min(len(found.Proposals), s.request.Proposals)]
 	a.Proposals = slices.DeleteFunc(proposals, func(p visit.Proposal) bool { return !d.cfg.Assortment.InStock(p.Product, v.Store) })
 	a.Effects, a.Empty = found.Effects, found.Empty

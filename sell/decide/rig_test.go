@@ -70,7 +70,7 @@ func (r *recorder) decided() (out []event.Decided) {
 }
 
 // Propose, Weigher and InStock make the rig a small shop of its own.
-func (r *rig) Propose(section []byte, _ *visit.Visit, n int) visit.Proposed {
+func (r *rig) Propose(_ shopper.ID, section []byte, _ *visit.Visit, n int) visit.Proposed {
 	all := []visit.Proposal{{Product: "bread", Reason: visit.Popular}, {Product: "milk", Reason: visit.Popular}}
 	if section != nil {
 		all[0] = visit.Proposal{Product: "oats", Reason: visit.BoughtOften, Count: 7}

@@ -41,6 +41,7 @@ type Ports struct {
 	Settler Settler
 	// Chances tells of the model of clicks.
 	Chances func() response.Status
+	Models  Models
 	// Recovery sets the public half of the recovery key and gives its name.
 	Recovery func(ctx context.Context, in *RecoveryKey) (string, error)
 }
@@ -105,6 +106,7 @@ func Mount(s *api.Server, p Ports) {
 	mountImports(s, h)
 	mountBackups(s, h)
 	mountSettle(s, h)
+	mountModels(s, h)
 	if p.Clock != nil {
 		api.Register(s, huma.Operation{
 			OperationID: "move-clock", Method: http.MethodPut, Path: "/v1/clock", Tags: tags, Security: needs,

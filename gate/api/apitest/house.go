@@ -48,6 +48,7 @@ import (
 	"endcap/know/privacy"
 	"endcap/know/recommend"
 	"endcap/know/recommend/merchandising"
+	"endcap/know/recommend/training"
 	"endcap/know/secret"
 	"endcap/prove/cleanroom"
 	"endcap/prove/insight"
@@ -89,6 +90,7 @@ type House struct {
 	profiles  *identity.Profiles
 	audiences *audience.Book
 	recommend *recommend.Recommender
+	next      *training.Keeper
 	biller    *billing.Biller
 	decider   *decide.Decider
 	office    *privacy.Office
@@ -147,7 +149,8 @@ func (h *House) openStores(tb testing.TB) {
 	h.whole = history.NewWhole(h.stream, h.history)
 	files, err := dirfiles.Open(filepath.Join(dir, "files"), nil)
 	must(tb, err)
-	h.recommend = recommend.New(h.shop, files, recommend.Options{Rules: merchandising.NewBook(h.Book, nil)})
+	h.next = training.NewKeeper(files, nil)
+	h.recommend = recommend.New(h.shop, files, recommend.Options{Next: h.next, Rules: merchandising.NewBook(h.Book, nil)})
 	must(tb, h.recommend.Refresh(ctx))
 }
 
@@ -169,7 +172,7 @@ func (h *House) openWings(tb testing.TB) {
 	h.Desk, err = ingest.NewDesk(ingest.Ports{Log: h.stream, People: h.people, Quarantine: h.vault, Assortment: h.shop, Past: history.NewPast(h.history), Clock: h.Now}, ingest.Defaults(time.UTC, "EUR"))
 	must(tb, err)
 	h.office, err = privacy.New(ctx, privacy.Ports{
-		Vault: h.vault, People: h.people, History: h.history, Profiles: h.shelf, Clock: h.Now, Chance: rand.Reader,
+		Vault: h.vault, People: h.people, History: h.history, Profiles: h.shelf, Models: h.next, Clock: h.Now, Chance: rand.Reader,
 		Acts: privacy.Acts{
 			Forget: func(ctx context.Context, who ...shopper.ID) error {
 				return h.Desk.ForgetAll(ctx, who, ingest.From{Door: "privacy"})

@@ -79,7 +79,11 @@ func Grow(t *Table, s *Settings) (*Trees, *Held, error) {
 	mean := make([]float32, n)
 	for bag := range s.Bags {
 		g.rnd = rand.New(rand.NewPCG(s.Seed, uint64(bag)+1)) //nolint:gosec // a draw that can be repeated
-		for i, score := range g.bag(out) {
+		scores, err := g.bag(out)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i, score := range scores {
 			mean[i] += score / float32(s.Bags)
 		}
 	}
@@ -90,12 +94,17 @@ func Grow(t *Table, s *Settings) (*Trees, *Held, error) {
 
 // bag appends one sum of trees, each worth its share of all bags, and returns the
 // scores of rows by it alone.
-func (g *grower) bag(to *Trees) []float32 {
+func (g *grower) bag(to *Trees) ([]float32, error) {
 	for i := range g.score {
 		g.score[i] = to.Base
 	}
 	best, from := newBest(g.t), to.Len()
 	for k := range g.s.Trees {
+		if g.t.Rest != nil {
+			if err := g.t.Rest(); err != nil {
+				return nil, err
+			}
+		}
 		if !g.grow() {
 			break
 		}
@@ -107,10 +116,10 @@ func (g *grower) bag(to *Trees) []float32 {
 		}
 	}
 	if best.score == nil {
-		return g.score
+		return g.score, nil
 	}
 	to.keep(from + best.top.Trees)
-	return best.score
+	return best.score, nil
 }
 
 // prior is the log-odds of a row's being bought.

@@ -24,6 +24,10 @@ type Table struct {
 	bins    []uint8     // row after row
 	bought  []bool
 	lists   []list
+
+	// Rest is called before each tree; it may wait, and its error ends the growing. nil
+	// never does.
+	Rest func() error
 }
 
 // list is where a list's rows are.

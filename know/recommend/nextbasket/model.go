@@ -148,6 +148,43 @@ func (m *Model) Without(gone func(key uint64) bool) *Model {
 // Members is how many shoppers the model keeps something of.
 func (m *Model) Members() int { return len(m.crowd.keys) }
 
+// Keys are the members' keys, the caller's to keep.
+func (m *Model) Keys() []uint64 { return slices.Clone(m.crowd.keys) }
+
+// Has says whether one of some shoppers is a member.
+func (m *Model) Has(keys map[uint64]bool) bool {
+	for key, in := range keys {
+		if _, member := m.crowd.members[key]; in && member {
+			return true
+		}
+	}
+	return false
+}
+
+// Among is what the model learnt, with another crowd and its products. It returns
+// ErrSettings where the products have other kinds of groups than those it learnt from.
+func (m *Model) Among(r *Range, shoppers []Shopper) (*Model, error) {
+	if n := len(Columns(len(r.Groups))); n != m.trees.Columns {
+		return nil, fmt.Errorf("%w: %d signals, of which trees know %d", ErrSettings, n, m.trees.Columns)
+	}
+	return newModel(&m.settings, r.Hashes, newCrowd(r, shoppers, &m.settings), m.trees, m.chances), nil
+}
+
+// Signals calls each with every product in question for a query and its signals,
+// in the order of Columns. What it gives holds until it returns.
+func (m *Model) Signals(q *Query, each func(p Product, signals []float32)) {
+	a, _ := m.askers.Get().(*counter)
+	list, rows := a.ask(q)
+	n := m.trees.Columns
+	for i, p := range list {
+		each(p, rows[i*n:][:n])
+	}
+	m.askers.Put(a)
+}
+
+// Kinds is how many kinds of groups its products have.
+func (m *Model) Kinds() int { return len(m.crowd.groups) }
+
 // Calibrated is how many purchases the model's probabilities add up to over the
 // products in question for cases, and how many there were among them.
 func (m *Model) Calibrated(cases []Case) (predicted, observed float64) {

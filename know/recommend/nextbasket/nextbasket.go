@@ -47,6 +47,18 @@ type Range struct {
 	Products int
 	Groups   [][]int32 // of each kind of group (category, type, …) the group of each product, −1 for none, below Products
 	Hashes   []uint64  // of the products, by which a model is asked; nil where it is asked by numbers alone
+
+	// Rest is called between the parts of long work, from one goroutine at a time. It
+	// may wait, so that the work gives way, and its error ends the work; nil never does.
+	Rest func() error
+}
+
+// rest calls Rest, where there is one.
+func (r *Range) rest() error {
+	if r.Rest == nil {
+		return nil
+	}
+	return r.Rest()
 }
 
 // Query asks what a shopper will buy next.

@@ -181,9 +181,9 @@ func TestTrialsThatMendTheBestDiffer(t *testing.T) {
 	r, all := town(30, seed)
 	judged := []nextbasket.Cut{nextbasket.ByDay(all, 90, 105)}
 	for seed := range uint64(5) {
-		trials := nextbasket.SearchNeighbours(r, judged, nextbasket.Defaults(), nextbasket.Plays{Trials: 12, Seed: seed})
-		if len(trials) != 12 {
-			t.Fatalf("%d trials", len(trials))
+		trials, err := nextbasket.SearchNeighbours(r, judged, nextbasket.Defaults(), nextbasket.Plays{Trials: 12, Seed: seed})
+		if err != nil || len(trials) != 12 {
+			t.Fatalf("%d trials, %v", len(trials), err)
 		}
 		for k := 1; k < len(trials); k++ {
 			if trials[k].Settings == nextbasket.Best(trials[:k]).Settings {

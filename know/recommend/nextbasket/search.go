@@ -1,6 +1,7 @@
 package nextbasket
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -22,7 +23,31 @@ func (t *Trial) better(than *Trial) bool { return t.NDCG+t.Recall > than.NDCG+th
 // Plays says how long to search.
 type Plays struct {
 	Trials int // of neighbours, and as many again of trees
+	Trees  int // of one trial, at most; 0 is as many as by default
 	Seed   uint64
+
+	// Known are trials that were made before a search like this one was broken off, in
+	// their order. They are not made again, and what is found is the same.
+	Known []Trial
+	// Made is told of each trial that was made, with its number from 0; nil tells
+	// nobody. Its error ends the search.
+	Made func(n int, t *Trial) error
+}
+
+// known is the trial that was made before as number n of all, if it was of these
+// settings.
+func (p *Plays) known(n int, s *Settings) (Trial, bool) {
+	if n < len(p.Known) && p.Known[n].Settings == *s {
+		return p.Known[n], true
+	}
+	return Trial{}, false
+}
+
+func (p *Plays) made(n int, t *Trial) error {
+	if p.Made == nil {
+		return nil
+	}
+	return p.Made(n, t)
 }
 
 // Search looks for settings with which what is learnt from cuts answers the cases
@@ -31,17 +56,16 @@ type Plays struct {
 // retailer.
 func Search(r *Range, cuts, judged []Cut, p Plays) (Settings, []Trial, error) {
 	p.Trials = max(p.Trials, 1)
-	trials := SearchNeighbours(r, judged, Defaults(), p)
+	base := Defaults()
+	base.Trees.Trees = cmp.Or(p.Trees, base.Trees.Trees)
+	trials, err := SearchNeighbours(r, judged, base, p)
+	if err != nil {
+		return base, nil, err
+	}
 	s := Best(trials).Settings
-	t := learn.NewTable(len(Columns(len(r.Groups))))
-	for i := range cuts {
-		addCases(t, newCrowd(r, cuts[i].Shoppers, &s), cuts[i].Cases, &s, draw{most: casesMost / len(cuts), seed: p.Seed + uint64(i)})
-	}
-	for i := range judged {
-		addCases(t, newCrowd(r, judged[i].Shoppers, &s), judged[i].Cases, &s, draw{most: judgedMost / len(judged), seed: p.Seed, held: true})
-	}
-	if t.Rows() == 0 {
-		return s, nil, ErrNothing
+	t, err := searched(r, cuts, judged, &s, p.Seed)
+	if err != nil {
+		return s, nil, err
 	}
 	d, first := newDrawer(p, 5), len(trials)
 	for k := range p.Trials {
@@ -51,15 +75,42 @@ func Search(r *Range, cuts, judged []Cut, p Plays) (Settings, []Trial, error) {
 		if k > 0 {
 			d.another(&s, func(s *Settings) { d.trees(&s.Trees) })
 		}
-		one := s.Trees
-		one.Bags = 1 // which of two settings is the better shows without
-		_, held, err := learn.Grow(t, &one)
-		if err != nil {
-			return s, nil, fmt.Errorf("grow trees: %w", err)
+		trial, known := p.known(len(trials), &s)
+		if !known {
+			one := s.Trees
+			one.Bags = 1 // which of two settings is the better shows without
+			_, held, err := learn.Grow(t, &one)
+			if err != nil {
+				return s, nil, fmt.Errorf("grow trees: %w", err)
+			}
+			trial = Trial{s, held.NDCG, held.Recall}
+			if err := p.made(len(trials), &trial); err != nil {
+				return s, nil, err
+			}
 		}
-		trials = append(trials, Trial{s, held.NDCG, held.Recall})
+		trials = append(trials, trial)
 	}
 	return Best(trials[first:]).Settings, trials, nil
+}
+
+// searched is the table of a search for trees: learnt from cuts, judged by others.
+func searched(r *Range, cuts, judged []Cut, s *Settings, seed uint64) (*learn.Table, error) {
+	t := learn.NewTable(len(Columns(len(r.Groups))))
+	t.Rest = r.Rest
+	for i := range cuts {
+		if err := addCases(t, newCrowd(r, cuts[i].Shoppers, s), cuts[i].Cases, s, draw{most: casesMost / len(cuts), seed: seed + uint64(i), rest: r.rest}); err != nil {
+			return nil, err
+		}
+	}
+	for i := range judged {
+		if err := addCases(t, newCrowd(r, judged[i].Shoppers, s), judged[i].Cases, s, draw{most: judgedMost / len(judged), seed: seed, held: true, rest: r.rest}); err != nil {
+			return nil, err
+		}
+	}
+	if t.Rows() == 0 {
+		return nil, ErrNothing
+	}
+	return t, nil
 }
 
 // judgedMost is how many questions settings are judged by.
@@ -140,7 +191,7 @@ func (d *drawer) neighbours(s *Settings) {
 
 // SearchNeighbours looks for a decay, a number of neighbours and a weight of her own
 // vector with which TIFUKNN answers cases best. The first trial is base.
-func SearchNeighbours(r *Range, judged []Cut, base Settings, p Plays) []Trial {
+func SearchNeighbours(r *Range, judged []Cut, base Settings, p Plays) ([]Trial, error) {
 	d := newDrawer(p, 4)
 	var out []Trial
 	for k := range p.Trials {
@@ -151,16 +202,40 @@ func SearchNeighbours(r *Range, judged []Cut, base Settings, p Plays) []Trial {
 		if k > 0 {
 			d.another(&s, d.neighbours)
 		}
-		var answers []judge.Answer
-		for i := range judged {
-			most := min(len(judged[i].Cases), judgedMost/len(judged))
-			answers = append(answers, Answers(judged[i].Cases[:most], NewTIFUKNN(r.Products, judged[i].Shoppers, &s), judgedPlaces)...)
+		trial, known := p.known(len(out), &s)
+		if !known {
+			f, err := judgeNeighbours(r, judged, &s)
+			if err != nil {
+				return nil, err
+			}
+			trial = Trial{s, f.NDCG, f.Recall}
+			if err := p.made(len(out), &trial); err != nil {
+				return nil, err
+			}
 		}
-		f := judge.At(judgedPlaces, answers)
-		out = append(out, Trial{s, f.NDCG, f.Recall})
+		out = append(out, trial)
 	}
-	return out
+	return out, nil
 }
+
+// judgeNeighbours is how well TIFUKNN answers cases.
+func judgeNeighbours(r *Range, judged []Cut, s *Settings) (judge.Figures, error) {
+	var answers []judge.Answer
+	for i := range judged {
+		by := NewTIFUKNN(r.Products, judged[i].Shoppers, s)
+		cases := judged[i].Cases[:min(len(judged[i].Cases), judgedMost/len(judged))]
+		for some := range slices.Chunk(cases, answersAtOnce) {
+			if err := r.rest(); err != nil {
+				return judge.Figures{}, err
+			}
+			answers = append(answers, Answers(some, by, judgedPlaces)...)
+		}
+	}
+	return judge.At(judgedPlaces, answers), nil
+}
+
+// answersAtOnce is how many questions are answered between two rests.
+const answersAtOnce = 256
 
 // judgedPlaces are the first of a list, which settings are judged by.
 const judgedPlaces = 10

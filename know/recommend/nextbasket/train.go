@@ -34,8 +34,11 @@ func Train(r *Range, cuts []Cut, shoppers []Shopper, s *Settings) (*Model, *lear
 		if !same(cuts[i].Shoppers, shoppers) {
 			c = newCrowd(r, cuts[i].Shoppers, s)
 		}
-		addCases(t, c, cuts[i].Cases, s, draw{most: casesMost / len(cuts), seed: s.Trees.Seed + uint64(i)})
+		if err := addCases(t, c, cuts[i].Cases, s, draw{most: casesMost / len(cuts), seed: s.Trees.Seed + uint64(i), rest: r.rest}); err != nil {
+			return nil, nil, err
+		}
 	}
+	t.Rest = r.Rest
 	t.Hold(heldShare, s.Trees.Seed)
 	if t.Rows() == 0 {
 		return nil, nil, ErrNothing
@@ -55,18 +58,20 @@ type draw struct {
 	most int
 	seed uint64
 	held bool
+	rest func() error
 }
 
 // Lists asks a crowd of the cut's shoppers about the cut's cases, in an order that
 // the seed shuffles, and gives each with its list of products in question and their
 // signals; what it gives holds until it returns.
 func Lists(r *Range, cut *Cut, s *Settings, seed uint64, each func(c *Case, products []Product, l *learn.List)) {
-	listsOf(newCrowd(r, cut.Shoppers, s), cut.Cases, s, draw{most: len(cut.Cases), seed: seed, held: true}, each)
+	never := func() error { return nil } // so that there is no error
+	_ = listsOf(newCrowd(r, cut.Shoppers, s), cut.Cases, s, draw{most: len(cut.Cases), seed: seed, held: true, rest: never}, each)
 }
 
 // addCases adds a list of each case to the table.
-func addCases(t *learn.Table, c *Crowd, cases []Case, s *Settings, d draw) {
-	listsOf(c, cases, s, d, func(_ *Case, _ []Product, l *learn.List) { t.Add(l) })
+func addCases(t *learn.Table, c *Crowd, cases []Case, s *Settings, d draw) error {
+	return listsOf(c, cases, s, d, func(_ *Case, _ []Product, l *learn.List) { t.Add(l) })
 }
 
 // answer is a list with the products of its rows.
@@ -75,13 +80,16 @@ type answer struct {
 	list     learn.List
 }
 
-func listsOf(c *Crowd, cases []Case, s *Settings, d draw, each func(c *Case, products []Product, l *learn.List)) {
+func listsOf(c *Crowd, cases []Case, s *Settings, d draw, each func(c *Case, products []Product, l *learn.List)) error {
 	order := rand.New(rand.NewPCG(d.seed, 3)).Perm(len(cases)) //nolint:gosec // a draw that can be repeated
 	order = order[:min(len(order), d.most)]
 	const chunks = 8 // that are answered before their lists are given
 	askers := make(chan *asker, chunks)
 	answers := make([][]answer, chunks)
 	for len(order) > 0 {
+		if err := d.rest(); err != nil {
+			return err
+		}
 		now := order[:min(len(order), chunks*atOnce)]
 		order = order[len(now):]
 		part := func(k int) []int { return now[min(k*atOnce, len(now)):min((k+1)*atOnce, len(now))] }
@@ -104,6 +112,7 @@ func listsOf(c *Crowd, cases []Case, s *Settings, d draw, each func(c *Case, pro
 			}
 		}
 	}
+	return nil
 }
 
 // answer asks about a case. Of what was not bought a share is drawn, unless the

@@ -11,9 +11,10 @@ import (
 )
 
 // Each calls f with 0 to n−1, as many at once as there are processors, and returns
-// when all have returned.
+// when all have returned. Where a program runs more goroutines at once than there
+// are processors, so that short work need not wait for long work, this is the long.
 func Each(n int, f func(i int)) {
-	workers := min(runtime.GOMAXPROCS(0), n)
+	workers := min(runtime.GOMAXPROCS(0), runtime.NumCPU(), n)
 	if workers <= 1 {
 		for i := range n {
 			f(i)
