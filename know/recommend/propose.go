@@ -150,7 +150,7 @@ func (r *Recommender) Run(ctx context.Context, every time.Duration, failed func(
 
 // picker gathers proposals for one visit.
 type picker struct {
-	ix      *index
+	lore
 	shelf   Shelf
 	v       *visit.Visit
 	who     uint64 // as whom models know her; 0 for nobody known
@@ -180,11 +180,21 @@ const ruledMost = 200
 // last word.
 func (r *Recommender) Propose(who shopper.ID, section []byte, v *visit.Visit, n int) visit.Proposed {
 	r.asked.Add(1)
+	return r.propose(lore{r.now.Load(), r.served()}, who, section, v, n)
+}
+
+// lore is what lists are made from.
+type lore struct {
+	ix     *index
+	served *training.Served // nil for none
+}
+
+func (r *Recommender) propose(from lore, who shopper.ID, section []byte, v *visit.Visit, n int) visit.Proposed {
 	if n <= 0 {
 		return visit.Proposed{}
 	}
-	ix := r.now.Load()
-	p := &picker{ix: ix, shelf: r.shelf, v: v, who: who.Reveal(), list: cmp.Or(v.List, visit.ForYou), n: n, q: ix.search(v.Query)}
+	ix := from.ix
+	p := &picker{lore: from, shelf: r.shelf, v: v, who: who.Reveal(), list: cmp.Or(v.List, visit.ForYou), n: n, q: ix.search(v.Query)}
 	if ix.sheet != nil {
 		p.n = max(n, ruledMost)
 	}

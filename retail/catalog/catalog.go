@@ -61,6 +61,19 @@ type Product struct {
 	OwnLabel   bool   // the retailer's own brand
 }
 
+// Called is what a product is called: its name, or its type and size where the
+// retailer gives none; empty where it says neither.
+func (p *Product) Called() string {
+	switch {
+	case p.Name != "":
+		return p.Name
+	case p.Size != "":
+		return string(p.Type) + ", " + p.Size
+	default:
+		return string(p.Type)
+	}
+}
+
 // Store is one row of the store list. Only ID is required.
 type Store struct {
 	ID      StoreID

@@ -149,6 +149,7 @@ func Mount(s *api.Server, p Ports) {
 		Summary:     "Ask for proposals and sponsored products for one visit.",
 		Description: "One answer for the whole page. An unknown or consent-less shopper gets contextual proposals, never an error.",
 	}, h.decide)
+	api.Register(s, proposalsOperation(), h.proposals)
 	api.RegisterHot(s, eventsOperation(), h.events)
 }
 
@@ -315,18 +316,11 @@ func (h *handler) write(a *decide.Answer, today retail.Day) *Decision {
 	return out
 }
 
-// name is what a product is called: its name, or its type and size where the
-// retailer gives none.
+// name is what a product is called, empty where it is unknown.
 func (h *handler) name(id catalog.ProductID) string {
 	p, ok := h.Names.Product(id)
-	switch {
-	case !ok:
+	if !ok {
 		return ""
-	case p.Name != "":
-		return p.Name
-	case p.Size != "":
-		return string(p.Type) + ", " + p.Size
-	default:
-		return string(p.Type)
 	}
+	return p.Called()
 }

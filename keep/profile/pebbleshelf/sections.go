@@ -26,16 +26,40 @@ func (s *Store) Get(ctx context.Context, who shopper.ID) (profile.Profile, error
 	if ok {
 		return p, nil
 	}
+	p, err := s.search(ctx, who)
+	if err == nil {
+		s.recent.put(who, p, turn)
+	}
+	return p, err
+}
+
+// search reads a profile from the store.
+func (s *Store) search(ctx context.Context, who shopper.ID) (profile.Profile, error) {
 	iter, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{UseL6Filters: true})
 	if err != nil {
 		return nil, fmt.Errorf("read a profile: %w", err)
 	}
-	p, err = s.gather(iter, who)
+	p, err := s.gather(iter, who)
 	if err := errors.Join(err, iter.Close()); err != nil {
 		return nil, fmt.Errorf("read a profile: %w", err)
 	}
-	s.recent.put(who, p, turn)
 	return p, nil
+}
+
+// Passing reads as the Store does and keeps nothing at hand: for work that goes
+// through everybody, which would drive out the profiles of those who visit.
+type Passing struct{ *Store }
+
+// Get is the Store's Get.
+func (p Passing) Get(ctx context.Context, who shopper.ID) (profile.Profile, error) {
+	if err := p.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer p.life.RUnlock()
+	if kept, _, ok := p.recent.get(who); ok {
+		return kept, nil
+	}
+	return p.search(ctx, who)
 }
 
 // gather reads all sections of a shopper into one piece of memory.
@@ -430,11 +454,35 @@ func (s *Store) Dump(ctx context.Context, each func(who shopper.ID, section prof
 // Shoppers calls each with everybody of whom the store keeps anything, counters
 // too, once.
 func (s *Store) Shoppers(ctx context.Context, each func(who shopper.ID) error) error {
+	return s.list(ctx, shopper.FromUint64(0), each)
+}
+
+// Page lists up to limit shoppers of whom the store keeps anything, from one on, by
+// ascending id.
+func (s *Store) Page(ctx context.Context, from shopper.ID, limit int) ([]shopper.ID, error) {
+	out := make([]shopper.ID, 0, limit)
+	err := s.list(ctx, from, func(who shopper.ID) error {
+		if out = append(out, who); len(out) == limit {
+			return errEnough
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return out, err
+}
+
+// errEnough ends a list.
+var errEnough = errors.New("enough")
+
+// list calls each with the shoppers from one on, in order, until it returns an error.
+func (s *Store) list(ctx context.Context, from shopper.ID, each func(who shopper.ID) error) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.life.RUnlock()
-	iter, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: []byte{tagShopper}, UpperBound: []byte{tagShopper + 1}})
+	iter, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: appendPrefix(nil, from), UpperBound: []byte{tagShopper + 1}})
 	if err != nil {
 		return fmt.Errorf("list shoppers: %w", err)
 	}
