@@ -16,6 +16,7 @@ import (
 	"endcap/know/identity"
 	"endcap/know/identity/graph"
 	"endcap/know/privacy"
+	"endcap/know/recommend/outreach"
 	"endcap/retail"
 	"endcap/retail/catalog"
 	"endcap/retail/shopper"
@@ -35,6 +36,9 @@ type settings struct {
 	NewToBrand  int             `json:"new_to_brand_days"`
 	NeverOffer  catalog.Set     `json:"never_propose"` // fuel, carrier bags, lottery tickets, deposits
 	Merging     *merging        `json:"merging,omitempty"`
+
+	// Batches are made every night; may be changed.
+	Batches []outreach.Terms `json:"batches,omitempty"`
 
 	Retention *privacy.Retention `json:"retention,omitempty"` // defaults where absent; may be changed
 }
@@ -71,6 +75,7 @@ const (
 	snapshotDir  = "snapshot"     // what a backup under way takes; swept at the next start
 	recoveryFile = "recovery.pub" // the house's half of the recovery key
 	backupFile   = "backup.json"  // the last backup
+	batchDir     = "batches"      // files of proposals that the house keeps
 	restoringOf  = "restoring"    // in a folder that a restore has begun to fill
 )
 
@@ -113,6 +118,9 @@ func checkSettings(s *settings) error {
 		return fmt.Errorf("merging: %w", checkRules(rules(s.Merging)))
 	case !s.Demo && (s.Seed != "" || s.ClockStart != nil):
 		return errors.New("seed and clock_start are for demos only")
+	}
+	if err := checkBatches(s.Batches); err != nil {
+		return err
 	}
 	if err := retentionOf(s).Check(); err != nil {
 		return fmt.Errorf("retention: %w", err)

@@ -112,6 +112,9 @@ func adminPorts(h *owner, keys *access.Keeper) admin.Ports {
 		BackUp: func(ctx context.Context, in *admin.BackUp, tell func(admin.BackedUp)) error {
 			return backUp(ctx, h, in, tell)
 		},
+		Batch: func(ctx context.Context, in *admin.Batch, tell func(admin.Batched)) error {
+			return makeBatch(ctx, h, in, tell)
+		},
 		Secrets: admin.Secrets{List: h.secrets.List, Rotate: func(ctx context.Context, t secret.Turn) (secret.Known, error) {
 			return rotateSecret(ctx, h, t)
 		}},

@@ -122,6 +122,7 @@ func keepHouse(ctx context.Context, h *owner, today retail.Day) error {
 		if err := trainModel(ctx, h.stores, h.wings, today); err != nil {
 			return err
 		}
+		nightlyBatches(ctx, h)
 	}
 	return letGo(ctx, h)
 }

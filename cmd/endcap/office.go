@@ -35,7 +35,7 @@ const officeDoor = "privacy"
 func openOffice(ctx context.Context, s *stores, w *wings) (err error) {
 	terms := retentionOf(&s.set)
 	w.office, err = privacy.New(ctx, privacy.Ports{
-		Vault: s.vault, People: w.people, History: s.history, Profiles: s.shelf, Models: w.next, Clock: s.now, Chance: rand.Reader,
+		Vault: s.vault, People: w.people, History: s.history, Profiles: s.shelf, Models: w.next, Batches: w.batches, Clock: s.now, Chance: rand.Reader,
 		Acts: privacy.Acts{
 			Forget: func(ctx context.Context, who ...shopper.ID) error {
 				return w.desk.ForgetAll(ctx, who, ingest.From{Door: officeDoor})
@@ -151,8 +151,8 @@ func applyTombstones(ctx context.Context, s *stores) error {
 // found. It fails where something was.
 func lookForgotten(ctx context.Context, m *Main, s *stores, asJSON bool) error {
 	report, err := privacy.Look(ctx, privacy.Remains{
-		Vault: s.vault, Stream: s.stream, History: s.history, Profiles: s.shelf, Models: training.NewKeeper(s.files, nil), Texts: s.book.Texts,
-		Files: os.DirFS(s.dir), Skip: decoded, Now: s.now(), StreamDays: history.KeepDays,
+		Vault: s.vault, Stream: s.stream, History: s.history, Profiles: s.shelf, Models: training.NewKeeper(s.files, nil), Batches: batchesIn(s.dir),
+		Texts: s.book.Texts, Files: os.DirFS(s.dir), Skip: decoded, Now: s.now(), StreamDays: history.KeepDays,
 	})
 	if err != nil {
 		return err
@@ -188,7 +188,7 @@ func writeReport(ctx context.Context, to io.Writer, s *stores, report privacy.Re
 func decoded(name string) bool {
 	top, _, _ := strings.Cut(name, "/")
 	switch top {
-	case "stream", "profiles", "history", cli.SocketFile, lockFile:
+	case "stream", "profiles", "history", batchDir, cli.SocketFile, lockFile:
 		return true
 	}
 	return strings.HasPrefix(top, "vault.db") || strings.HasPrefix(top, "book.db")

@@ -69,6 +69,7 @@ func openOwner(ctx context.Context, m *Main, dir string, o ownerOptions) (*owner
 	}
 	h := &owner{stores: s, wings: w}
 	if h.shop {
+		w.visits.Store(true)
 		if err := w.recommend.Refresh(ctx); err != nil {
 			failed(s.log, "recommend")(err) // what can be read serves
 		}
@@ -126,6 +127,7 @@ func startJobs(ctx context.Context, h *owner) {
 		h.jobs.Go(func() { trainings(ctx, h) })
 	}
 	h.jobs.Go(func() { mornings(ctx, h) })
+	h.jobs.Go(func() { keepBatches(ctx, h) })
 	h.jobs.Go(func() { carryTombstones(ctx, h) })
 }
 

@@ -22,6 +22,7 @@ import (
 	"endcap/know/privacy"
 	"endcap/know/recommend"
 	"endcap/know/recommend/merchandising"
+	"endcap/know/recommend/outreach"
 	"endcap/know/recommend/related"
 	"endcap/know/recommend/response"
 	"endcap/know/recommend/training"
@@ -47,6 +48,7 @@ type wings struct {
 	chances    *response.Life   // nil where no visitors are served
 	next       *training.Keeper // versions of the next-basket model
 	trainer    *training.Trainer
+	batches    *outreach.Folder
 	campaigns  *campaign.Book
 	biller     *billing.Biller
 	decider    *decide.Decider
@@ -54,6 +56,7 @@ type wings struct {
 	office     *privacy.Office
 	policy     cleanroom.Policy
 	followers  []stream.Follower
+	visits     atomic.Bool               // visitors are served, who come before what can wait
 	tills      atomic.Pointer[time.Time] // when receipts last came by the API, by the wall's clock; nil for never
 }
 
@@ -87,7 +90,7 @@ func openWings(ctx context.Context, s *stores) (*wings, error) {
 	followers := []stream.Follower{
 		w.assortment.Follower(), history.Follower(s.history, historyPause), identity.Follower(s.shelf), identity.Forgetting(s.shelf), audience.Follower(s.shelf),
 		recommend.Follower(s.shelf), w.biller.Follower(), w.campaigns.Follower(s.stream.End),
-		w.next.Follower(s.stream.End, w.people.Canonical),
+		w.next.Follower(s.stream.End, w.people.Canonical), outreach.Follower(w.batches, s.stream.End),
 	}
 	if w.chances != nil {
 		followers = append(followers, w.chances.Follower())
@@ -157,10 +160,13 @@ func openPeople(ctx context.Context, s *stores, w *wings) (err error) {
 	if err := w.people.Load(ctx); err != nil {
 		return fmt.Errorf("open identity: %w", err)
 	}
-	w.profiles = identity.NewProfiles(s.shelf, w.people, map[profile.Section]identity.Merge{
-		identity.Section: identity.MergeConsents, audience.Section: audience.Merge, recommend.Section: recommend.Merge,
-	})
+	w.profiles = identity.NewProfiles(s.shelf, w.people, merges())
 	return nil
+}
+
+// merges are how sections of people who are several shoppers are put together.
+func merges() map[profile.Section]identity.Merge {
+	return map[profile.Section]identity.Merge{identity.Section: identity.MergeConsents, audience.Section: audience.Merge, recommend.Section: recommend.Merge}
 }
 
 func openKnow(ctx context.Context, s *stores, w *wings) (err error) {
@@ -199,6 +205,7 @@ func openKnow(ctx context.Context, s *stores, w *wings) (err error) {
 		o.Chances = w.chances
 	}
 	w.recommend = recommend.New(w.assortment, s.files, o)
+	w.batches = newBatches(s, w)
 	return nil
 }
 

@@ -14,7 +14,7 @@ import (
 
 // operatorOnly are operations that a key cannot reach, whatever its scopes: those
 // that read or write files of the machine, or the house's secrets.
-var operatorOnly = []string{"back-up", "import", "set-recovery-key", "rotate-secret", "train-model", "evaluate-models", "serve-model", "explain-list"}
+var operatorOnly = []string{"back-up", "import", "set-recovery-key", "rotate-secret", "train-model", "evaluate-models", "serve-model", "explain-list", "make-batch"}
 
 // TestEveryRoleReachesWhatItsScopeOpensAndNothingElse calls every operation of
 // the document with a key of each single scope, with a revoked key, with a
@@ -79,6 +79,7 @@ var bodies = map[string]any{
 	"rotate-secret":    `{"secret":"tokens"}`,
 	"back-up":          `{"to":"/tmp/backups"}`,
 	"set-recovery-key": `{"public":"x"}`,
+	"make-batch":       `{"list":"for_you","channel":"till","n":1}`,
 	"import":           `{"file":"/etc/passwd","kind":"receipts"}`,
 	"serve-model":      `{"version":1}`,
 	"explain-list":     `{"shopper":{"card":"1"},"list":"next_basket"}`,

@@ -55,6 +55,15 @@ type Models interface {
 	Erase(ctx context.Context, who []shopper.ID) (versions int, err error)
 }
 
+// Batches are the files of proposals that the house keeps, which name shoppers by
+// their keys.
+type Batches interface {
+	// Keys calls each with all keys that they name.
+	Keys(ctx context.Context, each func([]shopper.Key) error) error
+	// Strike takes every row of some keys out, and says how many rows.
+	Strike(ctx context.Context, keys []shopper.Key) (int, error)
+}
+
 // Acts are what the house does about a shopper at once.
 type Acts struct {
 	// Forget takes people, under all the ids they are known by, out of all live use.
@@ -70,6 +79,7 @@ type Ports struct {
 	History  warehouse.Warehouse
 	Profiles Profiles
 	Models   Models
+	Batches  Batches // nil for a house that keeps none
 	Acts     Acts
 	Clock    retail.Clock
 	Chance   io.Reader // of requests' ids and of the key that signs; never fails

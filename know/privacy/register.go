@@ -222,5 +222,12 @@ func (o *Office) forget(ctx context.Context, cause Cause, who ...shopper.ID) ([]
 	if err != nil {
 		return nil, err
 	}
-	return told, o.Acts.Forget(ctx, who...)
+	keys, err := o.namedBy(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.Acts.Forget(ctx, who...); err != nil {
+		return told, err
+	}
+	return told, o.strike(ctx, keys)
 }

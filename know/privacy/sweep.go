@@ -36,6 +36,7 @@ type Swept struct {
 	Profiles    int       `json:"profiles"`         // removed
 	Models      int       `json:"models"`           // versions written anew without them
 	Quarantine  int       `json:"quarantine_rows"`  // removed
+	Batches     int       `json:"batch_rows"`       // removed from files of proposals
 	Certified   int       `json:"certified"`        // erasures closed by it
 	Controls    Controls  `json:"controls"`         // the same before and after
 }
@@ -64,6 +65,9 @@ func (o *Office) Sweep(ctx context.Context) (Swept, error) {
 	}
 	s.History, s.SealedFiles, s.Profiles, s.Models = buried.History, buried.SealedFiles, buried.Profiles, buried.Models
 	if err := o.sweepQuarantine(ctx, &s); err != nil {
+		return s, err
+	}
+	if s.Batches, err = o.sweepBatches(ctx); err != nil {
 		return s, err
 	}
 	if s.Controls, err = o.controls(ctx); err != nil {
@@ -318,6 +322,7 @@ func (o *Office) certifyOne(ctx context.Context, r vault.Request, d doc, s *Swep
 			{"profiles", "every section and counter: deleted, and the files written anew"},
 			{"history", "receipts, touches, wins and decisions no longer say whose they are; totals are unchanged"},
 			{"quarantine", "rows that hold one of the identifiers: deleted"},
+			{"batches", "rows of the files of proposals that the house keeps: deleted; what was carried to a till or a mail system before holds until its valid_until"},
 			{"recipients", "those named below know her by an id of their own and are to be told; the notices say whether they were"},
 			{"models", "every version that is kept: written anew without her; the next training sees nobody in these receipts"},
 		},

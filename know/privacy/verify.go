@@ -25,6 +25,7 @@ type Remains struct {
 	History  warehouse.Erasing
 	Profiles Profiles
 	Models   Models
+	Batches  Batches // nil for a house that keeps none
 	// Texts calls each with every text of the book, by table.
 	Texts func(ctx context.Context, each func(table string, text []byte) error) error
 	// Files is the data directory without what the stores above decode.
@@ -76,7 +77,7 @@ const textMin = 8
 // the tombstones, and the words of free text with the marks of suppressed keys.
 func Look(ctx context.Context, r Remains) (Report, error) {
 	out := Report{Is: ReportIs, At: r.Now, Clean: true}
-	for _, look := range []func(context.Context, Remains) ([]Place, error){lookVault, lookStream, lookHistory, lookProfiles, lookModels, lookBook, lookFiles} {
+	for _, look := range []func(context.Context, Remains) ([]Place, error){lookVault, lookStream, lookHistory, lookProfiles, lookModels, lookBatches, lookBook, lookFiles} {
 		places, err := look(ctx, r)
 		if err != nil {
 			return out, err

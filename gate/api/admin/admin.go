@@ -36,7 +36,9 @@ type Ports struct {
 	// Import loads a file and tells how it goes; the last line is Finished.
 	Import func(ctx context.Context, in *Import, tell func(Imported)) error
 	// BackUp makes a backup and tells how it goes; the last line is Finished.
-	BackUp  func(ctx context.Context, in *BackUp, tell func(BackedUp)) error
+	BackUp func(ctx context.Context, in *BackUp, tell func(BackedUp)) error
+	// Batch makes a file of proposals and tells how it goes; the last line is Finished.
+	Batch   func(ctx context.Context, in *Batch, tell func(Batched)) error
 	Secrets Secrets
 	Settler Settler
 	// Chances tells of the model of clicks.
@@ -105,6 +107,7 @@ func Mount(s *api.Server, p Ports) {
 	api.Register(s, huma.Operation{OperationID: "status", Method: http.MethodGet, Path: "/v1/status", Tags: tags, Security: needs, Summary: "See how far every follower has come."}, h.status)
 	mountImports(s, h)
 	mountBackups(s, h)
+	mountBatches(s, h)
 	mountSettle(s, h)
 	mountModels(s, h)
 	if p.Clock != nil {
