@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"endcap/keep/sql/sqlite"
 	"endcap/keep/warehouse"
 	"endcap/keep/warehouse/duck"
+	"endcap/know/recommend/outreach"
 	"endcap/retail/event"
 	"endcap/retail/shopper"
 )
@@ -37,10 +39,25 @@ func openLeaver(t *testing.T) *leaver {
 	w := &witness{session: newSession(t), said: make(map[string]string)}
 	h := &leaver{w, filepath.Join(w.names["DIR"], "house"), 1}
 	w.do("init", "--dir", h.dir, "--currency", "EUR", "--demo", "--clock-start", "2026-03-01T08:00:00Z", "--shoppers-min", "2")
+	nightly(t, h.dir)
 	w.start("endcap serve --dir " + h.dir + " --listen $LISTEN --clock replay --log-level warn")
 	w.s = &server{dir: h.dir, url: "http://" + w.names["LISTEN"], public: http.DefaultClient}
 	w.s.key = strings.TrimSpace(w.do("key", "create", "all", "--dir", h.dir, "--scopes", everyScope))
 	return h
+}
+
+// nightly has a house make a batch every night.
+func nightly(t *testing.T, dir string) {
+	t.Helper()
+	path := filepath.Join(dir, "endcap.json")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := `{"batches":[{"list":"for_you","channel":"email","n":3,"valid_hours":168}],`
+	if err := os.WriteFile(path, bytes.Replace(text, []byte("{"), []byte(more), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // serve starts the house again.
@@ -131,9 +148,10 @@ func TestWhoIsForgottenIsInNoFile(t *testing.T) {
 	id := h.idOf(0)
 
 	h.access()
+	h.batches(0, 1, 2)
 	h.stop()
 	found := h.search(id)
-	for place, what := range map[string]string{"vault.db": "an identifier", "history.receipts": "the id", "profiles/": "the id", "stream/": "the id"} {
+	for place, what := range map[string]string{"vault.db": "an identifier", "batches/": "an identifier", "history.receipts": "the id", "profiles/": "the id", "stream/": "the id"} {
 		hit := false
 		for at := range found {
 			hit = hit || strings.HasPrefix(at, place) && found[at] == what
@@ -160,6 +178,46 @@ func TestWhoIsForgottenIsInNoFile(t *testing.T) {
 	h.stop()
 	h.look("")
 	h.clean(id, "")
+}
+
+// batches wants just these shoppers in every file of proposals that the house keeps:
+// one of the night, and two that are made now or were before.
+func (h *leaver) batches(want ...int) {
+	h.t.Helper()
+	dir := filepath.Join(h.dir, "batches")
+	for name, more := range map[string][]string{"2026-03-04-for_you-till": nil, "2026-03-04-for_you-till-s1": {"--store", "s1", "--format", "parquet"}} {
+		until(h.t, time.Minute, "a batch", func() bool { // the night's may be under way
+			if _, err := os.Stat(filepath.Join(dir, name+".json")); err == nil {
+				return true
+			}
+			h.do(append([]string{"recommend", "batch", "--list", "for_you", "--channel", "till", "--valid-hours", "168", "--dir", h.dir}, more...)...)
+			return false
+		})
+	}
+	until(h.t, time.Minute, "the night's batch", func() bool {
+		_, err := os.Stat(filepath.Join(dir, "2026-03-04-for_you-email.json"))
+		return err == nil
+	})
+	named := make(map[string][]string)
+	err := outreach.NewFolder(dir, outreach.Ports{}).Keys(h.t.Context(), func(keys []shopper.Key) error {
+		for _, key := range keys {
+			named[string(key.Kind())] = append(named[string(key.Kind())], key.Reveal())
+		}
+		return nil
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, kind := range []string{"card", "email_sha256"} {
+		got := slices.Compact(slices.Sorted(slices.Values(named[kind])))
+		var all []string
+		for _, n := range want {
+			all = append(all, person(n)[kind])
+		}
+		if slices.Sort(all); !slices.Equal(got, all) {
+			h.t.Errorf("batches name by %s %v, want %v", kind, got, all)
+		}
+	}
 }
 
 // clean fails for every place that still holds her.
@@ -225,6 +283,7 @@ func (h *leaver) erase() string {
 	if r.State != "erasing" || !r.Found {
 		h.t.Fatalf("the erasure is %+v", r)
 	}
+	h.batches(1, 2) // at once, and whichever of them were made
 	if again := h.request("erasure", "login", map[string]string{"account": person(0)["account"]}); again.Found {
 		h.t.Error("her keys still belong to somebody")
 	}

@@ -211,6 +211,11 @@ func (w *witness) err(t *testing.T) {
 		{http.MethodPost, "/v1/decisions", map[string]any{"shopper": map[string]string{"card": p["card"] + "\x01"}}},
 		{http.MethodPost, "/v1/decisions", map[string]any{"shopper": p["card"]}},
 		{http.MethodPost, "/v1/decisions", map[string]any{"shopper": p, "mood": 1}},
+		{http.MethodGet, "/v1/shoppers/card=" + p["card"] + "/proposals?list=buy_again", nil},
+		{http.MethodGet, "/v1/shoppers/email_sha256=" + p["card"] + "/proposals", nil},
+		{http.MethodGet, "/v1/shoppers/" + p["card"] + "/proposals", nil},
+		{http.MethodGet, "/v1/shoppers/card=" + p["card"] + "/proposals?n=" + p["device"], nil},
+		{http.MethodPost, "/v1/batches", map[string]any{"list": "for_you", "channel": "till", "n": 3}},
 		{http.MethodPost, "/v1/events", map[string]any{"events": []any{map[string]string{"id": "f", "type": "click", "token": p["card"]}}}},
 		{http.MethodPost, "/v1/events", map[string]any{"events": []any{map[string]string{"id": "f", "type": "look", "token": p["account"]}}}},
 		{http.MethodPut, "/v1/products", map[string]any{"products": []any{map[string]any{"id": p["card"] + strings.Repeat("x", 99)}}}},
@@ -284,6 +289,10 @@ func (w *witness) keep(dir string) {
 	w.do("secret", "rotate", "tokens", "--dir", dir)
 	w.do("secret", "list", "--dir", dir)
 	w.do("privacy", "list", "--all", "--dir", dir)
+	for _, channel := range []string{"till", "email", "app", person(4)["card"]} {
+		w.do("recommend", "batch", "--list", "for_you", "--channel", channel, "--dir", dir, "--json")
+		w.do("recommend", "batch", "--list", "for_you", "--channel", channel, "--dir", dir, "--out", filepath.Join(w.names["DIR"], "out"))
+	}
 	w.do("restore", "--from", target, "--recovery-key", filepath.Join(w.names["DIR"], "recovery"), "--dir", filepath.Join(w.names["DIR"], "again"))
 	var all strings.Builder
 	err := filepath.WalkDir(target, func(path string, d fs.DirEntry, err error) error {

@@ -101,13 +101,13 @@ func (t Terms) Check() error {
 	}
 	switch t = t.Whole(); {
 	case !slices.Contains(Lists(), t.List):
-		return wrong("list", fmt.Sprintf("name one of %s", words(Lists())), "a batch cannot be of the list %.20q, which is made on a page, or is none", string(t.List))
+		return wrong("list", fmt.Sprintf("name one of %s", words(Lists())), "a batch cannot be of this list, which is made on a page, or is none")
 	case t.Outlet.Key() == "":
-		return wrong("channel", "name email, app or till", "%.20q is nothing by which shoppers are reached", string(t.Outlet))
+		return wrong("channel", "name email, app or till", "this is nothing by which shoppers are reached")
 	case t.N < 1 || t.N > NMax:
 		return wrong("n", fmt.Sprintf("ask for 1 to %d", NMax), "%d products for each shopper", t.N)
 	case t.Format != CSV && t.Format != Parquet:
-		return wrong("format", "name csv or parquet", "a batch is not written as %.20q", string(t.Format))
+		return wrong("format", "name csv or parquet", "a batch is not written so")
 	case t.Hours < 1 || t.Hours > HoursMax:
 		return wrong("valid_hours", fmt.Sprintf("name 1 to %d", HoursMax), "valid for %d hours", t.Hours)
 	case len(t.Store) > catalog.IDMax || strings.ContainsFunc(string(t.Store), unfit):
