@@ -119,7 +119,7 @@ func checkSettings(s *settings) error {
 	case !s.Demo && (s.Seed != "" || s.ClockStart != nil):
 		return errors.New("seed and clock_start are for demos only")
 	}
-	if err := checkBatches(s.Batches); err != nil {
+	if err := outreach.CheckAll(s.Batches); err != nil {
 		return err
 	}
 	if err := retentionOf(s).Check(); err != nil {

@@ -112,9 +112,7 @@ func adminPorts(h *owner, keys *access.Keeper) admin.Ports {
 		BackUp: func(ctx context.Context, in *admin.BackUp, tell func(admin.BackedUp)) error {
 			return backUp(ctx, h, in, tell)
 		},
-		Batch: func(ctx context.Context, in *admin.Batch, tell func(admin.Batched)) error {
-			return makeBatch(ctx, h, in, tell)
-		},
+		Batches: h.batches, Fresh: func(ctx context.Context) error { return fresh(ctx, h) },
 		Secrets: admin.Secrets{List: h.secrets.List, Rotate: func(ctx context.Context, t secret.Turn) (secret.Known, error) {
 			return rotateSecret(ctx, h, t)
 		}},

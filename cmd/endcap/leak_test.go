@@ -289,7 +289,7 @@ func (w *witness) keep(dir string) {
 	w.do("secret", "rotate", "tokens", "--dir", dir)
 	w.do("secret", "list", "--dir", dir)
 	w.do("privacy", "list", "--all", "--dir", dir)
-	for _, channel := range []string{"till", "email", "app", person(4)["card"]} {
+	for _, channel := range []string{"till", "email", "app", "pigeon"} {
 		w.do("recommend", "batch", "--list", "for_you", "--channel", channel, "--dir", dir, "--json")
 		w.do("recommend", "batch", "--list", "for_you", "--channel", channel, "--dir", dir, "--out", filepath.Join(w.names["DIR"], "out"))
 	}

@@ -60,7 +60,7 @@ type grammar struct {
 	Recommend  cli.RecommendCmd  `cmd:"" help:"Train, judge and explain the model of what is bought next."`
 	Identity   cli.IdentityCmd   `cmd:"" help:"Find, see and answer merges of shoppers."`
 	Partner    cli.PartnerCmd    `cmd:"" help:"Partners, and the names that each has for shoppers."`
-	Recommend  recommendCmd      `cmd:"" help:"Proposals for many shoppers at once."`
+	Recommend  cli.RecommendCmd  `cmd:"" help:"Proposals for many shoppers at once."`
 	Simulate   simulateCmd       `cmd:"" help:"Make a retailer that does not exist, of any size, with known truth."`
 	Load       loadCmd           `cmd:"" help:"Drive a server with simulated visits or recorded requests, and measure the answers."`
 	Version    versionCmd        `cmd:"" help:"Print the version."`

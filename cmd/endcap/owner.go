@@ -127,7 +127,7 @@ func startJobs(ctx context.Context, h *owner) {
 		h.jobs.Go(func() { trainings(ctx, h) })
 	}
 	h.jobs.Go(func() { mornings(ctx, h) })
-	h.jobs.Go(func() { keepBatches(ctx, h) })
+	h.jobs.Go(func() { h.batches.Run(ctx, expireEvery, failed(h.log, "batches")) })
 	h.jobs.Go(func() { carryTombstones(ctx, h) })
 }
 

@@ -134,6 +134,7 @@ func (r Retention) Kept(streamDays, backupDays int) []Kept {
 		{"to whom data about you was given", "as long as your identifiers, and until the recipient has been told", "GDPR, Article 19"},
 		{"facts on their way into history", days(streamDays) + " after the day was sealed", "the retailer"},
 		{"backups", days(backupDays), "the retailer"},
+		{"files of products proposed to you, for e-mail, an app or tills", "until the end that stands in them, 7 days at most", "the retailer"},
 		{"the audit of who in the house changed what", "for good; it names no shopper", "the retailer"},
 	}
 }

@@ -36,9 +36,10 @@ type Ports struct {
 	// Import loads a file and tells how it goes; the last line is Finished.
 	Import func(ctx context.Context, in *Import, tell func(Imported)) error
 	// BackUp makes a backup and tells how it goes; the last line is Finished.
-	BackUp func(ctx context.Context, in *BackUp, tell func(BackedUp)) error
-	// Batch makes a file of proposals and tells how it goes; the last line is Finished.
-	Batch   func(ctx context.Context, in *Batch, tell func(Batched)) error
+	BackUp  func(ctx context.Context, in *BackUp, tell func(BackedUp)) error
+	Batches Batches
+	// Fresh returns when profiles and models hold what has come, for a batch.
+	Fresh   func(ctx context.Context) error
 	Secrets Secrets
 	Settler Settler
 	// Chances tells of the model of clicks.

@@ -3,13 +3,17 @@ package admin
 import (
 	"context"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"endcap/gate/access"
 	"endcap/gate/api"
+	"endcap/know/recommend/outreach"
 	"endcap/retail"
+	"endcap/retail/catalog"
+	"endcap/retail/visit"
 )
 
 // Batch asks for a file of proposals for everybody who allows personal offers.
@@ -44,6 +48,11 @@ type BatchSummary struct {
 	Seconds    float64   `json:"seconds"`
 }
 
+// Batches makes files of proposals; know/recommend/outreach fits it.
+type Batches interface {
+	Make(ctx context.Context, job outreach.Job) (*outreach.Manifest, error)
+}
+
 func mountBatches(s *api.Server, h *handler) {
 	mountLines(s, huma.Operation{
 		OperationID: "make-batch", Method: http.MethodPost, Path: "/v1/batches", Tags: []string{"admin"}, Security: api.Needs(access.Admin),
@@ -53,11 +62,40 @@ func mountBatches(s *api.Server, h *handler) {
 		if err := operatorOnly(ctx, "batches are made", "endcap recommend batch"); err != nil {
 			return err
 		}
-		err := h.Batch(ctx, in, tell)
-		if err != nil && retail.KindOf(err) == retail.Internal { // it is told: the caller runs the machine
+		begun := s.Wall()
+		m, err := h.makeBatch(ctx, in, tell)
+		switch {
+		case err == nil:
+			tell(Batched{Finished: true, Summary: &BatchSummary{
+				File: filepath.Join(m.Dir, m.File), Seen: m.Seen, Shoppers: m.Shoppers, Rows: m.Rows, MadeAt: m.MadeAt, ValidUntil: m.ValidUntil,
+				Seconds: s.Wall().Sub(begun).Seconds(),
+			}})
+		case retail.KindOf(err) == retail.Internal: // it is told: the caller runs the machine
 			tell(Batched{Problem: err.Error(), Finished: true})
-			return nil
+		default:
+			return err
 		}
-		return err
+		return nil
+	})
+}
+
+// makeBatch tells of each percent of the shoppers.
+func (h *handler) makeBatch(ctx context.Context, in *Batch, tell func(Batched)) (*outreach.Manifest, error) {
+	if err := h.Fresh(ctx); err != nil {
+		return nil, err
+	}
+	told := 0
+	return h.Batches.Make(ctx, outreach.Job{
+		Terms: outreach.Terms{
+			List: visit.ListName(in.List), Outlet: outreach.Outlet(in.Channel), N: in.N, Store: catalog.StoreID(in.Store),
+			Format: outreach.Format(in.Format), Hours: in.ValidHours,
+		},
+		Out: in.Out, By: api.Caller(ctx).Name,
+		Tell: func(done int) {
+			if percent := 100 * done / outreach.Parts; percent > told {
+				told = percent
+				tell(Batched{Done: done, Total: outreach.Parts})
+			}
+		},
 	})
 }

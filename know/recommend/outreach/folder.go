@@ -30,6 +30,7 @@ const (
 // Manifest is what a batch is; it lies beside it as JSON once it is whole.
 type Manifest struct {
 	File string `json:"file"` // its name in the same directory
+	Dir  string `json:"-"`    // of one that was made now
 	Terms
 	recommend.Versions
 	MadeAt     time.Time `json:"made_at"`
@@ -410,4 +411,40 @@ func (f *Folder) remove(fits func(name string) bool) error {
 		}
 	}
 	return err
+}
+
+// Run takes out of the house's batches who said no while it was closed, and then
+// deletes what is no longer valid, every so often until ctx ends. It reports what is
+// wrong to failed.
+func (f *Folder) Run(ctx context.Context, every time.Duration, failed func(error)) {
+	if _, err := f.Settle(ctx); err != nil && ctx.Err() == nil {
+		failed(err)
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if _, err := f.Expire(f.ports.Now()); err != nil {
+			failed(err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Nightly makes batches one after another, and tells of each what it is, or why there
+// is none; that one is made again the next night, or by hand.
+func (f *Folder) Nightly(ctx context.Context, all []Terms, tell func(*Manifest, error)) {
+	for _, t := range all {
+		m, err := f.Make(ctx, Job{Terms: t, By: "house"})
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			err = fmt.Errorf("%s for %s: %w", t.List, t.Outlet, err)
+		}
+		tell(m, err)
+	}
 }

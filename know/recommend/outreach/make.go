@@ -87,8 +87,13 @@ func (m *maker) part(ctx context.Context, part int, to Writer, n *Counts) error 
 // rest lets visits come first, and ends where ctx does.
 func (m *maker) rest(ctx context.Context) error {
 	if now := m.Wall(); now.Sub(m.worked) >= workPiece {
-		if m.Rest != nil {
-			m.Rest(ctx, now.Sub(m.worked))
+		if m.Visits != nil && m.Visits() {
+			wait := time.NewTimer(now.Sub(m.worked))
+			defer wait.Stop()
+			select {
+			case <-wait.C:
+			case <-ctx.Done():
+			}
 		}
 		m.worked = m.Wall()
 	}

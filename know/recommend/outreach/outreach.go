@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"endcap/keep/ledger"
 	"endcap/keep/profile"
 	"endcap/know/recommend"
 	"endcap/retail"
@@ -101,7 +102,7 @@ func (t Terms) Check() error {
 	}
 	switch t = t.Whole(); {
 	case !slices.Contains(Lists(), t.List):
-		return wrong("list", fmt.Sprintf("name one of %s", words(Lists())), "a batch cannot be of this list, which is made on a page, or is none")
+		return wrong("list", "name one of "+words(Lists()), "a batch cannot be of this list, which is made on a page, or is none")
 	case t.Outlet.Key() == "":
 		return wrong("channel", "name email, app or till", "this is nothing by which shoppers are reached")
 	case t.N < 1 || t.N > NMax:
@@ -167,7 +168,7 @@ type Keys interface {
 	Keys(ctx context.Context, who shopper.ID) ([]shopper.Key, error)
 }
 
-// Ports are what batches are made with. All are required but Rest.
+// Ports are what batches are made with. All are required but Visits and Book.
 type Ports struct {
 	Shoppers Shoppers
 	Profiles Profiles
@@ -182,9 +183,27 @@ type Ports struct {
 	Consents, Habits profile.Section
 	Now              retail.Clock
 	Zone             *time.Location // of business days
-	// Rest, where set, is called after each short while of work with how long it
-	// took, and may wait: visits come first.
-	Rest func(ctx context.Context, worked time.Duration)
+	// Visits reports whether visitors are served, who come first: then work rests as
+	// long as it worked; nil is no.
+	Visits func() bool
 	// Wall tells how long work takes.
 	Wall retail.Clock
+	// Book keeps an entry of the audit of each batch; nil keeps none.
+	Book ledger.Committer
+}
+
+// NightlyMax is how many batches a night makes at most.
+const NightlyMax = 50
+
+// CheckAll says what cannot be made every night.
+func CheckAll(all []Terms) error {
+	if len(all) > NightlyMax {
+		return fmt.Errorf("batches: %d of them, at most %d", len(all), NightlyMax)
+	}
+	for i := range all {
+		if err := all[i].Check(); err != nil {
+			return fmt.Errorf("batches[%d]: %w", i, err)
+		}
+	}
+	return nil
 }

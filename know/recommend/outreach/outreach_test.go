@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"endcap/keep/ledger"
 	"endcap/keep/vault"
 	"endcap/know/recommend/outreach"
 	"endcap/retail"
@@ -270,20 +271,42 @@ func TestNoBatchWithoutAnEntryOfTheAudit(t *testing.T) {
 	h := open(t, grocer()...)
 	many(h, 2)
 	out := t.TempDir()
-	job := outreach.Job{Terms: outreach.Terms{List: "for_you", Outlet: outreach.Till, N: 1}, Out: out, Note: func(context.Context, *outreach.Manifest) error { return os.ErrPermission }}
+	job := outreach.Job{Terms: outreach.Terms{List: "for_you", Outlet: outreach.Till, N: 1}, Out: out, By: "ana"}
+	book := &book{err: os.ErrPermission}
+	h.ports.Book = book
 	if _, err := h.folder().Make(t.Context(), job); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("answered %v", err)
 	}
 	left, _ := filepath.Glob(filepath.Join(out, "*"))
-	job.Note = nil
+	book.err = nil
 	m, err := h.folder().Make(t.Context(), job)
 	must(t, err)
 	if len(left) != 0 || len(rows(t, filepath.Join(out, m.File), outreach.CSV)) != 2 {
 		t.Errorf("left were %v", left)
 	}
+	if doc := string(book.deeds[1].Rows[0].Doc); !strings.Contains(doc, `"shoppers":2`) || !strings.Contains(doc, `"by":"ana"`) || !strings.Contains(doc, `"out":"`+out) || strings.Contains(doc, "card-") {
+		t.Errorf("the audit has %s", doc)
+	}
+	for _, inside := range []string{"batches", "out", h.dir, filepath.Join(h.dir, "deeper"), filepath.Dir(h.dir)} {
+		job.Out = inside
+		if _, err := h.folder().Make(t.Context(), job); retail.KindOf(err) != retail.Invalid {
+			t.Errorf("written into the house: %v", err)
+		}
+	}
 	if kept, err := h.folder().Kept(); err != nil || len(kept) != 0 {
 		t.Errorf("the house keeps %v of what was written elsewhere, %v", kept, err)
 	}
+}
+
+// book is an audit that may be out of order.
+type book struct {
+	deeds []ledger.Deed
+	err   error
+}
+
+func (b *book) Commit(_ context.Context, deeds ...ledger.Deed) ([]ledger.Answer, error) {
+	b.deeds = append(b.deeds, deeds...)
+	return nil, b.err
 }
 
 func TestTermsThatCannotBe(t *testing.T) {

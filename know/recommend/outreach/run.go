@@ -12,8 +12,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
+	"endcap/keep/ledger"
+	"endcap/keep/registry"
 	"endcap/know/recommend"
 	"endcap/retail"
 	"endcap/retail/shopper"
@@ -27,9 +30,37 @@ type Job struct {
 	Out string
 	// Tell, where set, hears how many of Parts are done.
 	Tell func(done int)
-	// Note, where set, keeps an entry of the batch before it gets its name; where it
-	// fails there is no batch.
-	Note func(ctx context.Context, m *Manifest) error
+	// By is who asked for it, for the audit.
+	By string
+}
+
+// EntryKind is the kind of the audit's entries about batches.
+const EntryKind registry.Kind = "batch"
+
+// note keeps an entry of a batch before it gets its name: who made it, of what, for
+// how many, and where it went. It names no shopper.
+func (f *Folder) note(ctx context.Context, job *Job, m *Manifest) error {
+	if f.ports.Book == nil {
+		return nil
+	}
+	entry := struct {
+		*Manifest
+		Out string `json:"out,omitempty"` // empty where the house keeps it
+		By  string `json:"by"`
+	}{m, job.Out, job.By}
+	return ledger.Note(ctx, f.ports.Book, ledger.Noted{Kind: EntryKind, By: job.By, At: f.ports.Now(), Entry: entry})
+}
+
+// checkOut refuses a directory that is none, or lies in the house of the Folder.
+func (f *Folder) checkOut(out string) error {
+	house, err := filepath.Abs(filepath.Dir(f.dir))
+	if err != nil {
+		return err
+	}
+	if in, err := filepath.Rel(house, out); out != "" && (!filepath.IsAbs(out) || err == nil && filepath.IsLocal(in)) {
+		return &retail.Error{Kind: retail.Invalid, Field: "out", Say: "a batch is not written into the data directory", Cure: "name the absolute path of a directory outside it, or none"}
+	}
+	return nil
 }
 
 // runLife is for how long a run that broke off may be gone on with.
@@ -47,7 +78,7 @@ type run struct {
 	Offset int64     `json:"offset"` // up to which Part is right
 	Counts
 
-	note    string // path of its own file
+	own     string // path of its file
 	resumed bool
 }
 
@@ -56,7 +87,7 @@ func readRun(path string) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{note: path}
+	r := &run{own: path}
 	return r, json.Unmarshal(b, r)
 }
 
@@ -66,7 +97,7 @@ func readRun(path string) (*run, error) {
 // batch is made at a time.
 func (f *Folder) Make(ctx context.Context, job Job) (*Manifest, error) {
 	job.Terms = job.Whole()
-	if err := job.Check(); err != nil {
+	if err := errors.Join(job.Check(), f.checkOut(job.Out)); err != nil {
 		return nil, err
 	}
 	if !f.making.TryLock() {
@@ -83,10 +114,13 @@ func (f *Folder) Make(ctx context.Context, job Job) (*Manifest, error) {
 	err = f.fill(ctx, r, still, job.Tell)
 	var m *Manifest
 	if err == nil {
-		m, err = f.publish(ctx, r, job.Note)
+		m, err = f.publish(ctx, r, &job)
 	}
 	if err != nil && ctx.Err() == nil { // what was written is of no use, and may be what filled the disk
-		err = errors.Join(err, removeIf(r.Part), removeIf(r.note))
+		err = errors.Join(err, removeIf(r.Part), removeIf(r.own))
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		err = fmt.Errorf("%w: no room; make some in %s and make the batch again (what this run wrote is deleted)", err, filepath.Dir(r.Part))
 	}
 	return m, err
 }
@@ -122,17 +156,26 @@ func (f *Folder) begin(job *Job, made time.Time, still *recommend.Still) (*run, 
 	_, _ = sum.Write([]byte(to))
 	fresh := &run{
 		Terms: job.Terms, Versions: still.Versions, Part: filepath.Join(to, name+partEnd), MadeAt: made, Day: day.String(),
-		note: filepath.Join(f.dir, name+"-"+hex.EncodeToString(sum.Sum(nil))+runEnd),
+		own: filepath.Join(f.dir, name+"-"+hex.EncodeToString(sum.Sum(nil))+runEnd),
 	}
-	old, err := readRun(fresh.note)
+	if old := unbroken(fresh); old != nil {
+		return old, nil
+	}
+	return fresh, nil
+}
+
+// unbroken is the run of the same batch that broke off, where its file is as it says;
+// nil for none. What cannot be read is begun anew.
+func unbroken(fresh *run) *run {
+	old, err := readRun(fresh.own)
 	if err != nil || old.Terms != fresh.Terms || old.Versions != fresh.Versions || old.Day != fresh.Day || old.Part != fresh.Part {
-		return fresh, nil
+		return nil
 	}
 	if info, err := os.Stat(old.Part); err != nil || info.Size() < old.Offset {
-		return fresh, nil
+		return nil
 	}
 	old.resumed = true
-	return old, nil
+	return old
 }
 
 // fill writes all rows of a batch into its part.
@@ -208,14 +251,14 @@ func (f *Folder) save(r *run, file *os.File, to *partWriter) (err error) {
 	if err != nil {
 		return fmt.Errorf("note how far a batch is: %w", err)
 	}
-	return f.replace(r.note, b)
+	return f.replace(r.own, b)
 }
 
 // publish gives a batch its name, without whoever was taken out meanwhile.
-func (f *Folder) publish(ctx context.Context, r *run, note func(context.Context, *Manifest) error) (*Manifest, error) {
+func (f *Folder) publish(ctx context.Context, r *run, job *Job) (*Manifest, error) {
 	dir, name := filepath.Dir(r.Part), r.Part[:len(r.Part)-len(partEnd)]
 	m := &Manifest{
-		File: filepath.Base(name) + "." + string(r.Format), Terms: r.Terms, Versions: r.Versions, MadeAt: r.MadeAt,
+		File: filepath.Base(name) + "." + string(r.Format), Dir: dir, Terms: r.Terms, Versions: r.Versions, MadeAt: r.MadeAt,
 		ValidUntil: r.MadeAt.Add(time.Duration(r.Hours) * time.Hour), Counts: r.Counts,
 	}
 	made := r.Part
@@ -240,10 +283,8 @@ func (f *Folder) publish(ctx context.Context, r *run, note func(context.Context,
 			return nil, err
 		}
 	}
-	if note != nil {
-		if err := note(ctx, m); err != nil {
-			return nil, err
-		}
+	if err := f.note(ctx, job, m); err != nil {
+		return nil, err
 	}
 	if err := os.Rename(made, filepath.Join(dir, m.File)); err != nil {
 		return nil, fmt.Errorf("name a batch: %w", err)
@@ -251,7 +292,7 @@ func (f *Folder) publish(ctx context.Context, r *run, note func(context.Context,
 	if err := f.describe(dir, m); err != nil {
 		return nil, err
 	}
-	return m, errors.Join(removeIf(r.Part), removeIf(r.note))
+	return m, errors.Join(removeIf(r.Part), removeIf(r.own))
 }
 
 // again takes the rows of some keys out of a batch that has no name yet, or where
