@@ -56,7 +56,7 @@ func megabytes(n int64) float64 { return float64(n) / 1e6 }
 
 // percent tells on a terminal how far something has come.
 func percent(m *Main, what string) func(done, total int64) {
-	if !isTerminal(m.Stderr) {
+	if !cli.Terminal(m.Stderr) {
 		return func(int64, int64) {}
 	}
 	return func(done, total int64) {

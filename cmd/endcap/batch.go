@@ -25,7 +25,7 @@ func newBatches(s *stores, w *wings) *outreach.Folder {
 	return outreach.NewFolder(filepath.Join(s.dir, batchDir), outreach.Ports{
 		Shoppers: shelf, Profiles: identity.NewCurrent(identity.NewProfiles(shelf, w.people, merges()), lapsed(s)),
 		People: w.people, Keys: s.vault, Still: w.recommend.Still, Product: w.assortment.Product,
-		Consents: identity.Section, Habits: recommend.Section, Now: s.now, Zone: s.zone, Wall: wall, Visits: w.visits.Load, Book: s.book,
+		Consents: identity.Section, Habits: recommend.Section, Now: s.now, Zone: s.zone, Wall: wall, Visits: func() bool { return s.shop }, Book: s.book,
 	})
 }
 

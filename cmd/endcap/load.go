@@ -67,7 +67,7 @@ func (c *loadCmd) Run(ctx context.Context, m *Main) error {
 		return cli.Misused(err)
 	}
 	live := load.NewLive(m.Stderr)
-	if isTerminal(m.Stderr) {
+	if cli.Terminal(m.Stderr) {
 		plan.Watch = live.Draw
 	}
 	result, err := load.Run(ctx, plan)

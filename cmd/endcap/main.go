@@ -45,7 +45,7 @@ type Main struct {
 type grammar struct {
 	Init       initCmd           `cmd:"" help:"Make a data directory."`
 	Serve      serveCmd          `cmd:"" help:"Serve a data directory: the API, the stores, every job."`
-	Ingest     ingestCmd         `cmd:"" help:"Load a file of receipts, products, stores, prices, stock, promotions, shoppers or consents."`
+	Ingest     cli.IngestCmd     `cmd:"" help:"Load a file of receipts, products, stores, prices, stock, promotions, shoppers or consents."`
 	Query      cli.QueryCmd      `cmd:"" help:"Ask history in SQL."`
 	Quarantine cli.QuarantineCmd `cmd:"" help:"See and replay what could not be taken in."`
 	Report     cli.ReportCmd     `cmd:"" help:"A campaign's report."`

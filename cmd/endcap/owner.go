@@ -69,7 +69,6 @@ func openOwner(ctx context.Context, m *Main, dir string, o ownerOptions) (*owner
 	}
 	h := &owner{stores: s, wings: w}
 	if h.shop {
-		w.visits.Store(true)
 		if err := w.recommend.Refresh(ctx); err != nil {
 			failed(s.log, "recommend")(err) // what can be read serves
 		}

@@ -115,7 +115,7 @@ func (c *simulateRunCmd) bar(m *Main, start time.Time) func(folder.Progress) {
 // many rows that was.
 func progress(m *Main, name, doing string, start time.Time) func(part float64, rows int64) {
 	const whole = 1_000_000
-	draw := connect.Bar(m.Stderr, isTerminal(m.Stderr), time.Now)
+	draw := connect.Bar(m.Stderr, cli.Terminal(m.Stderr), time.Now)
 	var last time.Time
 	return func(part float64, rows int64) {
 		now := time.Now()

@@ -56,7 +56,6 @@ type wings struct {
 	office     *privacy.Office
 	policy     cleanroom.Policy
 	followers  []stream.Follower
-	visits     atomic.Bool               // visitors are served, who come before what can wait
 	tills      atomic.Pointer[time.Time] // when receipts last came by the API, by the wall's clock; nil for never
 }
 

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bufio"
@@ -16,14 +16,14 @@ import (
 	"time"
 
 	"endcap/gate/api/admin"
-	"endcap/gate/cli"
 	"endcap/gate/connect"
 	"endcap/gate/connect/mapping"
 	"endcap/retail"
 )
 
-type ingestCmd struct {
-	cli.DirFlags
+// IngestCmd loads a file.
+type IngestCmd struct {
+	DirFlags
 	File    string `arg:"" help:"CSV, NDJSON or Parquet, also .gz and .zst." type:"existingfile"`
 	Kind    string `help:"What the file holds." enum:"receipts,products,stores,prices,stock,promotions,shoppers,consents" required:""`
 	Mapping string `help:"Names the file's own columns, zone and currency (docs/data-mapping.md)." required:"" type:"existingfile"`
@@ -33,43 +33,43 @@ type ingestCmd struct {
 }
 
 // Help shows an example.
-func (*ingestCmd) Help() string {
+func (*IngestCmd) Help() string {
 	return "endcap ingest --kind receipts --mapping mappings/complete-journey.json data/complete-journey/transactions.parquet"
 }
 
 // Run has the owner load the file and shows how it goes.
-func (c *ingestCmd) Run(ctx context.Context, m *Main) error {
+func (c *IngestCmd) Run(ctx context.Context, s *Session) error {
 	text, err := os.ReadFile(c.Mapping)
 	if err != nil {
 		return fmt.Errorf("read mapping: %w", err)
 	}
 	if err := c.check(text); err != nil {
-		return cli.Misused(err)
+		return Misused(err)
 	}
 	file, err := filepath.Abs(c.File)
 	if err != nil {
 		return fmt.Errorf("find file: %w", err)
 	}
 	in := admin.Import{File: file, Kind: c.Kind, Mapping: text, From: c.From, Until: c.Until}
-	return m.session().WithOwner(ctx, c.Dir, func(o *cli.Client) error {
+	return s.WithOwner(ctx, c.Dir, func(o *Client) error {
 		body, err := o.Call(ctx, http.MethodPost, "/v1/imports", in)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = body.Close() }()
-		summary, err := follow(body, c.bar(m))
+		summary, err := follow(body, c.bar(s))
 		if err != nil {
 			return err
 		}
 		if c.JSON {
-			return json.NewEncoder(m.Stdout).Encode(summary)
+			return json.NewEncoder(s.Stdout).Encode(summary)
 		}
-		return writeSummary(m.Stdout, summary)
+		return writeSummary(s.Stdout, summary)
 	})
 }
 
 // check refuses what can be seen to be wrong before the owner is asked.
-func (c *ingestCmd) check(text []byte) error {
+func (c *IngestCmd) check(text []byte) error {
 	m, err := mapping.Parse(text)
 	if err != nil {
 		return fmt.Errorf("mapping %s: %w", c.Mapping, err)
@@ -86,17 +86,18 @@ func (c *ingestCmd) check(text []byte) error {
 }
 
 // bar draws progress on standard error.
-func (c *ingestCmd) bar(m *Main) func(admin.Imported) {
-	start, draw := time.Now(), connect.Bar(m.Stderr, isTerminal(m.Stderr), time.Now)
+func (c *IngestCmd) bar(s *Session) func(admin.Imported) {
+	start, draw := s.Now(), connect.Bar(s.Stderr, Terminal(s.Stderr), s.Now)
 	return func(l admin.Imported) {
 		draw(connect.Progress{
-			File: c.File, Done: l.Done, Total: l.Total, Rows: l.Rows, PerSec: l.PerSec, Elapsed: time.Since(start),
+			File: c.File, Done: l.Done, Total: l.Total, Rows: l.Rows, PerSec: l.PerSec, Elapsed: s.Now().Sub(start),
 			Left: time.Duration(l.LeftSec * float64(time.Second)), Sorting: l.Step == "sorting", Ended: l.Step == "folding",
 		})
 	}
 }
 
-func isTerminal(w io.Writer) bool {
+// Terminal reports whether somebody looks at what is written to w.
+func Terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false
