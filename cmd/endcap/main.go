@@ -57,10 +57,9 @@ type grammar struct {
 	Verify     verifyCmd         `cmd:"" help:"Prove that what is stored agrees with itself."`
 	Backup     backupCmd         `cmd:"" help:"Back up a data directory, also while it is served."`
 	Restore    restoreCmd        `cmd:"" help:"Make a data directory from a backup, and prove it."`
-	Recommend  cli.RecommendCmd  `cmd:"" help:"Train, judge and explain the model of what is bought next."`
+	Recommend  cli.RecommendCmd  `cmd:"" help:"Make batches of proposals; train, judge and explain the model of what is bought next."`
 	Identity   cli.IdentityCmd   `cmd:"" help:"Find, see and answer merges of shoppers."`
 	Partner    cli.PartnerCmd    `cmd:"" help:"Partners, and the names that each has for shoppers."`
-	Recommend  cli.RecommendCmd  `cmd:"" help:"Proposals for many shoppers at once."`
 	Simulate   simulateCmd       `cmd:"" help:"Make a retailer that does not exist, of any size, with known truth."`
 	Load       loadCmd           `cmd:"" help:"Drive a server with simulated visits or recorded requests, and measure the answers."`
 	Version    versionCmd        `cmd:"" help:"Print the version."`

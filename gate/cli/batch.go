@@ -13,11 +13,6 @@ import (
 	"endcap/gate/api/admin"
 )
 
-// RecommendCmd makes proposals for many shoppers at once.
-type RecommendCmd struct {
-	Batch batchCmd `cmd:"" help:"Make a file of proposals for everybody who allows personal offers."`
-}
-
 type batchCmd struct {
 	DirFlags
 	List    string `help:"for_you, next_basket, buy_again, discovery or trending." required:""`

@@ -15,8 +15,10 @@ import (
 	"endcap/know/recommend/training"
 )
 
-// RecommendCmd trains, judges and explains the model of what is bought next.
+// RecommendCmd makes batches of proposals, and trains, judges and explains the model
+// of what is bought next.
 type RecommendCmd struct {
+	Batch    batchCmd             `cmd:"" help:"Make a file of proposals for everybody who allows personal offers."`
 	Train    recommendTrainCmd    `cmd:"" help:"Train now, and publish what is not worse than what serves."`
 	Evaluate recommendEvaluateCmd `cmd:"" help:"Judge every kept version by the newest week, beside plain frequencies."`
 	Explain  recommendExplainCmd  `cmd:"" help:"Tell why each product stands on a shopper's list."`

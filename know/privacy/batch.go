@@ -48,7 +48,7 @@ func (o *Office) sweepBatches(ctx context.Context) (int, error) {
 	if o.Batches == nil {
 		return 0, nil
 	}
-	_, gone, err := goneIn(ctx, o.Vault, o.Batches)
+	_, gone, err := suppressedIn(ctx, o.Vault, o.Batches)
 	if err != nil {
 		return 0, err
 	}
@@ -59,9 +59,9 @@ func (o *Office) sweepBatches(ctx context.Context) (int, error) {
 	return rows, nil
 }
 
-// goneIn lists the keys of batches that are suppressed, and says how many were
+// suppressedIn lists the keys of batches that are suppressed, and says how many were
 // looked at.
-func goneIn(ctx context.Context, v vault.Forgetting, in Batches) (looked int64, gone []shopper.Key, err error) {
+func suppressedIn(ctx context.Context, v vault.Forgetting, in Batches) (looked int64, gone []shopper.Key, err error) {
 	err = in.Keys(ctx, func(keys []shopper.Key) error {
 		looked += int64(len(keys))
 		for some := range slices.Chunk(keys, vault.BatchMax) {
@@ -87,6 +87,6 @@ func lookBatches(ctx context.Context, r Remains) ([]Place, error) {
 	if r.Batches == nil {
 		return nil, nil
 	}
-	looked, gone, err := goneIn(ctx, r.Vault, r.Batches)
+	looked, gone, err := suppressedIn(ctx, r.Vault, r.Batches)
 	return []Place{{Name: "batches", Looked: looked, Found: int64(len(gone))}}, err
 }

@@ -38,7 +38,7 @@ func (r *Recommender) Explain(who shopper.ID, section []byte, v *visit.Visit, n 
 	out.Products = make([]Explained, len(out.Proposals))
 	p := &picker{who: who.Reveal(), v: v}
 	q := p.query(section)
-	l, ok := r.scorer(r.now.Load(), &q).(*learnt)
+	l, ok := r.scorer(r.lore(), &q).(*learnt)
 	if !ok || v.List != visit.NextBasket {
 		return out
 	}

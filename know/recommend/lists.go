@@ -150,7 +150,7 @@ func (p *picker) nextBasket(r *Recommender, section []byte) {
 	with := p.beside(p.sources())
 	var repeat, explore []found
 	most := 0.0
-	for _, s := range r.scorer(p.ix, &q).Score(&q, scoredMost, nil) {
+	for _, s := range r.scorer(p.lore, &q).Score(&q, scoredMost, nil) {
 		no := p.ix.all.find(s.Product)
 		if no < 0 || p.ix.shy[no] && !s.New || !(s.Chance >= 0 && s.Chance <= 1) {
 			continue // gone from the catalogue, sensitive, or no number

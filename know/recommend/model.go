@@ -93,12 +93,9 @@ func (l *learnt) query(a *asking, q *Query) nextbasket.Query {
 
 // scorer is who says what is bought next: the model where there is one and she is
 // known, else plain frequencies.
-func (r *Recommender) scorer(ix *index, q *Query) Scorer {
-	if r.next == nil || q.Key == 0 {
-		return usual{ix}
+func (r *Recommender) scorer(from lore, q *Query) Scorer {
+	if from.served == nil || q.Key == 0 {
+		return usual{from.ix}
 	}
-	if served := r.next.Now(); served != nil {
-		return &learnt{served, usual{ix}, &r.askings}
-	}
-	return usual{ix}
+	return &learnt{from.served, usual{from.ix}, &r.askings}
 }

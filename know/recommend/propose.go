@@ -180,13 +180,21 @@ const ruledMost = 200
 // last word.
 func (r *Recommender) Propose(who shopper.ID, section []byte, v *visit.Visit, n int) visit.Proposed {
 	r.asked.Add(1)
-	return r.propose(lore{r.now.Load(), r.served()}, who, section, v, n)
+	return r.propose(r.lore(), who, section, v, n)
 }
 
 // lore is what lists are made from.
 type lore struct {
 	ix     *index
 	served *training.Served // nil for none
+}
+
+func (r *Recommender) lore() lore {
+	l := lore{ix: r.now.Load()}
+	if r.next != nil {
+		l.served = r.next.Now()
+	}
+	return l
 }
 
 func (r *Recommender) propose(from lore, who shopper.ID, section []byte, v *visit.Visit, n int) visit.Proposed {

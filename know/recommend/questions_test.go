@@ -9,6 +9,7 @@ import (
 	"endcap/know/recommend/merchandising"
 	"endcap/retail/catalog"
 	"endcap/retail/event"
+	"endcap/retail/shopper"
 	"endcap/retail/visit"
 )
 
@@ -92,11 +93,11 @@ func TestWhatAMerchandiserAsksOfEveryList(t *testing.T) {
 			section := fold(t, nil, tt.facts...)
 			still := r.Still()
 			for list, v := range asks() {
-				got := r.Propose(section, &v, 2)
+				got := r.Propose(shopper.ID{}, section, &v, 2)
 				if products(got) != tt.want[list] {
 					t.Errorf("%s: %s, want %s", list, products(got), tt.want[list])
 				}
-				if again := still.Propose(section, &v, 2); told(again) != told(got) {
+				if again := still.Propose(shopper.ID{}, section, &v, 2); told(again) != told(got) {
 					t.Errorf("%s: standing still it is %s", list, told(again))
 				}
 			}
@@ -110,13 +111,13 @@ func TestARecommenderStandsStill(t *testing.T) {
 	s, rules := market(), &said{version: 1}
 	r, _ := opened(t, s, recommend.Options{Rules: rules})
 	still, v := r.Still(), &visit.Visit{Day: today}
-	before := told(still.Propose(nil, v, 3))
+	before := told(still.Propose(shopper.ID{}, nil, v, 3))
 	rules.rules = []merchandising.Named{{ID: "new", Rule: merchandising.Rule{Pin: &merchandising.Pin{Product: "new"}}}}
 	s.rows, rules.version, s.version = s.rows[1:], 2, 2
 	if err := r.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := told(still.Propose(nil, v, 3)); got != before || told(r.Propose(nil, v, 3)) == before {
+	if got := told(still.Propose(shopper.ID{}, nil, v, 3)); got != before || told(r.Propose(shopper.ID{}, nil, v, 3)) == before {
 		t.Errorf("it moved: %s, was %s", got, before)
 	}
 	if now := r.Still(); now.Versions == still.Versions || now.Model != still.Model || now.Rules == still.Rules || still.Model == 0 || still.Related == 0 {

@@ -43,7 +43,7 @@ func newMaker(p Ports, t Terms, made time.Time, still *recommend.Still) *maker {
 		m.visit.Channel = catalog.InStore
 	}
 	m.row = Row{
-		KeyKind: string(t.Outlet.Key()), List: string(t.List), Model: still.Model, Related: still.Related, Rules: still.Rules,
+		KeyKind: string(t.Outlet.Key()), List: string(t.List), Model: still.Model, Related: still.Related, Next: still.Next, Rules: still.Rules,
 		MadeAt: m.made, ValidUntil: m.end,
 	}
 	return m
@@ -121,7 +121,11 @@ func (m *maker) one(ctx context.Context, who shopper.ID, to Writer, n *Counts) e
 	if err != nil || len(keys) == 0 {
 		return err
 	}
-	list := m.still.Propose(p[m.Habits], &m.visit, m.terms.N).Proposals
+	var as shopper.ID
+	if p[m.Habits] != nil {
+		as = m.People.Canonical(who)
+	}
+	list := m.still.Propose(as, p[m.Habits], &m.visit, m.terms.N).Proposals
 	if len(list) == 0 {
 		return nil
 	}

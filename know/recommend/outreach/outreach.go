@@ -155,6 +155,8 @@ type Profiles interface {
 // People is what must be known of know/identity.
 type People interface {
 	Members(ctx context.Context, who shopper.ID) ([]shopper.ID, error)
+	// Canonical is as whom she is known.
+	Canonical(who shopper.ID) shopper.ID
 	// Holds is what a shopper allows at an instant, by the section of her consents.
 	Holds(who shopper.ID, section []byte, now time.Time) consent.Set
 	// Find returns the shopper to whom keys belong.

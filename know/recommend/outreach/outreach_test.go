@@ -35,9 +35,9 @@ func TestWhatAMailSystemReads(t *testing.T) {
 	m := made(t, f, outreach.Terms{List: "for_you", Outlet: outreach.Email, N: 2, Hours: 18})
 	got, err := os.ReadFile(filepath.Join(h.dir, m.File))
 	must(t, err)
-	want := `key_kind,key,list,place,product,name,reason,because,count,every_days,due,other,model,related,rules,made_at,valid_until
-email_sha256,` + mail + `,for_you,1,rye,"Rye ""dark""",bought_often,bought 2 times,2,,,,0,0,0,2026-03-02T12:00:00Z,2026-03-03T06:00:00Z
-email_sha256,` + mail + `,for_you,2,cow,"YOGURT, 500 g",bought_often,bought once,1,,,,0,0,0,2026-03-02T12:00:00Z,2026-03-03T06:00:00Z
+	want := `key_kind,key,list,place,product,name,reason,because,count,every_days,due,other,model,related,next_basket,rules,made_at,valid_until
+email_sha256,` + mail + `,for_you,1,rye,"Rye ""dark""",bought_often,bought 2 times,2,,,,0,0,0,0,2026-03-02T12:00:00Z,2026-03-03T06:00:00Z
+email_sha256,` + mail + `,for_you,2,cow,"YOGURT, 500 g",bought_often,bought once,1,,,,0,0,0,0,2026-03-02T12:00:00Z,2026-03-03T06:00:00Z
 `
 	if string(got) != want || m.File != "2026-03-02-for_you-email.csv" {
 		t.Errorf("%s holds\n%s\nwant\n%s", m.File, got, want)

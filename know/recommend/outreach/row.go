@@ -31,6 +31,7 @@ type Row struct {
 	Other      string    `parquet:"other,dict"` // the product it goes with or stands in for
 	Model      uint64    `parquet:"model"`      // versions of what it was made by
 	Related    uint64    `parquet:"related"`
+	Next       uint64    `parquet:"next_basket"`
 	Rules      uint64    `parquet:"rules"`
 	MadeAt     time.Time `parquet:"made_at,timestamp(millisecond)"`
 	ValidUntil time.Time `parquet:"valid_until,timestamp(millisecond)"`
@@ -39,7 +40,7 @@ type Row struct {
 // columns is the header of a CSV.
 var columns = [...]string{
 	"key_kind", "key", "list", "place", "product", "name", "reason", "because", "count", "every_days", "due", "other",
-	"model", "related", "rules", "made_at", "valid_until",
+	"model", "related", "next_basket", "rules", "made_at", "valid_until",
 }
 
 // Writer writes rows in one format. Close ends the format and closes nothing else.
@@ -79,7 +80,7 @@ func newCSV(to io.Writer) *csvWriter { return &csvWriter{to: csv.NewWriter(to)} 
 func (w *csvWriter) Write(r *Row) error {
 	w.line = [...]string{
 		r.KeyKind, r.Key, r.List, strconv.Itoa(int(r.Place)), r.Product, r.Name, r.Reason, r.Because, some(r.Count), some(r.Every), r.Due, r.Other,
-		strconv.FormatUint(r.Model, 10), strconv.FormatUint(r.Related, 10), strconv.FormatUint(r.Rules, 10), r.MadeAt.Format(time.RFC3339), r.ValidUntil.Format(time.RFC3339),
+		strconv.FormatUint(r.Model, 10), strconv.FormatUint(r.Related, 10), strconv.FormatUint(r.Next, 10), strconv.FormatUint(r.Rules, 10), r.MadeAt.Format(time.RFC3339), r.ValidUntil.Format(time.RFC3339),
 	}
 	return w.to.Write(w.line[:])
 }
@@ -194,15 +195,15 @@ func (c *csvReader) Read(r *Row) error {
 	for _, n := range [...]struct {
 		to   *uint64
 		text string
-	}{{&r.Model, line[12]}, {&r.Related, line[13]}, {&r.Rules, line[14]}} {
+	}{{&r.Model, line[12]}, {&r.Related, line[13]}, {&r.Next, line[14]}, {&r.Rules, line[15]}} {
 		if *n.to, err = strconv.ParseUint(n.text, 10, 64); err != nil {
 			return errors.New("a version of a batch cannot be read")
 		}
 	}
-	if r.MadeAt, err = time.Parse(time.RFC3339, line[15]); err != nil {
+	if r.MadeAt, err = time.Parse(time.RFC3339, line[16]); err != nil {
 		return errors.New("a time of a batch cannot be read")
 	}
-	if r.ValidUntil, err = time.Parse(time.RFC3339, line[16]); err != nil {
+	if r.ValidUntil, err = time.Parse(time.RFC3339, line[17]); err != nil {
 		return errors.New("a time of a batch cannot be read")
 	}
 	return nil
