@@ -131,9 +131,15 @@ func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// memTableMost bounds a table of changes in memory, in bytes: what is in it is
-// read again from the log after a crash.
-const memTableMost = 64 << 20
+// How large things may be, in bytes. A load writes each shopper again for each of
+// her receipts, so what is written over and over is merged in memory where there is
+// room, and in few large files: with tables of 64 MiB and files of 2 MiB merging took
+// twice the processor time (docs/decisions/pebble.md).
+const (
+	memTableMost = 256 << 20 // of changes in memory, which a crash has read again from the log
+	fileLeast    = 16 << 20
+	baseMost     = 512 << 20 // of the first level below the newest files
+)
 
 // pebbleOptions let memory tables take at most half of the cache, from which the
 // database takes their room.
@@ -141,12 +147,13 @@ func pebbleOptions(o *Options, lock *pebble.Lock) *pebble.Options {
 	p := &pebble.Options{
 		FS: o.FS, Lock: lock, CacheSize: o.CacheBytes, Cleaner: cleaner{}, Logger: logger{o.Log}, Comparer: comparer(),
 		FormatMajorVersion: pebble.FormatTableFormatV6, MaxOpenFiles: 512,
-		MemTableSize: uint64(min(o.CacheBytes/4, memTableMost)), MemTableStopWritesThreshold: 2,
+		MemTableSize: uint64(min(o.CacheBytes/4, memTableMost)), MemTableStopWritesThreshold: 2, LBaseMaxBytes: baseMost,
 	}
 	p.Experimental.SpanPolicyFunc = func([]byte) (pebble.SpanPolicy, []byte, error) {
 		// Sections are not versions of one another: all are read, so all stay in place.
 		return pebble.SpanPolicy{DisableValueSeparationBySuffix: true}, nil, nil
 	}
+	p.TargetFileSizes[0] = fileLeast // those of deeper levels follow
 	for i := range p.Levels {
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		p.Levels[i].BlockSize = 8 << 10 // a read wants one shopper, not her neighbours
