@@ -3,6 +3,8 @@ package catalog
 import (
 	"errors"
 	"fmt"
+
+	"endcap/retail/gs1"
 )
 
 // GTIN is a Global Trade Item Number in its 14-digit form, as a number. The
@@ -22,20 +24,16 @@ func ParseGTIN(s string) (GTIN, error) {
 		return 0, fmt.Errorf("%w: %.20q (want 8, 12, 13 or 14 digits)", ErrGTIN, s)
 	}
 	var n uint64
-	sum := 0
 	for i := range len(s) {
 		d := s[i] - '0'
 		if d > 9 {
 			return 0, fmt.Errorf("%w: %.20q (want digits only)", ErrGTIN, s)
 		}
 		n = n*10 + uint64(d)
-		if weight := 1 + 2*((len(s)-1-i)%2); i < len(s)-1 {
-			sum += weight * int(d)
-		}
 	}
-	want := (10 - sum%10) % 10
-	if got := int(s[len(s)-1] - '0'); got != want {
-		return 0, fmt.Errorf("%w: %s has check digit %d, want %d", ErrGTIN, s, got, want)
+	last := len(s) - 1
+	if want := gs1.CheckDigit(s[:last]); s[last] != want {
+		return 0, fmt.Errorf("%w: %s has check digit %c, want %c", ErrGTIN, s, s[last], want)
 	}
 	if n == 0 {
 		return 0, fmt.Errorf("%w: all zeros", ErrGTIN)

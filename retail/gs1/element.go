@@ -121,7 +121,7 @@ func parseBracketed(text string) (Elements, *Error) {
 		raw := text[at : at+bracketed(text[at:])]
 		value := strings.ReplaceAll(raw, `\(`, "(")
 		if err := e.check(value); err != nil {
-			return nil, err.shift(at)
+			return nil, err.within(value, raw).shift(at)
 		}
 		all = append(all, Element{e.ai, value})
 		at += len(raw)

@@ -68,6 +68,15 @@ func (e *Error) shift(at int) *Error {
 	return &Error{e.Fault, e.At + at, e.Len}
 }
 
+// within gives the place of a fault of value in raw, of which value was decoded:
+// all of raw where the two differ.
+func (e *Error) within(value, raw string) *Error {
+	if value == raw {
+		return e
+	}
+	return &Error{e.Fault, 0, len(raw)}
+}
+
 // orNil makes an error of e, and a true nil of none.
 func (e *Error) orNil() error {
 	if e == nil {

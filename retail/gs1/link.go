@@ -231,7 +231,7 @@ func decoded(e *entry, value string, query bool) (Element, *Error) {
 		text = "00000000000000"[n:] + text
 	}
 	if err := e.check(text); err != nil {
-		return Element{}, err
+		return Element{}, err.within(text, value)
 	}
 	return Element{e.ai, text}, nil
 }
