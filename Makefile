@@ -55,6 +55,10 @@ test: data ## run every test with the race detector, on the whole of the data (T
 bench-ledger: ## durable charges a second beside bare inserts through the same writer
 	go run ./bench/ledger
 
+.PHONY: bench-codes
+bench-codes: ## make five million coupon codes, break the job off and let it go on, beside codes drawn by lot and kept in a map
+	@go run ./bench/codes
+
 .PHONY: soak
 soak: ## kill the program KILLS times under load and count every cent (KILLS=200, ENDCAP_SEED=… repeats)
 	ENDCAP_KILLS='$(KILLS)' go test -count=1 -timeout 60m -v -run TestNothingIsLostOrDoubledByKills ./cmd/endcap

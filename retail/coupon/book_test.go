@@ -33,8 +33,14 @@ func TestWhichBatchIsThisCodeOf(t *testing.T) {
 		serial uint64
 		want   coupon.BatchID
 	}{
-		{0, 0, "leaflet"}, {0, 1, "mails"}, {0, 5_000, "mails"}, {0, 5_001, ""}, {0, coupon.SerialMax, ""},
-		{1, 0, "prizes"}, {1, 299, "prizes"}, {1, 300, ""},
+		{0, 0, "leaflet"},
+		{0, 1, "mails"},
+		{0, 5_000, "mails"},
+		{0, 5_001, ""},
+		{0, coupon.SerialMax, ""},
+		{1, 0, "prizes"},
+		{1, 299, "prizes"},
+		{1, 300, ""},
 	} {
 		batch, serial, ok := book.Find(series[tt.series].Code(tt.serial))
 		if batch.ID != tt.want || ok != (tt.want != "") || ok && (serial != tt.serial || batch.Series != tt.series) {

@@ -164,7 +164,7 @@ func parsePart(w string) (part, error) {
 	}
 	size, variable := strings.CutPrefix(form[1:], "..")
 	n, err := strconv.Atoi(size)
-	if err != nil || !strings.Contains("NXYZ", form[:1]) {
+	if err != nil || strings.IndexByte("NXYZ", form[0]) < 0 {
 		return part{}, fmt.Errorf("component %s", w)
 	}
 	p.set, p.min, p.max = form[0], n, n

@@ -2,7 +2,7 @@ package gs1
 
 // Rule runs one of GS1's syntax tests by its name, with those that ask for
 // company prefixes asking known; ok is false where there is no such test.
-func Rule(name, s string, known Prefixes) (err error, ok bool) { //nolint:revive // ok last, as of a map
+func Rule(name, s string, known Prefixes) (err error, ok bool) {
 	switch name {
 	case "gcppos1":
 		return prefixed(s, known).orNil(), true

@@ -77,7 +77,9 @@ func FuzzElements(f *testing.F) {
 		if again, err := gs1.ParseBracketed(all.Bracketed()); err != nil || !cmp.Equal(all, again) {
 			t.Errorf("%q is %v; in brackets %v, %v", s, all, again, err)
 		}
-		_ = all.Check()
+		if c, err := all.GlobalCoupon(); err == nil && (c.Amount < 0 || c.Percent < 0 || c.Points < 0) {
+			t.Errorf("%q gives %+v", s, c)
+		}
 		if l, err := all.Link(gs1.Stem); err == nil {
 			again, err := gs1.ParseLink(l.String())
 			if err != nil || !cmp.Equal(l, again) {

@@ -396,3 +396,42 @@ func TestElementsBesideOneAnother(t *testing.T) {
 		}
 	}
 }
+
+// What does a global coupon give, by what is printed beside its number?
+func TestWhatAGlobalCouponGives(t *testing.T) {
+	t.Parallel()
+	number := gs1.GCN{Number: "9501101530003"}
+	tests := map[string]struct {
+		bracketed string
+		want      gs1.GlobalCoupon
+		fault     gs1.Fault
+	}{
+		"the issuer knows":     {"(255)95011015300030042", gs1.GlobalCoupon{GCN: gs1.GCN{Number: "9501101530003", Serial: "0042"}}, ""},
+		"2.50 until 31 March":  {"(17)260331(255)9501101530003(3902)250", gs1.GlobalCoupon{GCN: number, Expires: "260331", Gives: gs1.AmountOf, Amount: 250 * retail.Cent}, ""},
+		"100 yen":              {"(255)9501101530003(3900)100", gs1.GlobalCoupon{GCN: number, Gives: gs1.AmountOf, Amount: 100 * retail.Unit}, ""},
+		"free goods":           {"(255)9501101530003(3900)000", gs1.GlobalCoupon{GCN: number, Gives: gs1.GoodsFree}, ""},
+		"10 %":                 {"(255)9501101530003(3940)0010", gs1.GlobalCoupon{GCN: number, Gives: gs1.PercentOf, Percent: 10_000}, ""},
+		"12.5 %":               {"(255)9501101530003(3941)0125", gs1.GlobalCoupon{GCN: number, Gives: gs1.PercentOf, Percent: 12_500}, ""},
+		"200 points":           {"(255)9501101530003(8111)0200", gs1.GlobalCoupon{GCN: number, Gives: gs1.PointsOf, Points: 200}, ""},
+		"the largest amount":   {"(255)9501101530003(3902)100000000000", gs1.GlobalCoupon{GCN: number, Gives: gs1.AmountOf, Amount: retail.MicrosMax}, ""},
+		"a cent too much":      {"(255)9501101530003(3902)100000000001", gs1.GlobalCoupon{}, gs1.AmountOutOfRange},
+		"too fine an amount":   {"(255)9501101530003(3909)1", gs1.GlobalCoupon{}, gs1.AmountOutOfRange},
+		"no coupon":            {"(01)09520123456788", gs1.GlobalCoupon{}, gs1.AIMissing},
+		"points and an amount": {"(255)9501101530003(8111)0200(3902)100", gs1.GlobalCoupon{}, gs1.AIExcluded},
+		"a coupon on a pack":   {"(255)9501101530003(01)09520123456788", gs1.GlobalCoupon{}, gs1.AIExcluded},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			all, err := gs1.ParseBracketed(tt.bracketed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := all.GlobalCoupon()
+			found, _ := errors.AsType[*gs1.Error](err)
+			if got != tt.want || found == nil && tt.fault != "" || found != nil && found.Fault != tt.fault {
+				t.Errorf("got %+v, %v; want %+v, %s", got, err, tt.want, tt.fault)
+			}
+		})
+	}
+}
