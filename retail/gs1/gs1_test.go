@@ -435,3 +435,52 @@ func TestWhatAGlobalCouponGives(t *testing.T) {
 		})
 	}
 }
+
+// Why is this not read? The fault is named, and its place in the text.
+func TestWhyATextIsRefused(t *testing.T) {
+	t.Parallel()
+	elements := func(s string) error { _, err := gs1.ParseElements(s); return err }
+	bracketed := func(s string) error { _, err := gs1.ParseBracketed(s); return err }
+	link := func(s string) error { _, err := gs1.ParseLink(s); return err }
+	const key = "https://a/01/12312312312333"
+	tests := map[string]struct {
+		read func(string) error
+		text string
+		want gs1.Error
+	}{
+		"no FNC1 in front":            {elements, "0112312312312333", gs1.Error{Fault: gs1.NoStart}},
+		"nothing":                     {elements, "", gs1.Error{Fault: gs1.NoStart}},
+		"nothing behind FNC1":         {elements, "^", gs1.Error{Fault: gs1.UnknownAI, At: 1}},
+		"an AI that is none":          {elements, "^0112312312312333" + "8913", gs1.Error{Fault: gs1.UnknownAI, At: 17, Len: 4}},
+		"a GTIN cut short":            {elements, "^01123123123", gs1.Error{Fault: gs1.ValueTooShort, At: 3, Len: 9}},
+		"a GTIN with a wrong digit":   {elements, "^0112312312312334", gs1.Error{Fault: "incorrect_check_digit", At: 16, Len: 1}},
+		"a lot too long":              {elements, "^10" + strings.Repeat("A", 21), gs1.Error{Fault: gs1.ValueTooLong, At: 23, Len: 1}},
+		"a day that is none":          {elements, "^17260230", gs1.Error{Fault: "illegal_day", At: 7, Len: 2}},
+		"65 elements":                 {elements, strings.Repeat("^99A", 65), gs1.Error{Fault: gs1.TooManyElements, At: 64*4 + 1, Len: 2}},
+		"a key of nobody":             {elements, "^8004ABC1", gs1.Error{Fault: gs1.UnknownPrefix, At: 5, Len: 1}},
+		"a key without a prefix":      {elements, "^8004123", gs1.Error{Fault: "too_short_for_gcp", At: 5, Len: 3}},
+		"65 elements in brackets":     {bracketed, strings.Repeat("(99)A", 65), gs1.Error{Fault: gs1.TooManyElements, At: 64 * 5, Len: 4}},
+		"a bracket that stays open":   {bracketed, "(01", gs1.Error{Fault: gs1.BracketOpen, Len: 3}},
+		"a coupon in brackets":        {bracketed, "(8110)0123456", gs1.Error{Fault: "coupon_truncated_offer_code", At: 6, Len: 7}},
+		"a scheme in mixed case":      {link, "HtTp://a/01/12312312312333", gs1.Error{Fault: gs1.IllegalScheme, Len: 8}},
+		"a user in the host":          {link, "https://b@a/01/12312312312333", gs1.Error{Fault: gs1.IllegalDomain, At: 9, Len: 1}},
+		"qualifiers out of order":     {link, key + "/21/A/10/B", gs1.Error{Fault: gs1.NotInPath, At: 33, Len: 2}},
+		"a qualifier in the query":    {link, key + "?10=B", gs1.Error{Fault: gs1.BelongsInPath, At: 28, Len: 2}},
+		"what no query may say":       {link, key + "?03=12312312312333", gs1.Error{Fault: gs1.NotAttribute, At: 28, Len: 2}},
+		"one attribute twice":         {link, key + "?99=A&99=A", gs1.Error{Fault: gs1.RepeatedAI, At: 33, Len: 2}},
+		"a number that is no AI":      {link, key + "?a=b&89=A", gs1.Error{Fault: gs1.UnknownAI, At: 32, Len: 2}},
+		"more parameters than 64":     {link, key + "?" + strings.Repeat("a&", 64), gs1.Error{Fault: gs1.TooManyElements, At: 28 + 2*63, Len: 1}},
+		"a space for a plus":          {link, key + "?99=A+B", gs1.Error{Fault: "invalid_cset82_character", At: 31, Len: 3}},
+		"a % of a value with no hex":  {link, key + "/10/A%G1", gs1.Error{Fault: gs1.InvalidPercent, At: 32, Len: 3}},
+		"a path that ends in a slash": {link, key + "/", gs1.Error{Fault: gs1.NoPrimaryKey, At: 9, Len: 19}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			found, ok := errors.AsType[*gs1.Error](tt.read(tt.text))
+			if !ok || *found != tt.want {
+				t.Errorf("%.60s: got %+v, want %+v", tt.text, found, tt.want)
+			}
+		})
+	}
+}
