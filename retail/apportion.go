@@ -30,6 +30,10 @@ func Apportion(dst []int64, total int64, weights []int64) []int64 {
 		copy(dst, weights)
 		return dst
 	}
+	if len(weights) == 1 {
+		dst[0] = total
+		return dst
+	}
 	if total == 0 {
 		clear(dst)
 		return dst

@@ -69,7 +69,6 @@ type Book struct {
 	never   *catalog.Matcher
 	entries []entry // in order
 	byID    map[terms.ID]int32
-	groups  int
 
 	everywhere  []int32 // reduce everything
 	products    map[catalog.ProductID][]int32
@@ -129,7 +128,6 @@ func NewBook(offers []terms.Offer, rules Rules) (*Book, error) {
 		e.compile()
 		b.index(e)
 	}
-	b.groups = len(groups)
 	return b, nil
 }
 

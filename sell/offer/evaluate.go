@@ -79,7 +79,7 @@ func (b *Book) Evaluate(k *Basket, c *Context) (Answer, error) {
 	if err := c.check(); err != nil {
 		return Answer{}, err
 	}
-	t := &table{b: b, g: g, c: c, k: k, f: newFold(g, b.groups)}
+	t := &table{b: b, g: g, c: c, k: k}
 	t.seat()
 	t.choose()
 	return t.answer(), nil
@@ -96,15 +96,16 @@ func (b *Book) Worth(k *Basket, c *Context, ids []terms.ID) (retail.Micros, erro
 	if err := c.check(); err != nil {
 		return 0, err
 	}
-	t := &table{b: b, g: g, c: c, k: k, f: newFold(g, b.groups)}
+	t := &table{b: b, g: g, c: c, k: k}
 	t.seat()
-	of := newSet(len(t.live))
+	of, list := newSet(len(t.live)), make([]int, len(t.live))
 	for i := range t.live {
+		list[i] = i
 		if slices.Contains(ids, t.live[i].ID) {
 			of.add(i)
 		}
 	}
-	total, _ := (&search{f: t.f, all: t.live}).worth(of)
+	total, _ := newSearch(t.f, t.live).worth(of, list)
 	return retail.Micros(total * g.coin), nil
 }
 
@@ -116,6 +117,7 @@ type table struct {
 	k       *Basket
 	f       *fold
 	live    []live
+	pools   int // groups of those
 	refused []Refusal
 	chosen  set
 	exact   bool
@@ -140,6 +142,8 @@ func (t *table) choose() {
 
 // seat finds the offers that could apply and refuses those that cannot.
 func (t *table) seat() {
+	t.f = newFold(t.g, 1)
+	pools := map[int32]int32{}
 	reach := t.b.reach(t.g)
 	coupons := t.coupons()
 	ats := make([]int32, 0, len(reach)+len(coupons))
@@ -167,6 +171,17 @@ func (t *table) seat() {
 		}
 		t.sit(live{entry: e, coupon: coupon, reduced: reach[at], budget: none, trim: e.Limits.Trim})
 	}
+	for i := range t.live {
+		o := &t.live[i]
+		n, ok := pools[o.group]
+		if !ok {
+			n = int32(len(pools))
+			pools[o.group] = n
+		}
+		o.pool = n
+	}
+	t.pools = len(pools)
+	t.f = newFold(t.g, t.pools)
 }
 
 // coupons finds the coupon by which each offer applies: the first by its code.
@@ -290,7 +305,25 @@ func (t *table) alone(o *live) int64 {
 	if o.budget != none {
 		total = min(total, o.budget)
 	}
+	for _, a := range o.reduced {
+		o.caps = append(o.caps, min(total, t.cap(o, &t.g.articles[a])))
+	}
 	return total
+}
+
+// cap is more than an offer can take off one article.
+func (t *table) cap(o *live, a *article) int64 {
+	n := int64(a.to - a.from)
+	price, amount := t.g.price[a.from], int64(o.Mechanic.Amount)/t.g.coin
+	switch {
+	case o.Mechanic.Kind == terms.PercentOff && o.Mechanic.Base != terms.Initial:
+		return percent(n*price, o.Mechanic.OffPPM) + 2 // coins that rounding may bring
+	case o.Mechanic.Kind == terms.FixedPrice:
+		return n * max(0, price-amount)
+	case o.Mechanic.Each:
+		return n * min(price, amount)
+	}
+	return n * price
 }
 
 // answer applies what was chosen and says all about it.
@@ -363,7 +396,7 @@ func (t *table) why(i int) (v terms.Verdict, idle bool) {
 			rival = c.ID
 		}
 	}
-	alone := newFold(t.g, t.b.groups)
+	alone := newFold(t.g, t.pools)
 	if alone.apply(o) == 0 {
 		if alone.broke {
 			return terms.Verdict{Reason: terms.BudgetExhausted}, false

@@ -13,13 +13,15 @@ import (
 type live struct {
 	*entry
 	coupon *Coupon // that lets it apply, if any
+	pool   int32   // its group's number among the groups in question
 	// reduced and bought are articles; counts are those that count towards its
 	// threshold, of which initial is the sum at the shelf.
 	reduced, bought, counts []int32
 	initial                 int64
-	budget                  int64 // what is left of it, or none
-	trim                    bool  // to the budget, instead of refusing
-	most                    int64 // it never takes off more, whatever stands beside it
+	budget                  int64   // what is left of it, or none
+	trim                    bool    // to the budget, instead of refusing
+	most                    int64   // it never takes off more, whatever stands beside it
+	caps                    []int64 // nor more off each of reduced
 }
 
 // none says that an offer has no budget.
@@ -38,7 +40,7 @@ type part struct {
 type fold struct {
 	g      *goods
 	left   []int64 // what is left to pay, by piece
-	taken  []bool  // by group and article: an offer of the group has it
+	taken  []bool  // by pool and article: an offer of the group has it
 	parts  []part  // of the offer applied last
 	broke  bool    // the offer applied last was refused for its budget
 	steps  int     // offers applied so far: what a search costs
@@ -54,8 +56,8 @@ type undo struct {
 	was   int64
 }
 
-func newFold(g *goods, groups int) *fold {
-	return &fold{g: g, left: slices.Clone(g.price), taken: make([]bool, groups*len(g.articles))}
+func newFold(g *goods, pools int) *fold {
+	return &fold{g: g, left: slices.Clone(g.price), taken: make([]bool, pools*len(g.articles))}
 }
 
 // mark is where the fold stands; back returns to it.
@@ -72,11 +74,14 @@ func (f *fold) back(to int) {
 	f.undone = f.undone[:to]
 }
 
-func (f *fold) free(o *live, a int32) bool { return !f.taken[int(o.group)*len(f.g.articles)+int(a)] }
+// at is where taken holds an article for o's group.
+func (f *fold) at(o *live, a int32) int { return int(o.pool)*len(f.g.articles) + int(a) }
+
+func (f *fold) free(o *live, a int32) bool { return !f.taken[f.at(o, a)] }
 
 func (f *fold) take(o *live, articles []int32) {
 	for _, a := range articles {
-		at := int(o.group)*len(f.g.articles) + int(a)
+		at := f.at(o, a)
 		if !f.taken[at] {
 			f.taken[at] = true
 			f.undone = append(f.undone, undo{piece: int32(-at - 1)})
@@ -87,10 +92,8 @@ func (f *fold) take(o *live, articles []int32) {
 // apply applies o and returns what it takes off or credits in all; parts says on
 // which pieces. Where that is nothing, nothing changes.
 func (f *fold) apply(o *live) int64 {
-	f.steps++
-	f.broke = false
-	total, exact := f.work(o)
-	if total = f.bound(o, total); total == 0 {
+	total, exact := f.gives(o)
+	if total == 0 {
 		f.parts = f.parts[:0]
 		return 0
 	}
@@ -107,6 +110,15 @@ func (f *fold) apply(o *live) int64 {
 		}
 	}
 	return total
+}
+
+// gives is what o takes off or credits now; nothing changes but parts, whose shares
+// are not worked out.
+func (f *fold) gives(o *live) (total int64, exact bool) {
+	f.broke = false
+	total, exact = f.work(o)
+	f.steps += 1 + len(f.parts)/4
+	return f.bound(o, total), exact
 }
 
 // bound cuts an offer's whole amount to its limits, or refuses it.
@@ -338,7 +350,10 @@ func (f *fold) bundles(o *live, amount int64) (total int64) {
 // so that a line that is split in two changes nothing, then by piece. No piece gets
 // more than is left to pay of it.
 func (f *fold) split(total int64, exact, initial bool) {
-	slices.SortFunc(f.parts, func(p, q part) int { return cmp.Compare(p.piece, q.piece) })
+	byPiece := func(p, q part) int { return cmp.Compare(p.piece, q.piece) }
+	if !slices.IsSortedFunc(f.parts, byPiece) {
+		slices.SortFunc(f.parts, byPiece)
+	}
 	if exact && total == f.weight() {
 		for i := range f.parts {
 			f.parts[i].amount = f.parts[i].weight
@@ -358,15 +373,33 @@ func (f *fold) split(total int64, exact, initial bool) {
 	f.shares = append(f.shares[:0], shares...)
 	for i, s := 0, 0; i < len(f.parts); s++ {
 		a := f.g.article[f.parts[i].piece]
-		f.weights, f.rooms = f.weights[:0], f.rooms[:0]
-		j := i
+		j := i + 1
+		equal := true
 		for ; j < len(f.parts) && f.g.article[f.parts[j].piece] == a; j++ {
-			f.weights, f.rooms = append(f.weights, f.parts[j].weight), append(f.rooms, f.left[f.parts[j].piece])
+			equal = equal && f.parts[j].weight == f.parts[i].weight
 		}
-		for n, amount := range f.apportion(f.shares[s], initial) {
-			f.parts[i+n].amount = amount
-		}
+		f.splitArticle(f.parts[i:j], f.shares[s], equal && (!initial || j-i == 1), initial)
 		i = j
+	}
+}
+
+// splitArticle splits the share of one article over its pieces.
+func (f *fold) splitArticle(parts []part, share int64, equal, initial bool) {
+	if n := int64(len(parts)); equal { // what largest remainders come to
+		for i := range parts {
+			parts[i].amount = share / n
+			if int64(i) < share%n {
+				parts[i].amount++
+			}
+		}
+		return
+	}
+	f.weights, f.rooms = f.weights[:0], f.rooms[:0]
+	for _, p := range parts {
+		f.weights, f.rooms = append(f.weights, p.weight), append(f.rooms, f.left[p.piece])
+	}
+	for i, amount := range f.apportion(share, initial) {
+		parts[i].amount = amount
 	}
 }
 

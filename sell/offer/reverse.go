@@ -169,7 +169,7 @@ func (b *Book) again(p *Purchase, kept *Basket) (Answer, error) {
 	}
 	c := p.Context
 	c.Left = nil // its uses are its own already
-	t := &table{b: b, g: g, c: &c, k: kept, f: newFold(g, b.groups), most: map[terms.ID]int64{}}
+	t := &table{b: b, g: g, c: &c, k: kept, most: map[terms.ID]int64{}}
 	for _, u := range p.Answer.Used {
 		t.most[u.Offer] = int64(u.Amount) / g.coin
 	}
