@@ -129,6 +129,10 @@ bench-backup: build data ## back up the demo's data while it is served, and rest
 bench-simulate: build data ## receipt lines a second from nothing to Parquet, and memory by shopper (SHOPPERS=10000,100000,1000000)
 	@go run ./bench/simulate -shoppers '$(or $(SHOPPERS),$(sizes))'
 
+.PHONY: bench-offers
+bench-offers: ## a basket of 30 lines against 2,000 offers, and how good the choice is (SEARCH=60ms a basket; SEARCH=60s takes hours)
+	@go run ./bench/offers -search '$(or $(SEARCH),60ms)'
+
 .PHONY: coverage
 coverage: build ## how often reports' intervals hold the planted truth: 20 worlds of 50 campaigns, those kept left out (hours; WORLDS=3 plays 3 more, SHOPPERS=20000)
 	@go run ./bench/coverage -worlds '$(or $(WORLDS),20)' -shoppers '$(or $(SHOPPERS),20000)'

@@ -46,8 +46,8 @@ type Rules struct {
 // ExactMax is how many offers that could apply are always searched exhaustively.
 const ExactMax = 12
 
-// EffortDefault is about a millisecond of a common basket.
-const EffortDefault = 3_000
+// EffortDefault is half a millisecond of a common basket.
+const EffortDefault = 2_000
 
 // entry is one offer of a book, compiled.
 type entry struct {

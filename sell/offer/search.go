@@ -1,6 +1,7 @@
 package offer
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -16,6 +17,10 @@ func newSet(n int) set { return make(set, (n+63)/64) }
 func (s set) has(i int) bool { return s[i/64]>>(i%64)&1 != 0 }
 func (s set) add(i int)      { s[i/64] |= 1 << (i % 64) }
 func (s set) drop(i int)     { s[i/64] &^= 1 << (i % 64) }
+
+// barsMax is how many others an offer may exclude, or be excluded by, before it is
+// looked at apart.
+const barsMax = 3
 
 // search chooses among live offers, which are in order.
 type search struct {
@@ -69,13 +74,17 @@ func choose(f *fold, all []live, effort int) (chosen set, exact bool) {
 	wide := s.wide()
 	rooms := s.rooms(wide)
 	chosen, exact = newSet(len(all)), len(wide) == 0
-	for i, room := range rooms {
-		// What rooms before left over is this one's; the wide get as much as all of them.
-		s.limit = f.steps + (end-f.steps)/(len(rooms)-i+len(wide))
+	share := effort
+	if len(wide) > 0 {
+		share /= 2
+	}
+	for i, room := range rooms { // the smallest first, which leave the most to the others
+		s.limit = f.steps + (end-effort+share-f.steps)/(len(rooms)-i)
+		limit := s.limit
+		s.limit -= (limit - f.steps) / 2
 		part, whole := s.exhaust(room)
-		if !whole {
+		if s.limit = limit; !whole {
 			exact = false
-			s.limit += s.limit - f.steps
 			part = s.improve(part, room)
 		}
 		for w := range part {
@@ -209,8 +218,8 @@ func (s *search) promise(depth int) (sum int64) {
 	return sum
 }
 
-// wide lists the offers that touch much of the basket: with them everything hangs
-// together.
+// wide lists the offers that touch much of the basket or exclude many others: with
+// them everything hangs together.
 func (s *search) wide() (wide []int) {
 	most := max(4, len(s.f.g.articles)/4)
 	for i := range s.all {
@@ -219,7 +228,7 @@ func (s *search) wide() (wide []int) {
 		if o.Spend.Amount > 0 && o.Spend.Base == terms.After {
 			n += len(o.counts)
 		}
-		if n > most || o.everyGroup {
+		if n > most || len(s.bars[i]) > barsMax {
 			wide = append(wide, i)
 		}
 	}
@@ -280,6 +289,7 @@ func (s *search) rooms(wide []int) [][]int {
 	for n, r := range order {
 		out[n] = rooms[r]
 	}
+	slices.SortStableFunc(out, func(a, b []int) int { return cmp.Compare(len(a), len(b)) })
 	return out
 }
 
