@@ -175,7 +175,8 @@ func compare(book *offer.Book, k *offer.Basket, c *offer.Context, r *rand.Rand, 
 		return 1, true, err
 	}
 	ours := a.Off + a.Credited
-	best, err := long(book, k, c, &a, r, time.Now().Add(limit))
+	t := till{book, k, c}
+	best, err := t.long(&a, r, time.Now().Add(limit))
 	if best <= ours {
 		return 1, false, err
 	}
@@ -184,7 +185,7 @@ func compare(book *offer.Book, k *offer.Basket, c *offer.Context, r *rand.Rand, 
 
 // long searches until its time is over: it anneals from what was chosen, from
 // nothing and from random choices in turn.
-func long(book *offer.Book, k *offer.Basket, c *offer.Context, a *offer.Answer, r *rand.Rand, until time.Time) (retail.Micros, error) {
+func (t *till) long(a *offer.Answer, r *rand.Rand, until time.Time) (retail.Micros, error) {
 	var all, chosen []terms.ID
 	for _, u := range a.Used {
 		chosen, all = append(chosen, u.Offer), append(all, u.Offer)
@@ -200,7 +201,7 @@ func long(book *offer.Book, k *offer.Basket, c *offer.Context, a *offer.Answer, 
 		for _, id := range all {
 			now[id] = round%3 == 0 && slices.Contains(chosen, id) || round%3 == 2 && r.IntN(2) == 0
 		}
-		worth, err := worthOf(book, k, c, now)
+		worth, err := t.worth(now)
 		if err != nil {
 			return 0, err
 		}
@@ -209,7 +210,7 @@ func long(book *offer.Book, k *offer.Basket, c *offer.Context, a *offer.Answer, 
 			other := all[r.IntN(len(all))]
 			swap := r.IntN(3) == 0 && now[id] != now[other]
 			flip(now, id, other, swap)
-			next, err := worthOf(book, k, c, now)
+			next, err := t.worth(now)
 			if err != nil {
 				return 0, err
 			}
@@ -231,12 +232,19 @@ func flip(now map[terms.ID]bool, id, other terms.ID, swap bool) {
 	}
 }
 
-func worthOf(book *offer.Book, k *offer.Basket, c *offer.Context, now map[terms.ID]bool) (retail.Micros, error) {
+// till is a basket at a till.
+type till struct {
+	book *offer.Book
+	k    *offer.Basket
+	c    *offer.Context
+}
+
+func (t *till) worth(now map[terms.ID]bool) (retail.Micros, error) {
 	var ids []terms.ID
 	for id, in := range now {
 		if in {
 			ids = append(ids, id)
 		}
 	}
-	return book.Worth(k, c, ids)
+	return t.book.Worth(t.k, t.c, ids)
 }

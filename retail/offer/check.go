@@ -131,9 +131,9 @@ func (o *Offer) Check() error {
 }
 
 // checkAmount asks for whole coins within bounds.
-func (o *Offer) checkAmount(field string, a, least retail.Micros) error {
-	if a < least || a > retail.MicrosMax || a%o.Currency.Minor() != 0 {
-		return wrong(field, "", "an amount of at least %s in whole coins of %s", least.Format(o.Currency), o.Currency)
+func (o *Offer) checkAmount(field string, a retail.Micros) error {
+	if a < 0 || a > retail.MicrosMax || a%o.Currency.Minor() != 0 {
+		return wrong(field, "", "an amount of 0 or more in whole coins of %s", o.Currency)
 	}
 	return nil
 }
@@ -218,7 +218,7 @@ func (o *Offer) checkNumbers() error {
 	if err := checkBase("mechanic.base", m.Base, m.Kind != PercentOff); err != nil {
 		return err
 	}
-	return o.checkAmount("mechanic.amount_micros", m.Amount, 0)
+	return o.checkAmount("mechanic.amount_micros", m.Amount)
 }
 
 func checkBase(field string, b Base, free bool) error {
@@ -244,7 +244,7 @@ func (o *Offer) checkSpend() error {
 	if err := checkBase("spend.base", s.Base, s.Amount == 0); err != nil {
 		return err
 	}
-	return o.checkAmount("spend.amount_micros", s.Amount, 0)
+	return o.checkAmount("spend.amount_micros", s.Amount)
 }
 
 func (o *Offer) checkEligible() error {
@@ -316,10 +316,10 @@ func (o *Offer) checkLimits() error {
 	if l.Trim && l.Budget == 0 {
 		return wrong("limits.trim", "", "nothing to cut to: it has no budget")
 	}
-	if err := o.checkAmount("limits.discount_micros", l.Discount, 0); err != nil {
+	if err := o.checkAmount("limits.discount_micros", l.Discount); err != nil {
 		return err
 	}
-	return o.checkAmount("limits.budget_micros", l.Budget, 0)
+	return o.checkAmount("limits.budget_micros", l.Budget)
 }
 
 func (o *Offer) checkCoupon() error {

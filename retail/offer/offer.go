@@ -98,7 +98,7 @@ type Stacking struct {
 	Excludes []string `json:"excludes,omitempty"`
 }
 
-// AllGroups, in Excludes, means every offer.
+// AllGroups means every offer, in Excludes.
 const AllGroups = "*"
 
 // Limits say how often an offer may be used and for how much; 0 means no limit. A

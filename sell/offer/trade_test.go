@@ -34,6 +34,7 @@ type script struct {
 }
 
 func newScript(t *testing.T) *script {
+	t.Helper()
 	paris, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
 		t.Fatal(err)
@@ -466,6 +467,24 @@ func TestTradeScripts(t *testing.T) {
 			}
 			compare(t, file, string(want), play(t, string(want)))
 		})
+	}
+}
+
+// What the paper shows in JSON is an offer.
+func TestTheOffersOfThePaper(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/offers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(text, -1)
+	for _, b := range blocks {
+		if _, err := terms.Parse(b[1]); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(blocks) == 0 {
+		t.Error("it shows none")
 	}
 }
 
