@@ -201,14 +201,47 @@ func TestTwelveOffersAreSearchedExhaustively(t *testing.T) {
 	})
 }
 
-func asBruteForce(t *rapid.T, offers []terms.Offer, k offer.Basket) {
+// Above twelve, brute force agrees wherever the answer says that it is certain, and
+// otherwise finds hardly anything better.
+func TestMoreThanTwelveOffersAreSearchedWell(t *testing.T) {
+	t.Parallel()
+	n, certain, worth, best := 0, 0, int64(0), int64(0)
+	rapid.Check(t, func(t *rapid.T) {
+		if n++; n > 8 {
+			return // each tries 8,192 choices
+		}
+		offers, k := drawOffers(t, 13, 13, n%2 == 0), drawBasket(t, 5, 8)
+		for i := range offers { // each on one product, so that not everything hangs together
+			offers[i].Mechanic.Products, offers[i].Mechanic.Bought = catalog.Set{Products: shelf[i%5 : i%5+1]}, catalog.Set{}
+		}
+		want := bruteForce(offers, &k, budgetsOf(offers))
+		_, a := evaluate(t, offers, offer.Rules{}, k, here())
+		got := int64((a.Off + a.Credited) / retail.Cent)
+		if got > want.total || a.Exact && got < want.total {
+			t.Fatalf("worth %d, brute force %d; certain: %t", got, want.total, a.Exact)
+		}
+		if a.Exact {
+			certain++
+		}
+		worth, best = worth+got, best+want.total
+	})
+	if certain == 0 || worth*100 < best*99 {
+		t.Errorf("certain %d times of %d; worth %d of %d", certain, n, worth, best)
+	}
+}
+
+func budgetsOf(offers []terms.Offer) map[terms.ID]int64 {
 	budgets := map[terms.ID]int64{}
 	for _, o := range offers {
 		if o.Limits.Budget > 0 {
 			budgets[o.ID] = int64(o.Limits.Budget / retail.Cent)
 		}
 	}
-	want := bruteForce(offers, &k, budgets)
+	return budgets
+}
+
+func asBruteForce(t *rapid.T, offers []terms.Offer, k offer.Basket) {
+	want := bruteForce(offers, &k, budgetsOf(offers))
 	_, a := evaluate(t, offers, offer.Rules{}, k, here())
 	var ids []terms.ID
 	for _, u := range a.Used {
