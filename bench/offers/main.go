@@ -65,12 +65,13 @@ func (p *plan) run(w io.Writer) error {
 	return p.judge(w, g, book)
 }
 
-// time measures single evaluations, each of a basket of its own.
+// time measures single evaluations, each of a basket of its own. For machines that do
+// other work too it also takes the fastest of five of each basket.
 func (p *plan) time(w io.Writer, g *grocer, book *offer.Book) error {
 	c := g.context()
 	runtime.LockOSThread() // its processor time is told apart
 	defer runtime.UnlockOSThread()
-	took, worked := make([]time.Duration, 0, p.timed), time.Duration(0)
+	took, calm, worked := make([]time.Duration, 0, p.timed), make([]time.Duration, 0, p.timed), time.Duration(0)
 	applicable, used := 0, 0
 	for i := range p.timed + p.timed/10 {
 		k := g.basket(30)
@@ -79,6 +80,14 @@ func (p *plan) time(w io.Writer, g *grocer, book *offer.Book) error {
 		if d := time.Since(start); i >= p.timed/10 { // what comes before warms up
 			took = append(took, d)
 			worked += processor() - cpu
+			for range 4 {
+				start := time.Now()
+				if _, err := book.Evaluate(&k, &c); err != nil {
+					return err
+				}
+				d = min(d, time.Since(start))
+			}
+			calm = append(calm, d)
 			applicable += len(a.Used) + len(a.Refused)
 			used += len(a.Used)
 		}
@@ -86,13 +95,17 @@ func (p *plan) time(w io.Writer, g *grocer, book *offer.Book) error {
 			return err
 		}
 	}
-	slices.Sort(took)
-	at := func(q float64) float64 { return float64(took[int(q*float64(len(took)-1))].Microseconds()) / 1_000 }
+	at := func(of []time.Duration, q float64) float64 {
+		slices.Sort(of)
+		return float64(of[int(q*float64(len(of)-1))].Microseconds()) / 1_000
+	}
 	figure.Print(w, "offers.in_question", float64(applicable)/float64(len(took)), "offers")
 	figure.Print(w, "offers.applied", float64(used)/float64(len(took)), "offers")
-	figure.Print(w, "offers.evaluate_p50", at(0.5), "ms")
-	figure.Goal(w, "offers.evaluate_p99", at(0.99), "ms", "<=2")
-	figure.Print(w, "offers.evaluate_max", at(1), "ms")
+	figure.Print(w, "offers.evaluate_p50", at(took, 0.5), "ms")
+	figure.Goal(w, "offers.evaluate_p99", at(took, 0.99), "ms", "<=2")
+	figure.Print(w, "offers.evaluate_max", at(took, 1), "ms")
+	figure.Print(w, "offers.evaluate_calm_p99", at(calm, 0.99), "ms")
+	figure.Print(w, "offers.evaluate_calm_max", at(calm, 1), "ms")
 	figure.Print(w, "offers.evaluate_cpu", float64(worked.Microseconds())/1_000/float64(len(took)), "ms")
 	k := g.basket(1_000)
 	start := time.Now()

@@ -190,18 +190,35 @@ func (e *entry) reduces(p *catalog.Product) bool {
 	return e.products.Has(p) && !e.except.Has(p) && !e.buying.Has(p)
 }
 
-// reach finds, for each offer that reduces something in a basket, the articles.
-func (b *Book) reach(g *goods) map[int32][]int32 {
-	found := map[int32][]int32{}
+// reached is an offer with the articles that it may reduce, in order.
+type reached struct {
+	at       int32
+	articles []int32
+}
+
+// reach finds the offers that may reduce something in a basket, in order.
+func (b *Book) reach(g *goods) []reached {
+	var pairs []uint64 // an offer and an article
 	for a := range g.articles {
 		p := g.articles[a].product
 		for _, list := range [...][]int32{b.products[p.ID], b.brands[p.Brand], b.departments[p.Department], b.categories[p.Category], b.types[p.Type], b.everywhere} {
 			for _, at := range list {
 				if b.entries[at].reduces(p) {
-					found[at] = append(found[at], int32(a))
+					pairs = append(pairs, uint64(at)<<32|uint64(a))
 				}
 			}
 		}
 	}
-	return found
+	slices.Sort(pairs)
+	articles := make([]int32, len(pairs))
+	var out []reached
+	for i, pair := range pairs {
+		articles[i] = int32(pair)
+		if at := int32(pair >> 32); len(out) == 0 || out[len(out)-1].at != at {
+			out = append(out, reached{at: at})
+		}
+		last := &out[len(out)-1]
+		last.articles = articles[i-len(last.articles) : i+1 : i+1]
+	}
+	return out
 }

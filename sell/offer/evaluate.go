@@ -116,6 +116,7 @@ type table struct {
 	c       *Context
 	k       *Basket
 	f       *fold
+	fresh   *fold // at shelf prices, with nothing applied; made when it is asked
 	live    []live
 	pools   int // groups of those
 	refused []Refusal
@@ -144,21 +145,16 @@ func (t *table) choose() {
 func (t *table) seat() {
 	t.f = newFold(t.g, 1)
 	pools := map[int32]int32{}
-	reach := t.b.reach(t.g)
+	all := t.b.reach(t.g)
 	coupons := t.coupons()
-	ats := make([]int32, 0, len(reach)+len(coupons))
-	for at := range reach {
-		ats = append(ats, at)
-	}
 	for at := range coupons {
-		if reach[at] == nil {
-			ats = append(ats, at)
+		if !slices.ContainsFunc(all, func(r reached) bool { return r.at == at }) {
+			all = append(all, reached{at: at})
 		}
 	}
-	slices.Sort(ats)
-	for _, at := range ats {
-		e := &t.b.entries[at]
-		coupon := coupons[at]
+	slices.SortFunc(all, func(x, y reached) int { return cmp.Compare(x.at, y.at) })
+	for _, r := range all {
+		e, coupon := &t.b.entries[r.at], coupons[r.at]
 		if e.Coupon.Required && coupon == nil {
 			continue // nobody asked for it
 		}
@@ -169,7 +165,7 @@ func (t *table) seat() {
 			t.refuse(e, coupon, v)
 			continue
 		}
-		t.sit(live{entry: e, coupon: coupon, reduced: reach[at], budget: none, trim: e.Limits.Trim})
+		t.sit(live{entry: e, coupon: coupon, reduced: r.articles, budget: none, trim: e.Limits.Trim})
 	}
 	for i := range t.live {
 		o := &t.live[i]
@@ -268,6 +264,9 @@ func (t *table) sit(o live) {
 		o.budget, o.trim = most, true
 	}
 	for a := range g.articles {
+		if o.Mechanic.Bought.Empty() && o.Spend.Amount == 0 && o.Spend.Pieces == 0 {
+			break
+		}
 		p := g.articles[a].product
 		if o.buying.Has(p) && !o.except.Has(p) {
 			o.bought = append(o.bought, int32(a))
@@ -396,19 +395,18 @@ func (t *table) why(i int) (v terms.Verdict, idle bool) {
 			rival = c.ID
 		}
 	}
-	alone := newFold(t.g, t.pools)
-	if alone.apply(o) == 0 {
-		if alone.broke {
+	if t.fresh == nil {
+		t.fresh = newFold(t.g, t.pools)
+	}
+	if alone, _ := t.fresh.gives(o); alone == 0 {
+		if t.fresh.broke {
 			return terms.Verdict{Reason: terms.BudgetExhausted}, false
 		}
-		return terms.Verdict{Reason: terms.BasketNotMet}, alone.reached(o)
+		return terms.Verdict{Reason: terms.BasketNotMet}, t.fresh.reached(o)
 	}
-	at := t.f.mark()
-	gives := t.f.apply(o)
-	broke := t.f.broke
-	t.f.back(at)
+	gives, _ := t.f.gives(o)
 	switch {
-	case gives == 0 && broke:
+	case gives == 0 && t.f.broke:
 		return terms.Verdict{Reason: terms.BudgetExhausted}, false
 	case gives == 0 && !t.f.reached(o):
 		return terms.Verdict{Reason: terms.BasketNotMet}, false

@@ -267,8 +267,8 @@ func (s *search) rooms(wide []int) [][]int {
 				parent[root(i)] = root(first[a] - 1)
 			}
 		}
-		for j := range i {
-			if !slices.Contains(wide, j) && o.conflict(s.all[j].entry) {
+		for _, j := range s.bars[i] {
+			if !slices.Contains(wide, j) {
 				parent[root(i)] = root(j)
 			}
 		}
